@@ -1,0 +1,208 @@
+//! The low half of `rax`: which operation on which handle.
+//!
+//! The two operations that have a fast path are told from all others by the top bits alone; every other operation is bit 31 and a number.
+
+/// An operation. The table in each variant's text: invoked handle; arguments in message words; results in message words.
+///
+/// Operations on ranges do at most [`crate::BUDGET_PAGES`] pages and return how many they did: the caller goes on from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Operation {
+    /// Endpoint (CALL). Sends a message and waits for its reply.
+    Call = 0x00,
+    /// Endpoint (RECEIVE). Replies through the thread's reply slot, if it holds a Reply, and waits for the next message.
+    ReplyReceive = 0x40,
+    /// Endpoint (RECEIVE). Waits for the next message; its Reply is put into the thread's reply slot, which must be empty.
+    Receive = 0x80,
+    /// Reply. Answers without waiting. Message as for a call.
+    Reply = 0x81,
+    /// No handle; word 0: slot of the own table where the next message's Reply goes.
+    SetReplySlot = 0x82,
+    /// Reply; word 0: lease index; 1: offset (an address for a reflected caller); 2: local address; 3: bytes. Copies from the caller.
+    /// Result 0: bytes copied, at most [`crate::COPY_BYTES`]. On [`crate::Error::NeedsPage`]: 0: address in the lender, 1: 1 for a write.
+    LeaseRead = 0x83,
+    /// As [`Operation::LeaseRead`], to the caller.
+    LeaseWrite = 0x84,
+    /// Notification (SIGNAL); word 0: bits to set.
+    Signal = 0x85,
+    /// Notification (WAIT). Waits until its word is not zero, returns and clears it. Result 0: the word.
+    Wait = 0x86,
+    /// Notification (WAIT). Returns and clears the word, zero or not. Result 0: the word.
+    Poll = 0x87,
+    /// Notification (CONTROL); word 0: absolute TSC value, 0 for none. [`crate::DEADLINE_BIT`] is signalled when it has passed.
+    Deadline = 0x88,
+    /// Notification (CONTROL); word 0: handle of an Endpoint (RECEIVE): its receivers get the word as a message. 0 undoes it.
+    Bind = 0x89,
+    /// No handle. Gives up the processor to threads of the same priority.
+    Yield = 0x8a,
+    /// No handle; word 0: bytes in the message page. Writes them to the system's log.
+    Log = 0x8b,
+
+    /// CapTable (INSERT), or [`crate::OWN_TABLE`]; word 0: slot there; 1: source handle; 2: rights to keep; 3: badge; 4: 1 to set the badge (mint),
+    /// 2 to move; 5: handle of the table that the source handle names a slot of (TAKE), or [`crate::OWN_TABLE`].
+    Copy = 0x90,
+    /// CapTable (INSERT), or [`crate::OWN_TABLE`]; word 0: slot. Empties it. An owned Memory is refused; a Reply is dropped, and its caller told so.
+    Delete = 0x91,
+    /// CapTable (TAKE), or [`crate::OWN_TABLE`]; word 0: slot. Results: 0: kind, 1: rights, 2: badge, 3: first (page, port, line) or 0, 4: count, 5: 1 if still valid.
+    Describe = 0x92,
+    /// CapTable (CONTROL). One step of an instance's death: its callers are told. Result 0: callers left.
+    Kill = 0x93,
+
+    /// Memory (OWNED); word 0: page offset; 1: [`crate::ObjectKind`]; 2: pages (only tables have more than one); 3: destination slot; 4: destination table.
+    Retype = 0xa0,
+    /// Memory (OWNED); word 0: page offset; 1: destination slot; 2: destination table. The pages from the offset on become a capability of their own.
+    Split = 0xa1,
+    /// Memory (OWNED); word 0: handle of the owned Memory that begins where this one ends; that one goes.
+    Merge = 0xa2,
+    /// Memory (OWNED); word 0: page offset; 1: pages. Destroys what lies there and zeroes it. Result 0: pages done.
+    Reclaim = 0xa3,
+    /// Memory (OWNED); word 0: page offset; 1: pages. Every other capability to these pages dies. Result 0: pages done.
+    Revoke = 0xa4,
+    /// Memory, IoPorts or Irq; word 0: offset; 1: count; 2: rights to keep; 3: destination slot; 4: destination table. Makes a lent or narrower capability.
+    Derive = 0xa5,
+    /// Memory (OWNED); word 0: page offset. Result 0: bit i is set when page offset + i is plain memory that nothing maps or pins, for 64 pages.
+    FreePages = 0xa6,
+    /// Memory (PHYS); word 0: page offset. Result 0: physical address.
+    PhysicalAddress = 0xa7,
+
+    /// AddressSpace (MAP); word 0: address; 1: Memory handle; 2: first page; 3: pages; 4: [`crate::MapFlags`]. Result 0: pages done.
+    Map = 0xb0,
+    /// AddressSpace (MAP); word 0: address; 1: pages. Result 0: pages done (mapped or not).
+    Unmap = 0xb1,
+    /// AddressSpace (MAP); word 0: address; 1: pages; 2: [`crate::MapFlags`]. Result 0: pages done.
+    Protect = 0xb2,
+    /// AddressSpace (MAP); word 0: address; 1: source AddressSpace handle (SHARE); 2: source address; 3: pages; 4: [`crate::MapFlags`]. Result 0: pages done.
+    /// Pages that the source does not have stay unmapped.
+    Share = 0xb3,
+    /// AddressSpace (MAP); as [`Operation::Share`] with right CLONE: both sides lose the right to write until [`Operation::Unshare`].
+    Clone = 0xb4,
+    /// AddressSpace (MAP); word 0: address; 1: Memory handle; 2: page in it. Ends copy-on-write for one page, with a copy in the page given if
+    /// others still map the old one. Result 0: 1 if the page was used.
+    Unshare = 0xb5,
+    /// AddressSpace (COPY); word 0: address there; 1: local address; 2: bytes. Copies from the space. Results as [`Operation::LeaseRead`].
+    CopyFrom = 0xb6,
+    /// As [`Operation::CopyFrom`], into the space.
+    CopyTo = 0xb7,
+    /// AddressSpace (LIST); word 0: address; 1: pages, at most 448. The message page receives a u64 a page: 0, or the page's number shifted by 12
+    /// with [`crate::MapFlags`]. Result 0: pages done.
+    List = 0xb8,
+    /// AddressSpace (MAP); word 0: Memory handle (OWNED); 1: first page; 2: pages. Gives the space pages for its tables. Result 0: pages done.
+    AddTables = 0xb9,
+    /// AddressSpace (CONTROL); word 0: endpoint handle (CALL) of its pager.
+    SetPager = 0xba,
+    /// AddressSpace (CONTROL). One step of taking it apart; it can never be loaded again. Result 0: 0 when nothing is left.
+    Dismantle = 0xbb,
+
+    /// Thread (CONTROL); word 0: [`crate::ThreadSetting`]; 1, 2: its value.
+    ThreadConfigure = 0xc0,
+    /// Thread (CONTROL). Makes it runnable.
+    ThreadStart = 0xc1,
+    /// Thread (CONTROL). Stops it wherever it is; a call that it waits in is given up. Its frame is stored when this returns.
+    /// Result 0: 1 if it was running or runnable, 2 if it waited in a call or fault, 3 if on a notification or endpoint, 0 if it was stopped before.
+    ThreadStop = 0xc2,
+    /// Thread (CONTROL). A thread that waits on a notification or an endpoint returns with [`crate::Error::Kicked`].
+    ThreadKick = 0xc3,
+    /// Thread (CONTROL), stopped or waiting in a call. Its [`crate::Frame`] is put into the caller's message page.
+    GetFrame = 0xc4,
+    /// Thread (CONTROL), stopped or waiting in a call. Its frame is taken from the caller's message page, each value checked.
+    SetFrame = 0xc5,
+    /// Thread (CONTROL). Results: 0: TSC ticks that it ran, 1: ticks that others ran on its behalf, 2: its calls, 3: its state, 4: request it last received,
+    /// 5: ticks since it received it.
+    Counters = 0xc6,
+
+    /// Endpoint (CONTROL); word 0: [`crate::EndpointState`]; 1: error code that callers of a closed endpoint get.
+    SetState = 0xd0,
+    /// Irq; word 0: line offset; 1: Notification handle (SIGNAL), or 0 for none; 2: bits to signal.
+    IrqBind = 0xd1,
+    /// Irq; word 0: line offset. Unmasks it after a delivery.
+    IrqAck = 0xd2,
+    /// IoPorts; word 0: port offset; 1: width in bytes (1, 2, 4). Result 0: the value.
+    PortIn = 0xd3,
+    /// IoPorts; word 0: port offset; 1: width; 2: value.
+    PortOut = 0xd4,
+    /// IoPorts; word 0: port offset; 1: bytes of the message page to write to the port one after the other.
+    PortOutBytes = 0xd5,
+}
+
+impl Operation {
+    /// All operations but [`Operation::Call`] and [`Operation::ReplyReceive`], in order.
+    pub const SLOW: [Self; 49] = [
+        Self::Receive,
+        Self::Reply,
+        Self::SetReplySlot,
+        Self::LeaseRead,
+        Self::LeaseWrite,
+        Self::Signal,
+        Self::Wait,
+        Self::Poll,
+        Self::Deadline,
+        Self::Bind,
+        Self::Yield,
+        Self::Log,
+        Self::Copy,
+        Self::Delete,
+        Self::Describe,
+        Self::Kill,
+        Self::Retype,
+        Self::Split,
+        Self::Merge,
+        Self::Reclaim,
+        Self::Revoke,
+        Self::Derive,
+        Self::FreePages,
+        Self::PhysicalAddress,
+        Self::Map,
+        Self::Unmap,
+        Self::Protect,
+        Self::Share,
+        Self::Clone,
+        Self::Unshare,
+        Self::CopyFrom,
+        Self::CopyTo,
+        Self::List,
+        Self::AddTables,
+        Self::SetPager,
+        Self::Dismantle,
+        Self::ThreadConfigure,
+        Self::ThreadStart,
+        Self::ThreadStop,
+        Self::ThreadKick,
+        Self::GetFrame,
+        Self::SetFrame,
+        Self::Counters,
+        Self::SetState,
+        Self::IrqBind,
+        Self::IrqAck,
+        Self::PortIn,
+        Self::PortOut,
+        Self::PortOutBytes,
+    ];
+}
+
+/// The low half of `rax`: bits 0 to 23 the handle, bits 24 to 31 the [`Operation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Control(pub u32);
+
+impl Control {
+    /// `operation` on `handle`.
+    #[must_use]
+    pub const fn new(operation: Operation, handle: u32) -> Self {
+        Self((operation as u32) << 24 | handle & 0x00ff_ffff)
+    }
+
+    /// The handle.
+    #[must_use]
+    pub const fn handle(self) -> u32 {
+        self.0 & 0x00ff_ffff
+    }
+
+    /// The operation, if there is one of this number.
+    #[must_use]
+    pub fn operation(self) -> Option<Operation> {
+        match self.0 >> 24 {
+            0x00 => Some(Operation::Call),
+            0x40 => Some(Operation::ReplyReceive),
+            number => Operation::SLOW.into_iter().find(|operation| *operation as u32 == number),
+        }
+    }
+}

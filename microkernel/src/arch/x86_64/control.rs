@@ -1,0 +1,64 @@
+//! Control registers: what protects the kernel, set once and read back.
+
+use core::arch::x86_64::{__cpuid, __cpuid_count};
+
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
+
+use crate::klog;
+
+/// IA32_ARCH_CAPABILITIES: bit 0 says that the processor is not open to Meltdown (SDM vol. 4).
+const ARCH_CAPABILITIES: u32 = 0x10a;
+
+/// What protects the kernel on this processor.
+#[derive(Clone, Copy, Debug)]
+pub struct Protection {
+    /// Supervisor-mode execution prevention.
+    pub smep: bool,
+    /// Supervisor-mode access prevention.
+    pub smap: bool,
+    /// User-mode instruction prevention.
+    pub umip: bool,
+}
+
+/// Turns on every protection that the processor has.
+pub fn protect() -> Protection {
+    let features = __cpuid_count(7, 0);
+    let bit = |word: u32, index: u32| word >> index & 1 != 0;
+    let found = Protection { smep: bit(features.ebx, 7), smap: bit(features.ebx, 20), umip: bit(features.ecx, 2) };
+    let mut cr4 = Cr4::read();
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, found.smep);
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, found.smap);
+    cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, found.umip);
+    cr4.remove(Cr4Flags::FSGSBASE | Cr4Flags::PERFORMANCE_MONITOR_COUNTER);
+    cr4.insert(Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE | Cr4Flags::OSXSAVE);
+    let cr0 = (Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR)
+        .difference(Cr0Flags::EMULATE_COPROCESSOR | Cr0Flags::ALIGNMENT_MASK);
+    // SAFETY: the kernel never accesses user pages, never executes them and writes only to pages mapped writable; XSAVE is checked by `xsave`.
+    unsafe {
+        Cr0::write(cr0);
+        Cr4::write(cr4);
+        Efer::update(|efer| efer.insert(EferFlags::NO_EXECUTE_ENABLE | EferFlags::SYSTEM_CALL_EXTENSIONS));
+    }
+    read_back(cr0, cr4);
+    warn_of_meltdown();
+    found
+}
+
+fn read_back(cr0: Cr0Flags, cr4: Cr4Flags) {
+    assert!(Cr0::read().contains(cr0), "CR0 does not keep its bits");
+    assert!(Cr4::read() == cr4, "CR4 does not keep its bits");
+    assert!(Efer::read().contains(EferFlags::NO_EXECUTE_ENABLE | EferFlags::SYSTEM_CALL_EXTENSIONS), "EFER does not keep its bits");
+}
+
+/// The kernel's half is mapped while user code runs: on a processor that leaks it, say so.
+fn warn_of_meltdown() {
+    let vendor = __cpuid(0);
+    let is_intel = vendor.ebx == u32::from_le_bytes(*b"Genu");
+    let has_capabilities = __cpuid_count(7, 0).edx >> 29 & 1 != 0;
+    // SAFETY: the MSR exists when CPUID says so.
+    let immune = !is_intel || has_capabilities && unsafe { Msr::new(ARCH_CAPABILITIES).read() } & 1 != 0;
+    if !immune {
+        klog!("kernel: warning: this processor does not say that it is immune to Meltdown; user programs may read kernel memory");
+    }
+}

@@ -1,0 +1,115 @@
+//! Segment descriptors, the task state segment and the interrupt gates.
+//!
+//! The selectors' order is what SYSCALL and SYSRET want (SDM vol. 3, 5.8.8): kernel code, kernel data, user data, user code.
+
+use core::arch::asm;
+use core::mem::size_of;
+
+use super::entry;
+
+/// Kernel code segment.
+pub const KERNEL_CODE: u16 = 0x08;
+/// Kernel data segment.
+pub const KERNEL_DATA: u16 = 0x10;
+/// User data segment, with its privilege level.
+pub const USER_DATA: u16 = 0x18 | 3;
+/// User code segment, with its privilege level.
+pub const USER_CODE: u16 = 0x20 | 3;
+const TASK: u16 = 0x28;
+
+/// Interrupt stack that the double fault uses.
+const DOUBLE_FAULT_STACK: u8 = 1;
+const DOUBLE_FAULT: usize = 8;
+const BREAKPOINT: usize = 3;
+const OVERFLOW: usize = 4;
+const STACK_BYTES: usize = 32 * 1024;
+
+#[repr(C, align(16))]
+struct Stack([u8; STACK_BYTES]);
+
+#[repr(C, packed(4))]
+struct TaskState {
+    reserved: u32,
+    stacks: [u64; 3],
+    reserved2: u64,
+    interrupt_stacks: [u64; 7],
+    reserved3: [u16; 5],
+    io_map: u16,
+}
+
+#[repr(C, align(16))]
+#[derive(Clone, Copy)]
+struct Gate {
+    low: u64,
+    high: u64,
+}
+
+#[repr(C, packed)]
+struct Pointer {
+    limit: u16,
+    base: u64,
+}
+
+static mut KERNEL_STACK: Stack = Stack([0; STACK_BYTES]);
+static mut FAULT_STACK: Stack = Stack([0; STACK_BYTES]);
+static mut TASK_STATE: TaskState =
+    TaskState { reserved: 0, stacks: [0; 3], reserved2: 0, interrupt_stacks: [0; 7], reserved3: [0; 5], io_map: size_of::<TaskState>() as u16 };
+static mut SEGMENTS: [u64; 7] = [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff, 0, 0];
+static mut GATES: [Gate; 256] = [Gate { low: 0, high: 0 }; 256];
+
+/// Top of this processor's kernel stack.
+pub fn kernel_stack_top() -> u64 {
+    &raw const KERNEL_STACK as u64 + STACK_BYTES as u64
+}
+
+/// Loads all tables. Called once, before interrupts or user code.
+pub fn load() {
+    let task = &raw mut TASK_STATE;
+    let base = task as u64;
+    let low = (size_of::<TaskState>() as u64 - 1) | (base & 0xff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
+    // SAFETY: this runs once, on one processor, before anything reads the tables; afterwards only the processor does.
+    unsafe {
+        (*task).stacks[0] = kernel_stack_top();
+        (*task).interrupt_stacks[0] = &raw const FAULT_STACK as u64 + STACK_BYTES as u64;
+        SEGMENTS[5] = low;
+        SEGMENTS[6] = base >> 32;
+        for (vector, address) in entry::VECTORS.iter().enumerate() {
+            GATES[vector] = gate(*address as u64, vector);
+        }
+    }
+    let segments = Pointer { limit: (size_of::<[u64; 7]>() - 1) as u16, base: &raw const SEGMENTS as u64 };
+    let gates = Pointer { limit: (size_of::<[Gate; 256]>() - 1) as u16, base: &raw const GATES as u64 };
+    // SAFETY: the tables are complete and live for ever; the selectors name descriptors in them.
+    unsafe {
+        asm!(
+            "lgdt [{segments}]",
+            "push {code}",
+            "lea {scratch}, [rip + 2f]",
+            "push {scratch}",
+            "retfq",
+            "2:",
+            "mov ds, {data:x}",
+            "mov es, {data:x}",
+            "mov ss, {data:x}",
+            "xor {scratch:e}, {scratch:e}",
+            "mov fs, {scratch:x}",
+            "mov gs, {scratch:x}",
+            "ltr {task:x}",
+            "lidt [{gates}]",
+            segments = in(reg) &raw const segments,
+            gates = in(reg) &raw const gates,
+            code = const KERNEL_CODE,
+            data = in(reg) u64::from(KERNEL_DATA),
+            task = in(reg) u64::from(TASK),
+            scratch = out(reg) _,
+        );
+    }
+}
+
+/// An interrupt gate: interrupts stay off; only the breakpoint instructions may be executed in ring 3.
+fn gate(address: u64, vector: usize) -> Gate {
+    let stack = if vector == DOUBLE_FAULT { u64::from(DOUBLE_FAULT_STACK) } else { 0 };
+    let privilege = if vector == BREAKPOINT || vector == OVERFLOW { 3 } else { 0 };
+    let kind: u64 = 0x8e | privilege << 5;
+    Gate { low: address & 0xffff | u64::from(KERNEL_CODE) << 16 | stack << 32 | kind << 40 | (address >> 16 & 0xffff) << 48, high: address >> 32 }
+}

@@ -1,0 +1,298 @@
+//! Entry and exit: registers go straight into the thread's frame, and come from there.
+//!
+//! `gs` points at this processor's [`Local`] while in ring 0. A system call saves everything (the fast path for native calls is a later entry
+//! beside this one). An exit uses SYSRET where the frame allows it, else IRET. An interrupt in ring 0 can only have come from the idle
+//! processor's `hlt`, which has no state worth keeping, so it starts afresh on the same stack.
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+
+use abi::Frame;
+use x86_64::registers::model_specific::{KernelGsBase, LStar, Msr, SFMask};
+use x86_64::registers::rflags::RFlags;
+
+use super::descriptors::{self, USER_CODE, USER_DATA};
+use super::trap;
+
+/// SYSCALL and SYSRET selector bases.
+const STAR: u32 = 0xc000_0081;
+const GS_BASE: u32 = 0xc000_0101;
+
+/// What the entry code needs of this processor, at fixed offsets from `gs`.
+#[repr(C)]
+pub struct Local {
+    /// The current thread's frame; 0 while idle.
+    pub frame: u64,
+    /// Where the entry code keeps the user's stack pointer for a moment.
+    pub user_rsp: u64,
+    /// Top of the kernel stack.
+    pub stack: u64,
+}
+
+static mut LOCAL: Local = Local { frame: 0, user_rsp: 0, stack: 0 };
+
+/// Points `gs` and the system-call registers at the entry code.
+pub fn init() {
+    let local = &raw mut LOCAL;
+    // SAFETY: called once at boot, before user code; the values are those that the entry code below is written for.
+    unsafe {
+        (*local).stack = descriptors::kernel_stack_top();
+        Msr::new(GS_BASE).write(local as u64);
+        KernelGsBase::write(x86_64::VirtAddr::new_truncate(0));
+        let star = u64::from(descriptors::KERNEL_CODE) << 32 | u64::from(descriptors::KERNEL_DATA | 3) << 48;
+        Msr::new(STAR).write(star);
+    }
+    LStar::write(x86_64::VirtAddr::new_truncate(system_call_entry as *const () as u64));
+    SFMask::write(RFlags::INTERRUPT_FLAG | RFlags::TRAP_FLAG | RFlags::DIRECTION_FLAG | RFlags::ALIGNMENT_CHECK | RFlags::NESTED_TASK);
+}
+
+/// Where the entry code stores the next thread's registers; 0 for idle.
+pub fn set_frame(frame: u64) {
+    // SAFETY: only this processor reads or writes its own record, and in ring 0 it is not interrupted.
+    unsafe { (&raw mut LOCAL.frame).write(frame) }
+}
+
+#[unsafe(naked)]
+extern "C" fn system_call_entry() {
+    naked_asm!(
+        "swapgs",
+        "mov gs:[{user_rsp}], rsp",
+        "mov rsp, gs:[{frame}]",
+        "mov [rsp + {rax}], rax",
+        "mov [rsp + {rbx}], rbx",
+        "mov [rsp + {rcx}], rcx",
+        "mov [rsp + {rdx}], rdx",
+        "mov [rsp + {rsi}], rsi",
+        "mov [rsp + {rdi}], rdi",
+        "mov [rsp + {rbp}], rbp",
+        "mov [rsp + {r8}], r8",
+        "mov [rsp + {r9}], r9",
+        "mov [rsp + {r10}], r10",
+        "mov [rsp + {r11}], r11",
+        "mov [rsp + {r12}], r12",
+        "mov [rsp + {r13}], r13",
+        "mov [rsp + {r14}], r14",
+        "mov [rsp + {r15}], r15",
+        "mov [rsp + {rip}], rcx",
+        "mov [rsp + {rflags}], r11",
+        "mov rax, gs:[{user_rsp}]",
+        "mov [rsp + {rsp_field}], rax",
+        "mov rsp, gs:[{stack}]",
+        "xor ebp, ebp",
+        "call {handler}",
+        "ud2",
+        frame = const offset_of!(Local, frame),
+        user_rsp = const offset_of!(Local, user_rsp),
+        stack = const offset_of!(Local, stack),
+        rax = const offset_of!(Frame, rax),
+        rbx = const offset_of!(Frame, rbx),
+        rcx = const offset_of!(Frame, rcx),
+        rdx = const offset_of!(Frame, rdx),
+        rsi = const offset_of!(Frame, rsi),
+        rdi = const offset_of!(Frame, rdi),
+        rbp = const offset_of!(Frame, rbp),
+        rsp_field = const offset_of!(Frame, rsp),
+        r8 = const offset_of!(Frame, r8),
+        r9 = const offset_of!(Frame, r9),
+        r10 = const offset_of!(Frame, r10),
+        r11 = const offset_of!(Frame, r11),
+        r12 = const offset_of!(Frame, r12),
+        r13 = const offset_of!(Frame, r13),
+        r14 = const offset_of!(Frame, r14),
+        r15 = const offset_of!(Frame, r15),
+        rip = const offset_of!(Frame, rip),
+        rflags = const offset_of!(Frame, rflags),
+        handler = sym trap::system_call,
+    )
+}
+
+/// The stack as the vectors leave it: vector, error code, then what the processor pushed.
+#[repr(C)]
+pub struct Pushed {
+    /// Number of the exception or interrupt.
+    pub vector: u64,
+    /// The processor's error code, or 0.
+    pub code: u64,
+    /// Where it happened.
+    pub rip: u64,
+    /// In which ring.
+    pub cs: u64,
+    /// Flags.
+    pub rflags: u64,
+    /// Stack pointer.
+    pub rsp: u64,
+    /// Stack segment.
+    pub ss: u64,
+}
+
+#[unsafe(naked)]
+extern "C" fn trap_entry() {
+    naked_asm!(
+        "test byte ptr [rsp + {cs}], 3",
+        "jz 2f",
+        "swapgs",
+        "push rax",
+        "mov rax, gs:[{frame}]",
+        "mov [rax + {rbx}], rbx",
+        "mov [rax + {rcx}], rcx",
+        "mov [rax + {rdx}], rdx",
+        "mov [rax + {rsi}], rsi",
+        "mov [rax + {rdi}], rdi",
+        "mov [rax + {rbp}], rbp",
+        "mov [rax + {r8}], r8",
+        "mov [rax + {r9}], r9",
+        "mov [rax + {r10}], r10",
+        "mov [rax + {r11}], r11",
+        "mov [rax + {r12}], r12",
+        "mov [rax + {r13}], r13",
+        "mov [rax + {r14}], r14",
+        "mov [rax + {r15}], r15",
+        "pop rbx",
+        "mov [rax + {rax}], rbx",
+        "mov rbx, [rsp + {at_rip}]",
+        "mov [rax + {rip}], rbx",
+        "mov rbx, [rsp + {at_rflags}]",
+        "mov [rax + {rflags}], rbx",
+        "mov rbx, [rsp + {at_rsp}]",
+        "mov [rax + {rsp_field}], rbx",
+        "cld",
+        "mov rdi, rsp",
+        "xor ebp, ebp",
+        "call {user}",
+        "ud2",
+        "2:",
+        "cld",
+        "mov rdi, rsp",
+        "call {kernel}",
+        "ud2",
+        cs = const offset_of!(Pushed, cs),
+        at_rip = const offset_of!(Pushed, rip),
+        at_rflags = const offset_of!(Pushed, rflags),
+        at_rsp = const offset_of!(Pushed, rsp),
+        frame = const offset_of!(Local, frame),
+        rax = const offset_of!(Frame, rax),
+        rbx = const offset_of!(Frame, rbx),
+        rcx = const offset_of!(Frame, rcx),
+        rdx = const offset_of!(Frame, rdx),
+        rsi = const offset_of!(Frame, rsi),
+        rdi = const offset_of!(Frame, rdi),
+        rbp = const offset_of!(Frame, rbp),
+        rsp_field = const offset_of!(Frame, rsp),
+        r8 = const offset_of!(Frame, r8),
+        r9 = const offset_of!(Frame, r9),
+        r10 = const offset_of!(Frame, r10),
+        r11 = const offset_of!(Frame, r11),
+        r12 = const offset_of!(Frame, r12),
+        r13 = const offset_of!(Frame, r13),
+        r14 = const offset_of!(Frame, r14),
+        r15 = const offset_of!(Frame, r15),
+        rip = const offset_of!(Frame, rip),
+        rflags = const offset_of!(Frame, rflags),
+        user = sym trap::from_user,
+        kernel = sym trap::from_kernel,
+    )
+}
+
+/// Loads a frame and leaves ring 0. `fast` uses SYSRET, which wants the frame's rcx and r11 to equal its rip and flags.
+///
+/// # Safety
+/// The frame's values have been checked: rip canonical and in the lower half, flags masked.
+#[unsafe(naked)]
+pub unsafe extern "C" fn leave(frame: *const Frame, fast: u64) -> ! {
+    naked_asm!(
+        "mov rsp, rdi",
+        "mov rbx, [rsp + {rbx}]",
+        "mov rdx, [rsp + {rdx}]",
+        "mov rbp, [rsp + {rbp}]",
+        "mov r8, [rsp + {r8}]",
+        "mov r9, [rsp + {r9}]",
+        "mov r10, [rsp + {r10}]",
+        "mov r12, [rsp + {r12}]",
+        "mov r13, [rsp + {r13}]",
+        "mov r14, [rsp + {r14}]",
+        "mov r15, [rsp + {r15}]",
+        "mov rdi, [rsp + {rdi}]",
+        "mov rax, [rsp + {rax}]",
+        "test esi, esi",
+        "mov rsi, [rsp + {rsi}]",
+        "jz 2f",
+        "mov rcx, [rsp + {rip}]",
+        "mov r11, [rsp + {rflags}]",
+        "mov rsp, [rsp + {rsp_field}]",
+        "swapgs",
+        "sysretq",
+        "2:",
+        "mov rcx, rsp",
+        "mov rsp, gs:[{stack}]",
+        "push {user_data}",
+        "push qword ptr [rcx + {rsp_field}]",
+        "push qword ptr [rcx + {rflags}]",
+        "push {user_code}",
+        "push qword ptr [rcx + {rip}]",
+        "mov r11, [rcx + {r11}]",
+        "mov rcx, [rcx + {rcx}]",
+        "swapgs",
+        "iretq",
+        stack = const offset_of!(Local, stack),
+        user_data = const USER_DATA,
+        user_code = const USER_CODE,
+        rax = const offset_of!(Frame, rax),
+        rbx = const offset_of!(Frame, rbx),
+        rcx = const offset_of!(Frame, rcx),
+        rdx = const offset_of!(Frame, rdx),
+        rsi = const offset_of!(Frame, rsi),
+        rdi = const offset_of!(Frame, rdi),
+        rbp = const offset_of!(Frame, rbp),
+        rsp_field = const offset_of!(Frame, rsp),
+        r8 = const offset_of!(Frame, r8),
+        r9 = const offset_of!(Frame, r9),
+        r10 = const offset_of!(Frame, r10),
+        r11 = const offset_of!(Frame, r11),
+        r12 = const offset_of!(Frame, r12),
+        r13 = const offset_of!(Frame, r13),
+        r14 = const offset_of!(Frame, r14),
+        r15 = const offset_of!(Frame, r15),
+        rip = const offset_of!(Frame, rip),
+        rflags = const offset_of!(Frame, rflags),
+    )
+}
+
+/// Waits for an interrupt on an empty kernel stack; the interrupt does not come back here.
+#[unsafe(naked)]
+pub extern "C" fn idle() -> ! {
+    naked_asm!(
+        "mov rsp, gs:[{stack}]",
+        "xor ebp, ebp",
+        "2:",
+        "sti",
+        "hlt",
+        "jmp 2b",
+        stack = const offset_of!(Local, stack),
+    )
+}
+
+macro_rules! vectors {
+    ($(($name:ident, $number:literal, $code:literal)),* $(,)?) => {
+        $(#[unsafe(naked)]
+        extern "C" fn $name() {
+            naked_asm!($code, concat!("push ", $number), "jmp {entry}", entry = sym trap_entry)
+        })*
+        /// The entry of each vector, in order.
+        pub static VECTORS: [extern "C" fn(); 73] = [$($name),*];
+    };
+}
+
+vectors! {
+    (v0, 0, "push 0"), (v1, 1, "push 0"), (v2, 2, "push 0"), (v3, 3, "push 0"), (v4, 4, "push 0"), (v5, 5, "push 0"), (v6, 6, "push 0"),
+    (v7, 7, "push 0"), (v8, 8, ""), (v9, 9, "push 0"), (v10, 10, ""), (v11, 11, ""), (v12, 12, ""), (v13, 13, ""), (v14, 14, ""),
+    (v15, 15, "push 0"), (v16, 16, "push 0"), (v17, 17, ""), (v18, 18, "push 0"), (v19, 19, "push 0"), (v20, 20, "push 0"), (v21, 21, ""),
+    (v22, 22, "push 0"), (v23, 23, "push 0"), (v24, 24, "push 0"), (v25, 25, "push 0"), (v26, 26, "push 0"), (v27, 27, "push 0"),
+    (v28, 28, "push 0"), (v29, 29, ""), (v30, 30, ""), (v31, 31, "push 0"), (v32, 32, "push 0"), (v33, 33, "push 0"), (v34, 34, "push 0"),
+    (v35, 35, "push 0"), (v36, 36, "push 0"), (v37, 37, "push 0"), (v38, 38, "push 0"), (v39, 39, "push 0"), (v40, 40, "push 0"),
+    (v41, 41, "push 0"), (v42, 42, "push 0"), (v43, 43, "push 0"), (v44, 44, "push 0"), (v45, 45, "push 0"), (v46, 46, "push 0"),
+    (v47, 47, "push 0"), (v48, 48, "push 0"), (v49, 49, "push 0"), (v50, 50, "push 0"), (v51, 51, "push 0"), (v52, 52, "push 0"),
+    (v53, 53, "push 0"), (v54, 54, "push 0"), (v55, 55, "push 0"), (v56, 56, "push 0"), (v57, 57, "push 0"), (v58, 58, "push 0"),
+    (v59, 59, "push 0"), (v60, 60, "push 0"), (v61, 61, "push 0"), (v62, 62, "push 0"), (v63, 63, "push 0"), (v64, 64, "push 0"),
+    (v65, 65, "push 0"), (v66, 66, "push 0"), (v67, 67, "push 0"), (v68, 68, "push 0"), (v69, 69, "push 0"), (v70, 70, "push 0"),
+    (v71, 71, "push 0"), (v72, 72, "push 0"),
+}

@@ -1,0 +1,125 @@
+//! From a trap to the kernel and back out.
+//!
+//! The lock is taken at entry and released before the exit: on one processor it is never contended, and it is the only way to [`Kernel`].
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use abi::Frame;
+use x86_64::registers::control::Cr2;
+use x86_64::registers::model_specific::{FsBase, KernelGsBase};
+
+use super::apic::{FIRST_LINE_VECTOR, LINES, SPURIOUS_VECTOR, TIMER_VECTOR};
+use super::entry::{self, Pushed};
+use super::hardware::Hardware;
+use crate::kernel::Kernel;
+use crate::page;
+
+/// Vectors below this are exceptions.
+const EXCEPTIONS: u64 = 32;
+const PAGE_FAULT: u64 = 14;
+
+/// The kernel behind its one lock.
+struct Big {
+    locked: AtomicBool,
+    kernel: UnsafeCell<Option<Kernel<Hardware>>>,
+}
+
+// SAFETY: `kernel` is reached only between `lock` and `unlock`.
+unsafe impl Sync for Big {}
+
+static BIG: Big = Big { locked: AtomicBool::new(false), kernel: UnsafeCell::new(None) };
+
+fn with_kernel<R>(act: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
+    while BIG.locked.swap(true, Ordering::Acquire) {
+        core::hint::spin_loop();
+    }
+    // SAFETY: the lock is held, and nothing below takes it again: traps in ring 0 panic, and interrupts are off.
+    let kernel = unsafe { &mut *BIG.kernel.get() };
+    let Some(kernel) = kernel else { panic!("trap before the kernel was built") };
+    let result = act(kernel);
+    BIG.locked.store(false, Ordering::Release);
+    result
+}
+
+/// Installs the kernel and runs the first thread.
+pub fn start(kernel: Kernel<Hardware>) -> ! {
+    // SAFETY: called once, before any trap can come.
+    unsafe { *BIG.kernel.get() = Some(kernel) }
+    resume()
+}
+
+/// A system call: the registers are in the current frame.
+pub extern "C" fn system_call() -> ! {
+    with_kernel(Kernel::system_call);
+    resume()
+}
+
+/// An exception or interrupt in ring 3.
+pub extern "C" fn from_user(pushed: &Pushed) -> ! {
+    let vector = pushed.vector;
+    if vector < EXCEPTIONS {
+        let address = if vector == PAGE_FAULT { Cr2::read_raw() } else { 0 };
+        let code = pushed.code;
+        with_kernel(|kernel| kernel.exception(vector, code, address));
+    } else {
+        interrupt(vector);
+    }
+    resume()
+}
+
+/// An interrupt of the idle processor; anything else in ring 0 is a bug.
+pub extern "C" fn from_kernel(pushed: &Pushed) -> ! {
+    if pushed.vector < EXCEPTIONS {
+        let address = Cr2::read_raw();
+        panic!("exception {} (code {:#x}, address {address:#x}) in ring 0 at {:#x}", pushed.vector, pushed.code, pushed.rip);
+    }
+    interrupt(pushed.vector);
+    resume()
+}
+
+fn interrupt(vector: u64) {
+    with_kernel(|kernel| {
+        if vector == SPURIOUS_VECTOR {
+            return;
+        }
+        kernel.machine.apic.end_of_interrupt();
+        if vector == TIMER_VECTOR {
+            kernel.timer_fired();
+        } else if (FIRST_LINE_VECTOR..FIRST_LINE_VECTOR + u64::from(LINES)).contains(&vector) {
+            kernel.line_fired((vector - FIRST_LINE_VECTOR) as u32);
+        }
+    });
+}
+
+/// Ends the trap: the thread that the kernel chose runs, or the processor idles.
+fn resume() -> ! {
+    let next = with_kernel(|kernel| {
+        kernel.finish();
+        let current = kernel.current()?;
+        let frame = &raw const page::object(&mut kernel.machine, current).frame;
+        Some(frame)
+    });
+    let Some(frame) = next else {
+        entry::set_frame(0);
+        entry::idle()
+    };
+    entry::set_frame(frame as u64);
+    // SAFETY: the frame is that of the current thread, whose page lives while it runs; the kernel checked its values when they were set.
+    unsafe {
+        load_bases(&*frame);
+        let fast = (*frame).rcx == (*frame).rip && (*frame).r11 == (*frame).rflags;
+        entry::leave(frame, u64::from(fast))
+    }
+}
+
+/// Loads the segment bases where they changed: a write is dear.
+fn load_bases(frame: &Frame) {
+    static LOADED: [core::sync::atomic::AtomicU64; 2] = [const { core::sync::atomic::AtomicU64::new(0) }; 2];
+    if LOADED[0].swap(frame.fs_base, Ordering::Relaxed) != frame.fs_base {
+        FsBase::write(x86_64::VirtAddr::new_truncate(frame.fs_base));
+    }
+    if LOADED[1].swap(frame.gs_base, Ordering::Relaxed) != frame.gs_base {
+        KernelGsBase::write(x86_64::VirtAddr::new_truncate(frame.gs_base));
+    }
+}

@@ -1,0 +1,294 @@
+//! Capability tables: flat arrays of 32-byte slots, found by index, checked by epoch.
+//!
+//! Invariants: `copy`, `move` and `derive` *inherit* the source's epoch, only `retype` and `revoke` make a new one, so that no child of a dead
+//! parent can come to life; every page of Memory has exactly one owning capability; a Reply stays in the slot where the kernel put it.
+
+use abi::{Error, ObjectKind, Rights, SLOTS_PER_PAGE};
+
+use crate::kernel::Kernel;
+use crate::machine::{Machine, PageNumber};
+use crate::page::{self, Object, Ref};
+use crate::thread::Thread;
+
+/// One capability.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Slot {
+    /// [`Rights`].
+    pub rights: u8,
+    /// An [`ObjectKind`].
+    pub kind: u8,
+    /// Always 0.
+    pub reserved: u16,
+    /// The object's page; for a range the first page, line or port.
+    pub first: u32,
+    /// Who the holder is to the object.
+    pub badge: u64,
+    /// When it was made; for a Reply, the ticket.
+    pub epoch: u64,
+    /// The object's address; for a range, how many.
+    pub object: u64,
+}
+
+/// Bytes of an encoded slot.
+const SLOT_BYTES: u64 = abi::SLOT_BYTES;
+const _: () = assert!(size_of::<Slot>() as u64 == SLOT_BYTES);
+
+// SAFETY: `repr(C)`, 32 bytes, integers only.
+#[allow(unsafe_code, reason = "a slot is plain data")]
+unsafe impl Object for Slot {
+    const KIND: ObjectKind = ObjectKind::CapTable;
+}
+
+impl Slot {
+    /// What it is a capability to.
+    #[must_use]
+    pub fn kind(&self) -> ObjectKind {
+        ObjectKind::from_byte(self.kind).unwrap_or(ObjectKind::Empty)
+    }
+
+    /// Whether the slot is free.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kind() == ObjectKind::Empty
+    }
+
+    /// Whether it is the owning capability of its pages.
+    #[must_use]
+    pub fn is_owned_memory(&self) -> bool {
+        self.kind() == ObjectKind::Memory && self.rights & Rights::OWNED != 0
+    }
+
+    /// For a range: how many pages, lines or ports.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.object as u32
+    }
+
+    /// For a range: whether `offset..offset + count` lies in it.
+    #[must_use]
+    pub fn covers(&self, offset: u64, count: u64) -> bool {
+        offset.checked_add(count).is_some_and(|end| end <= u64::from(self.count()))
+    }
+
+    /// A reference to the object, for a slot whose kind has been checked.
+    #[must_use]
+    pub fn reference<T>(&self) -> Ref<T> {
+        Ref::at(self.object)
+    }
+}
+
+/// The header that lies in the first four slots of a table's first page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct CapTable {
+    /// Slots, the header's included.
+    pub slots: u32,
+    /// Threads that are configured with it.
+    pub users: u32,
+    /// First of the callers whose Reply lies here.
+    pub callers: Ref<Thread>,
+    /// Fills four slots.
+    pub reserved: [u64; 14],
+}
+
+const _: () = assert!(size_of::<CapTable>() as u64 == abi::FIRST_HANDLE as u64 * SLOT_BYTES);
+
+// SAFETY: `repr(C)`, 128 bytes, integers only.
+#[allow(unsafe_code, reason = "a table's header is plain data")]
+unsafe impl Object for CapTable {
+    const KIND: ObjectKind = ObjectKind::CapTable;
+}
+
+/// Where a slot is: its table and its index there, known to be inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlotPlace {
+    pub(crate) table: Ref<CapTable>,
+    pub(crate) index: u32,
+}
+
+impl<M: Machine> Kernel<M> {
+    pub(crate) fn table(&mut self, table: Ref<CapTable>) -> &mut CapTable {
+        page::object(&mut self.machine, table)
+    }
+
+    /// The place of `index` in `table`.
+    pub(crate) fn place(&mut self, table: Ref<CapTable>, index: u32) -> Result<SlotPlace, Error> {
+        let table = table.some().ok_or(Error::InvalidHandle)?;
+        if index < abi::FIRST_HANDLE || index >= self.table(table).slots {
+            return Err(Error::InvalidHandle);
+        }
+        Ok(SlotPlace { table, index })
+    }
+
+    /// The slot itself.
+    pub(crate) fn slot(&mut self, place: SlotPlace) -> &mut Slot {
+        let address = place.table.address().wrapping_add(u64::from(place.index).wrapping_mul(SLOT_BYTES));
+        page::inside(&mut self.machine, address)
+    }
+
+    /// The place that a handle of `thread` names, in its own table or in its vault.
+    pub(crate) fn handle_place(&mut self, thread: Ref<Thread>, handle: u32) -> Result<SlotPlace, Error> {
+        let thread = self.thread(thread);
+        let table = if handle & abi::VAULT != 0 { thread.vault } else { thread.table };
+        self.place(table, handle & abi::HANDLE_MASK)
+    }
+
+    /// The capability that a handle of `thread` names, of the given kind and with the given rights, still valid.
+    pub(crate) fn lookup(&mut self, thread: Ref<Thread>, handle: u32, kind: ObjectKind, rights: u8) -> Result<Slot, Error> {
+        let place = self.handle_place(thread, handle)?;
+        let slot = *self.slot(place);
+        if slot.is_empty() {
+            return Err(Error::InvalidHandle);
+        }
+        if slot.kind() != kind {
+            return Err(Error::WrongKind);
+        }
+        if !self.is_valid(&slot) {
+            return Err(Error::InvalidHandle);
+        }
+        if slot.rights & rights != rights {
+            return Err(Error::MissingRight);
+        }
+        Ok(slot)
+    }
+
+    /// Whether nothing has revoked or destroyed what the slot names. A range of Memory is checked page by page where it is used.
+    pub(crate) fn is_valid(&mut self, slot: &Slot) -> bool {
+        match slot.kind() {
+            ObjectKind::Endpoint | ObjectKind::Notification | ObjectKind::Thread | ObjectKind::AddressSpace | ObjectKind::CapTable => {
+                self.is_live(slot.first, slot.epoch, slot.kind())
+            }
+            ObjectKind::Reply => {
+                let caller = slot.reference::<Thread>();
+                caller.some().is_some_and(|caller| self.thread(caller).awaits(slot.epoch))
+            }
+            ObjectKind::Memory | ObjectKind::Device | ObjectKind::Irq | ObjectKind::IoPorts => true,
+            ObjectKind::Empty | ObjectKind::PageTable => false,
+        }
+    }
+
+    /// Whether `page` still is of `kind` and was not revoked after `epoch`.
+    pub(crate) fn is_live(&mut self, page: PageNumber, epoch: u64, kind: ObjectKind) -> bool {
+        self.machine.page_info(page).is_some_and(|info| info.kind() == kind && epoch >= info.revoked_at)
+    }
+
+    /// The table that an argument names: the thread's own, or one that it has a capability with `rights` to.
+    pub(crate) fn table_argument(&mut self, thread: Ref<Thread>, handle: u64, rights: u8) -> Result<Ref<CapTable>, Error> {
+        let handle = u32::try_from(handle).map_err(|_| Error::InvalidArgument)?;
+        if handle == abi::OWN_TABLE {
+            return self.thread(thread).table.some().ok_or(Error::WrongState);
+        }
+        Ok(self.lookup(thread, handle, ObjectKind::CapTable, rights)?.reference())
+    }
+
+    /// An empty slot to put a new capability into.
+    pub(crate) fn empty_place(&mut self, thread: Ref<Thread>, table: u64, index: u64) -> Result<SlotPlace, Error> {
+        let table = self.table_argument(thread, table, Rights::INSERT)?;
+        let index = u32::try_from(index).map_err(|_| Error::InvalidArgument)?;
+        let place = self.place(table, index)?;
+        if self.slot(place).is_empty() { Ok(place) } else { Err(Error::SlotFull) }
+    }
+
+    /// Copies, mints or moves a capability. Memory that is owned can only be moved; a Reply stays where it is.
+    pub(crate) fn copy_capability(&mut self, thread: Ref<Thread>, table: u64, words: [u64; 6]) -> Result<(), Error> {
+        const MINT: u64 = 1;
+        const MOVE: u64 = 2;
+        let [target, source, rights, badge, how, source_table] = words;
+        let source_index = u32::try_from(source).map_err(|_| Error::InvalidArgument)?;
+        let from = if source_table == u64::from(abi::OWN_TABLE) {
+            self.handle_place(thread, source_index)?
+        } else {
+            let table = self.table_argument(thread, source_table, Rights::TAKE)?;
+            self.place(table, source_index)?
+        };
+        let mut slot = *self.slot(from);
+        if how & !(MINT | MOVE) != 0 || rights > u64::from(u8::MAX) {
+            return Err(Error::InvalidArgument);
+        }
+        if slot.is_empty() || !self.is_valid(&slot) {
+            return Err(Error::InvalidHandle);
+        }
+        if slot.kind() == ObjectKind::Reply || slot.is_owned_memory() && how & MOVE == 0 {
+            return Err(Error::WrongKind);
+        }
+        let to = self.empty_place(thread, table, target)?;
+        if how & MOVE == 0 {
+            slot.rights &= rights as u8;
+        }
+        if how & MINT != 0 {
+            slot.badge = badge;
+        }
+        if how & MOVE != 0 {
+            *self.slot(from) = Slot::default();
+        }
+        *self.slot(to) = slot;
+        Ok(())
+    }
+
+    /// Empties a slot. A Reply is dropped: its caller is told so.
+    pub(crate) fn delete_capability(&mut self, thread: Ref<Thread>, table: u64, index: u64) -> Result<(), Error> {
+        let table = self.table_argument(thread, table, Rights::INSERT)?;
+        let index = u32::try_from(index).map_err(|_| Error::InvalidArgument)?;
+        let place = self.place(table, index)?;
+        let slot = *self.slot(place);
+        match slot.kind() {
+            ObjectKind::Memory if slot.is_owned_memory() => return Err(Error::Busy),
+            ObjectKind::Reply => self.drop_reply(place),
+            _ => *self.slot(place) = Slot::default(),
+        }
+        Ok(())
+    }
+
+    /// Says what a slot holds: kind, rights, badge, first, count, valid.
+    pub(crate) fn describe(&mut self, thread: Ref<Thread>, table: u64, index: u64) -> Result<[u64; 6], Error> {
+        let table = self.table_argument(thread, table, Rights::TAKE)?;
+        let index = u32::try_from(index).map_err(|_| Error::InvalidArgument)?;
+        let place = self.place(table, index)?;
+        let slot = *self.slot(place);
+        let valid = self.is_valid(&slot);
+        let (first, count) = match slot.kind() {
+            ObjectKind::Memory | ObjectKind::Device | ObjectKind::Irq | ObjectKind::IoPorts => (slot.first, slot.count()),
+            _ => (0, 0),
+        };
+        Ok([u64::from(slot.kind), u64::from(slot.rights), slot.badge, u64::from(first), u64::from(count), u64::from(valid)])
+    }
+
+    /// Lends a part of a range, with fewer rights. What comes out owns nothing.
+    pub(crate) fn derive(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 5]) -> Result<(), Error> {
+        let [offset, count, rights, target, table] = words;
+        let place = self.handle_place(thread, handle)?;
+        let mut slot = *self.slot(place);
+        if slot.is_empty() {
+            return Err(Error::InvalidHandle);
+        }
+        if !matches!(slot.kind(), ObjectKind::Memory | ObjectKind::Device | ObjectKind::Irq | ObjectKind::IoPorts) {
+            return Err(Error::WrongKind);
+        }
+        if count == 0 || !slot.covers(offset, count) || rights > u64::from(u8::MAX) {
+            return Err(Error::InvalidArgument);
+        }
+        let to = self.empty_place(thread, table, target)?;
+        if slot.is_owned_memory() {
+            // The owner's right rests on ownership, not on an epoch, so what it lends counts from now.
+            slot.epoch = self.epoch;
+            slot.rights &= !Rights::OWNED;
+        }
+        slot.first = slot.first.wrapping_add(offset as u32);
+        slot.object = count;
+        slot.rights &= rights as u8;
+        *self.slot(to) = slot;
+        Ok(())
+    }
+
+    /// Prepares the header of a new table of `pages` pages.
+    pub(crate) fn init_table(&mut self, table: Ref<CapTable>, pages: u32) {
+        self.table(table).slots = pages.saturating_mul(SLOTS_PER_PAGE);
+    }
+
+    /// Whether any slot of a table holds memory that would be lost with it.
+    pub(crate) fn holds_owned_memory(&mut self, table: Ref<CapTable>) -> bool {
+        let slots = self.table(table).slots;
+        (abi::FIRST_HANDLE..slots).any(|index| self.slot(SlotPlace { table, index }).is_owned_memory())
+    }
+}

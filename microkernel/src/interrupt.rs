@@ -1,0 +1,124 @@
+//! Interrupt lines and I/O ports.
+//!
+//! Invariant: a line that fired stays masked until its driver acknowledges it, so a dead driver's line is silent until a successor binds it.
+
+use abi::{Error, ObjectKind, Rights};
+
+use crate::capability::Slot;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::notification::Notification;
+use crate::page::{self, Ref};
+use crate::thread::{Port, Thread};
+
+/// What an interrupt line is bound to.
+#[derive(Clone, Copy, Debug, Hash)]
+pub struct Line {
+    notification: Port<Notification>,
+    bits: u64,
+}
+
+impl Line {
+    pub(crate) const FREE: Self = Self { notification: Port::NONE, bits: 0 };
+}
+
+impl<M: Machine> Kernel<M> {
+    /// A device raised a line: it is masked, and its notification signalled.
+    pub fn line_fired(&mut self, line: u32) {
+        self.machine.set_line(line, false);
+        let Some(bound) = self.lines.get(line as usize).copied() else { return };
+        let Some(notification) = bound.notification.object.some() else { return };
+        let page = self.machine.page_of(notification.address());
+        if self.is_live(page, bound.notification.epoch, ObjectKind::Notification) {
+            self.signal(notification, bound.bits);
+        }
+    }
+
+    fn line_of(&mut self, thread: Ref<Thread>, handle: u32, offset: u64) -> Result<u32, Error> {
+        let slot = self.lookup(thread, handle, ObjectKind::Irq, Rights::USE)?;
+        if !slot.covers(offset, 1) {
+            return Err(Error::InvalidArgument);
+        }
+        let line = slot.first.wrapping_add(offset as u32);
+        if line < self.machine.lines() && (line as usize) < self.lines.len() { Ok(line) } else { Err(Error::InvalidArgument) }
+    }
+
+    /// Binds a line to a notification and unmasks it, or frees it.
+    pub(crate) fn bind_line(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<(), Error> {
+        let [offset, notification, bits] = words;
+        let line = self.line_of(thread, handle, offset)?;
+        let notification = u32::try_from(notification).map_err(|_| Error::InvalidArgument)?;
+        let bound = if notification == 0 {
+            Line::FREE
+        } else {
+            let slot = self.lookup(thread, notification, ObjectKind::Notification, Rights::SIGNAL)?;
+            Line { notification: Port { object: slot.reference(), epoch: slot.epoch }, bits }
+        };
+        if let Some(entry) = self.lines.get_mut(line as usize) {
+            *entry = bound;
+        }
+        self.machine.set_line(line, notification != 0);
+        Ok(())
+    }
+
+    /// Unmasks a line after its device was served.
+    pub(crate) fn acknowledge_line(&mut self, thread: Ref<Thread>, handle: u32, offset: u64) -> Result<(), Error> {
+        let line = self.line_of(thread, handle, offset)?;
+        self.machine.set_line(line, true);
+        Ok(())
+    }
+
+    fn port_of(slot: &Slot, offset: u64, width: u64) -> Result<(u16, u8), Error> {
+        if !matches!(width, 1 | 2 | 4) || !slot.covers(offset, width) {
+            return Err(Error::InvalidArgument);
+        }
+        let port = u64::from(slot.first).wrapping_add(offset);
+        Ok((u16::try_from(port).map_err(|_| Error::InvalidArgument)?, width as u8))
+    }
+
+    /// Reads a port.
+    pub(crate) fn read_port(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<u64, Error> {
+        let slot = self.lookup(thread, handle, ObjectKind::IoPorts, Rights::USE)?;
+        let (port, width) = Self::port_of(&slot, words[0], words[1])?;
+        Ok(u64::from(self.machine.port_in(port, width)))
+    }
+
+    /// Writes a port.
+    pub(crate) fn write_port(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<(), Error> {
+        let slot = self.lookup(thread, handle, ObjectKind::IoPorts, Rights::USE)?;
+        let (port, width) = Self::port_of(&slot, words[0], words[1])?;
+        self.machine.port_out(port, width, words[2] as u32);
+        Ok(())
+    }
+
+    /// Writes bytes of the message page to one port.
+    pub(crate) fn write_port_bytes(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<(), Error> {
+        let slot = self.lookup(thread, handle, ObjectKind::IoPorts, Rights::USE)?;
+        let (port, _) = Self::port_of(&slot, words[0], 1)?;
+        let (page, length) = self.message_bytes(thread, words[1])?;
+        for index in 0..length {
+            let byte = page::bytes(&mut self.machine, page)[index];
+            self.machine.port_out(port, 1, u32::from(byte));
+        }
+        Ok(())
+    }
+
+    /// Appends bytes of the message page to the system's log.
+    pub(crate) fn write_log(&mut self, thread: Ref<Thread>, length: u64) -> Result<(), Error> {
+        let (page, length) = self.message_bytes(thread, length)?;
+        let line = *page::bytes(&mut self.machine, page);
+        if let Some(line) = line.get(..length) {
+            self.machine.log(line);
+        }
+        Ok(())
+    }
+
+    fn message_bytes(&mut self, thread: Ref<Thread>, length: u64) -> Result<(u32, usize), Error> {
+        let page = self.thread(thread).message_page;
+        if page == 0 {
+            return Err(Error::WrongState);
+        }
+        let length = usize::try_from(length).map_err(|_| Error::InvalidArgument)?;
+        if length > abi::MAX_MESSAGE { Err(Error::InvalidArgument) } else { Ok((page, length)) }
+    }
+}

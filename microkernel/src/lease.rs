@@ -1,0 +1,129 @@
+//! Leases: a callee copies from and to memory that its caller lent for the call.
+//!
+//! Each copy looks everything up again (the Reply's ticket, the lease's bounds and rights, both sides' page tables), so a lease is worth nothing
+//! the moment its call ends. A reflected caller lends what its program could access itself: lease 0 is its whole address space.
+
+use abi::{Error, Lease, MAX_LEASES, MessagePage, ObjectKind, Rights};
+
+use crate::capability::SlotPlace;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::page::{self, PAGE_BYTES, Ref};
+use crate::space::AddressSpace;
+use crate::thread::{CallKind, Thread};
+
+/// What a copy came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyResult {
+    /// So many bytes were copied; not zero unless zero were asked for.
+    Copied(u64),
+    /// A page of the other side is missing or may not be accessed so.
+    NeedsPage {
+        /// The address there.
+        address: u64,
+        /// Whether it was to be written.
+        write: bool,
+    },
+}
+
+/// One direction of a copy, seen from the thread that asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the other side.
+    In,
+    /// To the other side.
+    Out,
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Takes over the leases that a caller describes in its message page, so that it cannot change them any more.
+    pub(crate) fn take_leases(&mut self, caller: Ref<Thread>, count: usize) -> Result<(), Error> {
+        let page = self.thread(caller).message_page;
+        let words = *page::words(&mut self.machine, page);
+        let first = core::mem::offset_of!(MessagePage, leases) / 8;
+        let mut leases = [Lease::default(); MAX_LEASES];
+        for (index, lease) in leases.iter_mut().enumerate().take(count) {
+            let at = first + index * 4;
+            let (address, length, source, rights) = (words[at], words[at + 1], words[at + 2], words[at + 3]);
+            if address.checked_add(length).is_none_or(|end| end > abi::USER_END) || rights & !(Lease::READ | Lease::WRITE) != 0 {
+                return Err(Error::InvalidLease);
+            }
+            *lease = Lease { address, length, reply: source as u32, index: (source >> 32) as u32, rights };
+        }
+        self.thread(caller).leases = leases;
+        Ok(())
+    }
+
+    /// Copies between the server and what the holder of a Reply lent.
+    pub(crate) fn copy_lease(&mut self, server: Ref<Thread>, handle: u32, words: [u64; 4], direction: Direction) -> Result<CopyResult, Error> {
+        let [index, offset, local, bytes] = words;
+        let bytes = bytes.min(abi::COPY_BYTES);
+        let place = self.handle_place(server, handle)?;
+        let need = if direction == Direction::In { Lease::READ } else { Lease::WRITE };
+        let (space, address) = self.resolve_lease(place, index, offset, bytes, need)?;
+        self.copy_between(server, local, space, address, bytes, direction)
+    }
+
+    /// Follows a lease to the memory that it names, through everyone who lent it on.
+    fn resolve_lease(&mut self, place: SlotPlace, index: u64, offset: u64, bytes: u64, need: u64) -> Result<(Ref<AddressSpace>, u64), Error> {
+        let (mut place, mut index, mut offset) = (place, index, offset);
+        for _ in 0..abi::LEASE_DEPTH {
+            let lender = self.reply_at(place)?;
+            let thread = *self.thread(lender);
+            match thread.call_kind() {
+                CallKind::Reflected if index == 0 => return Ok((thread.space, offset)),
+                CallKind::Call if index < u64::from(thread.lease_count) => {}
+                _ => return Err(Error::InvalidLease),
+            }
+            let lease = thread.leases.get(index as usize).ok_or(Error::InvalidLease)?;
+            let inside = offset.checked_add(bytes).is_some_and(|end| end <= lease.length);
+            if !inside || lease.rights & need == 0 {
+                return Err(Error::InvalidLease);
+            }
+            offset = lease.address.wrapping_add(offset);
+            if lease.reply == 0 {
+                return Ok((thread.space, offset));
+            }
+            place = self.place(thread.table, lease.reply)?;
+            index = u64::from(lease.index);
+        }
+        Err(Error::InvalidLease)
+    }
+
+    /// Copies between a thread and an address space that it has a capability to.
+    pub(crate) fn copy_space(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3], direction: Direction) -> Result<CopyResult, Error> {
+        let [address, local, bytes] = words;
+        let space = self.lookup(thread, handle, ObjectKind::AddressSpace, Rights::COPY)?.reference();
+        self.copy_between(thread, local, space, address, bytes.min(abi::COPY_BYTES), direction)
+    }
+
+    /// Copies page by page, as far as both sides are mapped with the access that the copy needs.
+    fn copy_between(
+        &mut self,
+        thread: Ref<Thread>,
+        local: u64,
+        space: Ref<AddressSpace>,
+        remote: u64,
+        bytes: u64,
+        direction: Direction,
+    ) -> Result<CopyResult, Error> {
+        let own = self.thread(thread).space;
+        let mut done: u64 = 0;
+        while done < bytes {
+            let (here, there) = (local.wrapping_add(done), remote.wrapping_add(done));
+            let write = direction == Direction::Out;
+            let Some(far) = self.translate(space, there, write) else {
+                return Ok(if done == 0 { CopyResult::NeedsPage { address: there, write } } else { CopyResult::Copied(done) });
+            };
+            let Some(near) = self.translate(own, here, !write) else {
+                return if done == 0 { Err(Error::LocalFault) } else { Ok(CopyResult::Copied(done)) };
+            };
+            let (near_at, far_at) = (here as usize % PAGE_BYTES, there as usize % PAGE_BYTES);
+            let step = (bytes - done).min((PAGE_BYTES - near_at.max(far_at)) as u64) as usize;
+            let (from, to) = if write { ((near, near_at), (far, far_at)) } else { ((far, far_at), (near, near_at)) };
+            page::copy(&mut self.machine, from, to, step);
+            done += step as u64;
+        }
+        Ok(CopyResult::Copied(done))
+    }
+}

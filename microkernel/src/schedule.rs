@@ -1,0 +1,268 @@
+//! Who runs next, and who pays.
+//!
+//! Invariants: a runnable thread is either current or in the run queue; the current thread has the highest priority of all runnable ones when
+//! a trap ends; between calls the *payer* stays, so a server runs on its caller's slice and account. There is no periodic tick: the timer is
+//! set only for the next deadline, or for the end of the slice when somebody of the same priority waits.
+
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::page::Ref;
+use crate::thread::{State, Thread};
+
+/// How far a chain of callers is followed to find who pays.
+const PAYER_DEPTH: usize = 8;
+const LEVELS: usize = abi::PRIORITIES as usize;
+
+/// Runnable threads by priority, first come first served within one.
+#[derive(Clone, Debug, Hash)]
+pub struct RunQueue {
+    heads: [Ref<Thread>; LEVELS],
+    tails: [Ref<Thread>; LEVELS],
+    occupied: u32,
+}
+
+impl RunQueue {
+    /// An empty queue.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { heads: [Ref::NONE; LEVELS], tails: [Ref::NONE; LEVELS], occupied: 0 }
+    }
+
+    fn top(&self) -> Option<usize> {
+        self.occupied.checked_ilog2().map(|level| level as usize)
+    }
+
+    fn has(&self, level: u8) -> bool {
+        self.occupied >> level & 1 != 0
+    }
+
+    /// The first thread of a level.
+    #[must_use]
+    pub fn head(&self, level: usize) -> Ref<Thread> {
+        self.heads.get(level).copied().unwrap_or(Ref::NONE)
+    }
+}
+
+impl Default for RunQueue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Appends a runnable thread to its queue.
+    pub(crate) fn enqueue(&mut self, thread: Ref<Thread>) {
+        let level = usize::from(self.thread(thread).priority) % LEVELS;
+        let tail = self.cpu.queue.tails[level];
+        let entry = self.thread(thread);
+        entry.next = Ref::NONE;
+        entry.previous = tail;
+        match tail.some() {
+            Some(tail) => self.thread(tail).next = thread,
+            None => self.cpu.queue.heads[level] = thread,
+        }
+        self.cpu.queue.tails[level] = thread;
+        self.cpu.queue.occupied |= 1 << level;
+        self.cpu.reschedule = true;
+    }
+
+    /// Puts a thread that was preempted before its slice ended at the front.
+    fn enqueue_front(&mut self, thread: Ref<Thread>) {
+        let level = usize::from(self.thread(thread).priority) % LEVELS;
+        let head = self.cpu.queue.heads[level];
+        let entry = self.thread(thread);
+        entry.previous = Ref::NONE;
+        entry.next = head;
+        match head.some() {
+            Some(head) => self.thread(head).previous = thread,
+            None => self.cpu.queue.tails[level] = thread,
+        }
+        self.cpu.queue.heads[level] = thread;
+        self.cpu.queue.occupied |= 1 << level;
+        self.cpu.reschedule = true;
+    }
+
+    /// Takes a thread out of its queue.
+    pub(crate) fn unqueue(&mut self, thread: Ref<Thread>) {
+        let entry = self.thread(thread);
+        let (level, next, previous) = (usize::from(entry.priority) % LEVELS, entry.next, entry.previous);
+        entry.next = Ref::NONE;
+        entry.previous = Ref::NONE;
+        match previous.some() {
+            Some(previous) => self.thread(previous).next = next,
+            None => self.cpu.queue.heads[level] = next,
+        }
+        match next.some() {
+            Some(next) => self.thread(next).previous = previous,
+            None => self.cpu.queue.tails[level] = previous,
+        }
+        if self.cpu.queue.heads[level].some().is_none() {
+            self.cpu.queue.occupied &= !(1 << level);
+        }
+    }
+
+    /// Makes a thread runnable that was on no queue.
+    pub(crate) fn make_runnable(&mut self, thread: Ref<Thread>) {
+        self.thread(thread).state = State::Runnable as u8;
+        self.enqueue(thread);
+    }
+
+    /// The current thread stops being current; it is on no queue afterwards.
+    pub(crate) fn leave_current(&mut self) {
+        self.charge();
+        self.cpu.current = Ref::NONE;
+        self.cpu.reschedule = true;
+    }
+
+    /// The current thread has blocked; `next` runs at once, on the same payer's account, if nobody more important waits.
+    pub(crate) fn switch_to(&mut self, next: Ref<Thread>) {
+        self.charge();
+        self.cpu.current = Ref::NONE;
+        let thread = self.thread(next);
+        thread.state = State::Runnable as u8;
+        let level = usize::from(thread.priority);
+        let outranked = self.cpu.queue.top().is_some_and(|top| top > level);
+        if outranked || self.cpu.expired && self.cpu.payer == next {
+            self.enqueue(next);
+        } else {
+            self.cpu.current = next;
+        }
+    }
+
+    /// Charges the time since the last charge to the payer, as its own or as served.
+    pub(crate) fn charge(&mut self) {
+        let now = self.machine.now();
+        let elapsed = now.saturating_sub(self.cpu.charged_at);
+        self.cpu.charged_at = now;
+        let (current, payer) = (self.cpu.current, self.cpu.payer);
+        if current.some().is_none() {
+            return;
+        }
+        if let Some(payer) = payer.some() {
+            let account = self.thread(payer);
+            if payer == current {
+                account.own_ticks = account.own_ticks.wrapping_add(elapsed);
+            } else {
+                account.served_ticks = account.served_ticks.wrapping_add(elapsed);
+            }
+        }
+    }
+
+    /// Ends a trap: decides who runs, loads its space, arms the FPU trap and the timer.
+    pub fn finish(&mut self) {
+        if self.cpu.reschedule || self.cpu.current.some().is_none() {
+            self.cpu.reschedule = false;
+            self.choose();
+            self.program_timer();
+        }
+        let Some(current) = self.cpu.current.some() else { return };
+        let space = self.thread(current).space;
+        let root = self.space_root(space);
+        if root != self.cpu.root {
+            self.cpu.root = root;
+            self.counts.roots_loaded += 1;
+            self.machine.load_root((root != 0).then_some(root));
+        }
+        let trap = self.cpu.fpu_owner != current;
+        if trap != self.cpu.fpu_trap {
+            self.cpu.fpu_trap = trap;
+            self.machine.set_fpu_trap(trap);
+        }
+    }
+
+    fn choose(&mut self) {
+        let top = self.cpu.queue.top();
+        if let Some(current) = self.cpu.current.some() {
+            let level = usize::from(self.thread(current).priority);
+            match top {
+                Some(top) if top > level => {
+                    self.preempt(current);
+                }
+                _ => return,
+            }
+        }
+        let Some(level) = self.cpu.queue.top() else { return };
+        let next = self.cpu.queue.head(level);
+        self.unqueue(next);
+        let payer = self.payer_of(next);
+        let now = self.machine.now();
+        self.cpu.current = next;
+        self.cpu.charged_at = now;
+        if payer != self.cpu.payer || self.cpu.expired || now >= self.cpu.slice_end {
+            let thread = self.thread(payer);
+            let left = core::mem::take(&mut thread.slice_left);
+            let slice = if left == 0 { thread.slice } else { left };
+            self.cpu.payer = payer;
+            self.cpu.slice_end = now.saturating_add(slice);
+        }
+        self.cpu.expired = false;
+    }
+
+    /// A more important thread takes over: the current one goes to the front of its queue, and its payer keeps the rest of its slice.
+    fn preempt(&mut self, current: Ref<Thread>) {
+        self.charge();
+        self.cpu.current = Ref::NONE;
+        self.enqueue_front(current);
+        self.cpu.reschedule = false;
+        let left = self.cpu.slice_end.saturating_sub(self.cpu.charged_at);
+        if let Some(payer) = self.cpu.payer.some() {
+            self.thread(payer).slice_left = if self.cpu.expired { 0 } else { left };
+        }
+    }
+
+    /// Who pays for a thread: the caller at the end of the chain that it works for.
+    fn payer_of(&mut self, thread: Ref<Thread>) -> Ref<Thread> {
+        let mut payer = thread;
+        for _ in 0..PAYER_DEPTH {
+            match self.thread(payer).serving.some() {
+                Some(caller) => payer = caller,
+                None => break,
+            }
+        }
+        payer
+    }
+
+    fn program_timer(&mut self) {
+        let contended = self.cpu.current.some().is_some_and(|current| {
+            let own = self.thread(current).priority;
+            let payer = self.cpu.payer.some().map_or(own, |payer| self.thread(payer).priority);
+            self.cpu.queue.has(own) || self.cpu.queue.has(payer)
+        });
+        let slice = contended.then_some(self.cpu.slice_end);
+        let deadline = self.next_deadline();
+        let at = match (slice, deadline) {
+            (Some(slice), Some(deadline)) => Some(slice.min(deadline)),
+            (slice, deadline) => slice.or(deadline),
+        };
+        if at != self.cpu.timer {
+            self.cpu.timer = at;
+            self.machine.set_timer(at);
+        }
+    }
+
+    /// The timer fired: deadlines that have passed are signalled, a slice that has ended sends its payer to the back.
+    pub fn timer_fired(&mut self) {
+        self.cpu.timer = None;
+        self.cpu.reschedule = true;
+        self.pass_deadlines();
+        let now = self.machine.now();
+        let Some(current) = self.cpu.current.some() else { return };
+        if now < self.cpu.slice_end {
+            return;
+        }
+        if current == self.cpu.payer || self.cpu.payer.some().is_none() {
+            self.rotate(current);
+        } else {
+            self.cpu.expired = true;
+            self.cpu.slice_end = u64::MAX;
+        }
+    }
+
+    /// Sends the current thread to the back of its queue, with a fresh slice when it comes around.
+    pub(crate) fn rotate(&mut self, current: Ref<Thread>) {
+        self.charge();
+        self.cpu.current = Ref::NONE;
+        self.cpu.expired = true;
+        self.enqueue(current);
+    }
+}

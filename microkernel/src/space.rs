@@ -1,0 +1,362 @@
+//! Address spaces: page tables, and the batch verbs on them.
+//!
+//! Invariants: the lower half of the tables below `root` belongs to the space alone and consists of pages that its owner donated; every present
+//! entry is counted in its page's `maps` (or `huge`); no entry is writable and executable; nothing at or above [`abi::USER_END`] is mapped. A
+//! region is a space that no thread runs in. What a mapping is *for* is unknown here: no areas, no files, no copy-on-write policy.
+
+mod share;
+mod table;
+mod teardown;
+
+use abi::{Error, MapFlags, ObjectKind, Rights};
+
+use crate::capability::Slot;
+use crate::endpoint::Endpoint;
+use crate::kernel::Kernel;
+use crate::machine::{Machine, PageNumber};
+use crate::page::{self, HUGE_PAGES, Object, PAGE_WORDS, Ref};
+use crate::thread::{Port, Thread};
+pub(crate) use table::Leaf;
+use table::{ACCESSED, COW, DIRTY, HUGE, NO_EXECUTE, PRESENT, UNCACHED, USER, WRITABLE, page_of_entry};
+
+/// Pages that one `List` returns at most: what fits the message page.
+const LIST_PAGES: u64 = (abi::MAX_MESSAGE / 8) as u64;
+
+/// An address space.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct AddressSpace {
+    /// The top-level table, 0 until one is needed.
+    pub(crate) root: PageNumber,
+    /// First of the donated pages, linked through their first words; 0 for none.
+    pub(crate) pool: PageNumber,
+    /// Threads that are configured with it.
+    pub(crate) users: u32,
+    /// 1 once it is being taken apart: it is never loaded or mapped into again.
+    pub(crate) dismantled: u32,
+    /// How far taking apart has come.
+    pub(crate) cursor: u64,
+    /// Who handles its page faults.
+    pub(crate) pager: Port<Endpoint>,
+}
+
+// SAFETY: `repr(C)`, smaller than a page, integers only.
+#[allow(unsafe_code, reason = "an address space is plain data")]
+unsafe impl Object for AddressSpace {
+    const KIND: ObjectKind = ObjectKind::AddressSpace;
+}
+
+/// A range of user addresses in pages, checked once.
+fn check_range(address: u64, pages: u64) -> Result<(), Error> {
+    let bytes = pages.checked_mul(abi::PAGE_SIZE).ok_or(Error::InvalidArgument)?;
+    let end = address.checked_add(bytes).ok_or(Error::InvalidArgument)?;
+    if !address.is_multiple_of(abi::PAGE_SIZE) || end > abi::USER_END || pages == 0 {
+        return Err(Error::InvalidArgument);
+    }
+    Ok(())
+}
+
+/// The entry bits for `flags`.
+fn entry_bits(flags: u64) -> Result<u64, Error> {
+    if flags & MapFlags::WRITE != 0 && flags & MapFlags::EXECUTE != 0 {
+        return Err(Error::InvalidArgument);
+    }
+    let mut bits = PRESENT | USER;
+    if flags & MapFlags::WRITE != 0 {
+        bits |= WRITABLE;
+    }
+    if flags & MapFlags::EXECUTE == 0 {
+        bits |= NO_EXECUTE;
+    }
+    if flags & MapFlags::UNCACHED != 0 {
+        bits |= UNCACHED;
+    }
+    Ok(bits)
+}
+
+/// The rights that a Memory capability needs for `flags`.
+fn rights_for(flags: u64) -> u8 {
+    let write = if flags & (MapFlags::WRITE | MapFlags::ZERO) != 0 { Rights::WRITE } else { 0 };
+    let execute = if flags & MapFlags::EXECUTE != 0 { Rights::EXECUTE } else { 0 };
+    Rights::READ | write | execute
+}
+
+impl<M: Machine> Kernel<M> {
+    pub(crate) fn space(&mut self, space: Ref<AddressSpace>) -> &mut AddressSpace {
+        page::object(&mut self.machine, space)
+    }
+
+    /// The top-level table of a space, 0 for none.
+    pub(crate) fn space_root(&mut self, space: Ref<AddressSpace>) -> PageNumber {
+        match space.some() {
+            Some(space) => self.space(space).root,
+            None => 0,
+        }
+    }
+
+    pub(crate) fn space_argument(&mut self, thread: Ref<Thread>, handle: u32, rights: u8) -> Result<Ref<AddressSpace>, Error> {
+        let space = self.lookup(thread, handle, ObjectKind::AddressSpace, rights)?.reference();
+        if self.space(space).dismantled != 0 { Err(Error::WrongState) } else { Ok(space) }
+    }
+
+    /// Donates pages for page tables.
+    pub(crate) fn add_tables(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<u64, Error> {
+        let [memory, first, pages] = words;
+        let space = self.space_argument(thread, handle, Rights::MAP)?;
+        let memory = u32::try_from(memory).map_err(|_| Error::InvalidArgument)?;
+        let memory = self.lookup(thread, memory, ObjectKind::Memory, Rights::OWNED)?;
+        if !memory.covers(first, pages) {
+            return Err(Error::InvalidArgument);
+        }
+        let mut done = 0;
+        while done < pages.min(abi::BUDGET_PAGES / 8) {
+            let page = memory.first.wrapping_add((first + done) as u32);
+            if !self.is_unused(page) {
+                return if done == 0 { Err(Error::Busy) } else { Ok(done) };
+            }
+            self.set_kind(page, ObjectKind::PageTable);
+            page::zero(&mut self.machine, page);
+            self.pool_push(space, page);
+            done += 1;
+        }
+        Ok(done)
+    }
+
+    /// Names the endpoint that gets the space's page faults.
+    pub(crate) fn set_pager(&mut self, thread: Ref<Thread>, handle: u32, endpoint: u64) -> Result<(), Error> {
+        let space = self.space_argument(thread, handle, Rights::CONTROL)?;
+        let endpoint = u32::try_from(endpoint).map_err(|_| Error::InvalidArgument)?;
+        let slot = self.lookup(thread, endpoint, ObjectKind::Endpoint, Rights::CALL)?;
+        self.space(space).pager = Port { object: slot.reference(), epoch: slot.epoch };
+        Ok(())
+    }
+
+    /// Maps pages of Memory.
+    pub(crate) fn map(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 5]) -> Result<u64, Error> {
+        let [address, memory, first, pages, flags] = words;
+        let space = self.space_argument(thread, handle, Rights::MAP)?;
+        check_range(address, pages)?;
+        let bits = entry_bits(flags)?;
+        let place = u32::try_from(memory).map_err(|_| Error::InvalidArgument)?;
+        let place = self.handle_place(thread, place)?;
+        let memory = *self.slot(place);
+        if !matches!(memory.kind(), ObjectKind::Memory | ObjectKind::Device) {
+            return Err(if memory.is_empty() { Error::InvalidHandle } else { Error::WrongKind });
+        }
+        if memory.rights & rights_for(flags) != rights_for(flags) {
+            return Err(Error::MissingRight);
+        }
+        if !memory.covers(first, pages) || memory.kind() == ObjectKind::Device && flags & MapFlags::ZERO != 0 {
+            return Err(Error::InvalidArgument);
+        }
+        if flags & MapFlags::HUGE != 0 {
+            return self.map_huge(space, address, &memory, first, pages, bits, flags);
+        }
+        self.over_pages(space, address, pages, |kernel, leaf, done| {
+            kernel.map_page(leaf, &memory, first + done, bits, flags)?;
+            Ok(())
+        })
+    }
+
+    fn map_page(&mut self, leaf: (PageNumber, usize), memory: &Slot, offset: u64, bits: u64, flags: u64) -> Result<(), Error> {
+        let page = self.memory_page(memory, offset)?;
+        if self.entry(leaf) & PRESENT != 0 {
+            return Err(Error::AlreadyMapped);
+        }
+        if flags & MapFlags::ZERO != 0 {
+            if !self.is_unused(page) {
+                return Err(Error::Busy);
+            }
+            page::zero(&mut self.machine, page);
+        }
+        self.count_map(page)?;
+        self.set_entry(leaf, u64::from(page) << 12 | bits);
+        Ok(())
+    }
+
+    /// Maps one 2 MiB page.
+    #[allow(clippy::too_many_arguments, reason = "the arguments of one verb, checked by its caller")]
+    fn map_huge(
+        &mut self,
+        space: Ref<AddressSpace>,
+        address: u64,
+        memory: &Slot,
+        first: u64,
+        pages: u64,
+        bits: u64,
+        flags: u64,
+    ) -> Result<u64, Error> {
+        let head = self.memory_page(memory, first)?;
+        let aligned = head.is_multiple_of(HUGE_PAGES) && address.is_multiple_of(u64::from(HUGE_PAGES) * abi::PAGE_SIZE);
+        if pages != u64::from(HUGE_PAGES) || !aligned || memory.kind() == ObjectKind::Device {
+            return Err(Error::InvalidArgument);
+        }
+        for offset in first..first + pages {
+            let page = self.memory_page(memory, offset)?;
+            if flags & MapFlags::ZERO != 0 && !self.is_unused(page) {
+                return Err(Error::Busy);
+            }
+        }
+        let place = self.directory_entry(space, address)?;
+        if self.entry(place) & PRESENT != 0 {
+            return Err(Error::AlreadyMapped);
+        }
+        if flags & MapFlags::ZERO != 0 {
+            for page in head..head + HUGE_PAGES {
+                page::zero(&mut self.machine, page);
+            }
+        }
+        let info = self.machine.page_info(head).ok_or(Error::InvalidArgument)?;
+        info.huge = info.huge.checked_add(1).ok_or(Error::KernelLimit)?;
+        self.set_entry(place, u64::from(head) << 12 | bits | HUGE);
+        Ok(pages)
+    }
+
+    /// One more entry maps a page.
+    pub(crate) fn count_map(&mut self, page: PageNumber) -> Result<(), Error> {
+        let info = self.machine.page_info(page).ok_or(Error::InvalidArgument)?;
+        info.maps = info.maps.checked_add(1).ok_or(Error::KernelLimit)?;
+        Ok(())
+    }
+
+    /// One entry fewer maps a page.
+    pub(crate) fn uncount_map(&mut self, page: PageNumber) {
+        if let Some(info) = self.machine.page_info(page) {
+            info.maps = info.maps.saturating_sub(1);
+        }
+    }
+
+    /// Unmaps a range; holes in it are passed over.
+    pub(crate) fn unmap(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<u64, Error> {
+        let [address, pages] = words;
+        let space = self.space_argument(thread, handle, Rights::MAP)?;
+        check_range(address, pages)?;
+        self.over_range(space, address, pages, |kernel, leaf, at| kernel.clear_leaf(space, leaf, at, address, pages))
+    }
+
+    /// Clears one leaf of a range that is unmapped. A 2 MiB page goes only as a whole.
+    fn clear_leaf(&mut self, space: Ref<AddressSpace>, leaf: Leaf, at: u64, address: u64, pages: u64) -> Result<(), Error> {
+        match leaf {
+            Leaf::Page(place) => {
+                let entry = self.entry(place);
+                self.set_entry(place, 0);
+                self.uncount_map(page_of_entry(entry));
+            }
+            Leaf::Huge(place) => {
+                let span = u64::from(HUGE_PAGES) * abi::PAGE_SIZE;
+                let start = at - at % span;
+                if start < address || start + span > address + pages * abi::PAGE_SIZE {
+                    return Err(Error::InvalidArgument);
+                }
+                let entry = self.entry(place);
+                self.set_entry(place, 0);
+                if let Some(info) = self.machine.page_info(page_of_entry(entry)) {
+                    info.huge = info.huge.saturating_sub(1);
+                }
+            }
+            Leaf::Missing => return Ok(()),
+        }
+        self.flush(space, at);
+        Ok(())
+    }
+
+    /// Changes how a range is mapped. A copy-on-write page does not become writable by this.
+    pub(crate) fn protect(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<u64, Error> {
+        let [address, pages, flags] = words;
+        let space = self.space_argument(thread, handle, Rights::MAP)?;
+        check_range(address, pages)?;
+        let bits = entry_bits(flags)?;
+        self.over_range(space, address, pages, |kernel, leaf, at| {
+            let (Leaf::Page(place) | Leaf::Huge(place)) = leaf else { return Ok(()) };
+            let entry = kernel.entry(place);
+            let mut changed = entry & !(WRITABLE | NO_EXECUTE) | bits & (WRITABLE | NO_EXECUTE);
+            if entry & COW != 0 {
+                changed &= !WRITABLE;
+            }
+            if changed != entry {
+                kernel.set_entry(place, changed);
+                kernel.flush(space, at);
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes what a range holds into the message page, a word a page.
+    pub(crate) fn list(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<u64, Error> {
+        let [address, pages] = words;
+        let space = self.space_argument(thread, handle, Rights::LIST)?;
+        check_range(address, pages)?;
+        let out = self.thread(thread).message_page;
+        if out == 0 {
+            return Err(Error::WrongState);
+        }
+        let pages = pages.min(LIST_PAGES);
+        for index in 0..pages {
+            let described = self.describe_page(space, address + index * abi::PAGE_SIZE);
+            page::words(&mut self.machine, out)[index as usize % PAGE_WORDS] = described;
+        }
+        Ok(pages)
+    }
+
+    fn describe_page(&mut self, space: Ref<AddressSpace>, address: u64) -> u64 {
+        let (place, offset) = match self.leaf(space, address) {
+            Leaf::Page(place) => (place, 0),
+            Leaf::Huge(place) => (place, (address >> 12) % u64::from(HUGE_PAGES)),
+            Leaf::Missing => return 0,
+        };
+        let entry = self.entry(place);
+        let page = u64::from(page_of_entry(entry)) + offset;
+        let mut flags = MapFlags::READ;
+        for (bit, flag) in [(WRITABLE, MapFlags::WRITE), (COW, MapFlags::COW), (DIRTY, MapFlags::DIRTY)] {
+            if entry & bit != 0 {
+                flags |= flag;
+            }
+        }
+        if entry & NO_EXECUTE == 0 {
+            flags |= MapFlags::EXECUTE;
+        }
+        if self.machine.page_info(page as PageNumber).is_some_and(|info| info.maps > 1) {
+            flags |= MapFlags::SHARED;
+        }
+        page << 12 | flags
+    }
+
+    /// The page behind a user address, if it is mapped for the access. The kernel's own accesses count as the program's.
+    pub(crate) fn translate(&mut self, space: Ref<AddressSpace>, address: u64, write: bool) -> Option<PageNumber> {
+        if address >= abi::USER_END {
+            return None;
+        }
+        let (place, offset) = match self.leaf(space, address) {
+            Leaf::Page(place) => (place, 0),
+            Leaf::Huge(place) => (place, (address >> 12) as u32 % HUGE_PAGES),
+            Leaf::Missing => return None,
+        };
+        let entry = self.entry(place);
+        if write && entry & WRITABLE == 0 || entry & UNCACHED != 0 {
+            return None;
+        }
+        self.set_entry(place, entry | ACCESSED | if write { DIRTY } else { 0 });
+        Some(page_of_entry(entry) + offset)
+    }
+}
+
+/// What building the first process needs of spaces.
+impl<M: Machine> Kernel<M> {
+    /// Gives a space a page for its tables; the page is of kind `PageTable` and zeroed.
+    pub(crate) fn donate(&mut self, space: Ref<AddressSpace>, page: PageNumber) {
+        self.pool_push(space, page);
+    }
+
+    /// Maps one page that nothing maps at that address.
+    pub(crate) fn map_one(&mut self, space: Ref<AddressSpace>, address: u64, page: PageNumber, flags: u64) -> Result<(), Error> {
+        check_range(address, 1)?;
+        let bits = entry_bits(flags)?;
+        let place = self.page_entry(space, address)?;
+        if self.entry(place) & PRESENT != 0 {
+            return Err(Error::AlreadyMapped);
+        }
+        self.count_map(page)?;
+        self.set_entry(place, u64::from(page) << 12 | bits);
+        Ok(())
+    }
+}

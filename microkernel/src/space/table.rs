@@ -1,0 +1,215 @@
+//! Page tables of four levels (SDM vol. 3, 4.5): finding entries, and the donated pages that tables are made of.
+
+use abi::Error;
+
+use super::AddressSpace;
+use crate::kernel::Kernel;
+use crate::machine::{Machine, PageNumber};
+use crate::page::{self, PAGE_WORDS, Ref};
+
+pub(super) const PRESENT: u64 = 1;
+pub(super) const WRITABLE: u64 = 2;
+pub(super) const USER: u64 = 4;
+pub(super) const UNCACHED: u64 = 0x10;
+pub(super) const ACCESSED: u64 = 0x20;
+pub(super) const DIRTY: u64 = 0x40;
+/// In a directory entry: it maps 2 MiB.
+pub(super) const HUGE: u64 = 0x80;
+/// Software bit: the page is shared copy-on-write.
+pub(super) const COW: u64 = 0x200;
+pub(super) const NO_EXECUTE: u64 = 1 << 63;
+
+/// Bytes that one entry of the page directory covers.
+pub(super) const DIRECTORY_SPAN: u64 = 1 << 21;
+
+/// Where an entry is: its table and its index.
+pub(crate) type Place = (PageNumber, usize);
+
+/// What translates an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaf {
+    /// An entry of a page table.
+    Page(Place),
+    /// An entry of a page directory, for 2 MiB.
+    Huge(Place),
+    /// Nothing.
+    Missing,
+}
+
+/// The page that an entry points at.
+pub(super) fn page_of_entry(entry: u64) -> PageNumber {
+    (entry >> 12 & 0xff_ffff_ffff) as PageNumber
+}
+
+/// The index of an address at a level: 0 for the page table, 3 for the top.
+pub(super) fn index_at(address: u64, level: u32) -> usize {
+    (address >> (12 + 9 * level)) as usize % PAGE_WORDS
+}
+
+impl<M: Machine> Kernel<M> {
+    pub(crate) fn entry(&mut self, place: Place) -> u64 {
+        page::words(&mut self.machine, place.0)[place.1 % PAGE_WORDS]
+    }
+
+    pub(crate) fn set_entry(&mut self, place: Place, entry: u64) {
+        page::words(&mut self.machine, place.0)[place.1 % PAGE_WORDS] = entry;
+    }
+
+    /// Adds a donated page to a space's pool.
+    pub(super) fn pool_push(&mut self, space: Ref<AddressSpace>, page: PageNumber) {
+        let next = core::mem::replace(&mut self.space(space).pool, page);
+        page::words(&mut self.machine, page)[0] = u64::from(next);
+    }
+
+    /// Takes a zeroed page from a space's pool.
+    pub(super) fn pool_pop(&mut self, space: Ref<AddressSpace>) -> Option<PageNumber> {
+        let page = self.space(space).pool;
+        if page == 0 {
+            return None;
+        }
+        let next = core::mem::take(&mut page::words(&mut self.machine, page)[0]);
+        self.space(space).pool = next as PageNumber;
+        Some(page)
+    }
+
+    /// The top-level table, made on first use.
+    pub(crate) fn ensure_root(&mut self, space: Ref<AddressSpace>) -> Result<PageNumber, Error> {
+        let root = self.space(space).root;
+        if root != 0 {
+            return Ok(root);
+        }
+        let root = self.pool_pop(space).ok_or(Error::NeedsTable)?;
+        self.machine.fill_kernel_half(root);
+        self.space(space).root = root;
+        Ok(root)
+    }
+
+    /// The table below an entry, made on first use.
+    fn descend(&mut self, space: Ref<AddressSpace>, place: Place) -> Result<PageNumber, Error> {
+        let entry = self.entry(place);
+        if entry & PRESENT != 0 {
+            return if entry & HUGE == 0 { Ok(page_of_entry(entry)) } else { Err(Error::AlreadyMapped) };
+        }
+        let table = self.pool_pop(space).ok_or(Error::NeedsTable)?;
+        self.set_entry(place, u64::from(table) << 12 | PRESENT | WRITABLE | USER);
+        Ok(table)
+    }
+
+    /// The directory entry of an address; tables above it are made.
+    pub(super) fn directory_entry(&mut self, space: Ref<AddressSpace>, address: u64) -> Result<Place, Error> {
+        let root = self.ensure_root(space)?;
+        let third = self.descend(space, (root, index_at(address, 3)))?;
+        let second = self.descend(space, (third, index_at(address, 2)))?;
+        Ok((second, index_at(address, 1)))
+    }
+
+    /// The page-table entry of an address; tables above it are made.
+    pub(super) fn page_entry(&mut self, space: Ref<AddressSpace>, address: u64) -> Result<Place, Error> {
+        let directory = self.directory_entry(space, address)?;
+        Ok((self.descend(space, directory)?, index_at(address, 0)))
+    }
+
+    /// What translates an address now.
+    pub(crate) fn leaf(&mut self, space: Ref<AddressSpace>, address: u64) -> Leaf {
+        let mut table = self.space(space).root;
+        if table == 0 {
+            return Leaf::Missing;
+        }
+        for level in (1..4).rev() {
+            let place = (table, index_at(address, level));
+            let entry = self.entry(place);
+            if entry & PRESENT == 0 {
+                return Leaf::Missing;
+            }
+            if entry & HUGE != 0 {
+                return Leaf::Huge(place);
+            }
+            table = page_of_entry(entry);
+        }
+        let place = (table, index_at(address, 0));
+        if self.entry(place) & PRESENT == 0 { Leaf::Missing } else { Leaf::Page(place) }
+    }
+
+    /// Does `act` for the page-table entry of each page of a range, whose tables are made; stops at the budget or the first error.
+    /// Returns how many pages were done; an error only if none was.
+    pub(super) fn over_pages(
+        &mut self,
+        space: Ref<AddressSpace>,
+        address: u64,
+        pages: u64,
+        mut act: impl FnMut(&mut Self, Place, u64) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        let mut done = 0;
+        let mut table = None;
+        while done < pages.min(abi::BUDGET_PAGES) {
+            let at = address + done * abi::PAGE_SIZE;
+            let index = index_at(at, 0);
+            let place = match table {
+                Some(table) if index != 0 => Ok((table, index)),
+                _ => self.page_entry(space, at),
+            };
+            match place.and_then(|place| act(self, place, done).map(|()| place)) {
+                Ok(place) => table = Some(place.0),
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+            done += 1;
+        }
+        Ok(done)
+    }
+
+    /// Does `act` for each leaf of a range that exists, and passes over whole holes; stops at the budget or the first error.
+    pub(super) fn over_range(
+        &mut self,
+        space: Ref<AddressSpace>,
+        address: u64,
+        pages: u64,
+        mut act: impl FnMut(&mut Self, Leaf, u64) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        let end = address + pages * abi::PAGE_SIZE;
+        let mut at = address;
+        let mut steps = 0;
+        while at < end && steps < abi::BUDGET_PAGES {
+            steps += 1;
+            let leaf = self.leaf(space, at);
+            if let Err(error) = act(self, leaf, at) {
+                return if at == address { Err(error) } else { Ok((at - address) / abi::PAGE_SIZE) };
+            }
+            at = match leaf {
+                Leaf::Page(_) => at + abi::PAGE_SIZE,
+                Leaf::Huge(_) => next_multiple(at, DIRECTORY_SPAN),
+                Leaf::Missing => next_multiple(at, self.hole_span(space, at)),
+            };
+        }
+        Ok((at.min(end) - address) / abi::PAGE_SIZE)
+    }
+
+    /// How much of the address space around `address` is certainly empty: what the topmost missing table would cover.
+    pub(super) fn hole_span(&mut self, space: Ref<AddressSpace>, address: u64) -> u64 {
+        let mut table = self.space(space).root;
+        if table == 0 {
+            return 1 << 48;
+        }
+        for level in (1..4).rev() {
+            let entry = self.entry((table, index_at(address, level)));
+            if entry & PRESENT == 0 {
+                return 1 << (12 + 9 * level);
+            }
+            table = page_of_entry(entry);
+        }
+        abi::PAGE_SIZE
+    }
+
+    /// Forgets a translation, if the space is loaded.
+    pub(crate) fn flush(&mut self, space: Ref<AddressSpace>, address: u64) {
+        let root = self.space(space).root;
+        if root == self.cpu.root {
+            self.machine.flush(address);
+        }
+    }
+}
+
+/// The first multiple of `span` above `address`.
+pub(super) fn next_multiple(address: u64, span: u64) -> u64 {
+    (address / span + 1) * span
+}

@@ -1,0 +1,488 @@
+//! Threads: registers, what they may name, whom they wait for.
+//!
+//! Invariants: a thread is on exactly the queue that its state says (run queue, an endpoint's receivers or callers, a notification), or on
+//! none; while it awaits a reply it is linked to the table that holds its Reply and the Reply's slot names it with its present ticket; the
+//! spaces and tables it is configured with count it as a user.
+
+use abi::{Error, Frame, Lease, MAX_LEASES, ObjectKind, Rights, ThreadSetting, thread_flags};
+
+use crate::capability::{CapTable, SlotPlace};
+use crate::endpoint::Endpoint;
+use crate::kernel::Kernel;
+use crate::machine::{Machine, PageNumber};
+use crate::notification::Notification;
+use crate::page::{self, Object, Ref};
+use crate::space::AddressSpace;
+
+/// Length of a time slice, in TSC ticks, until somebody sets another: 10 ms at 1 GHz.
+pub const DEFAULT_SLICE: u64 = 10_000_000;
+
+/// What a thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum State {
+    /// Nothing, until it is started.
+    Stopped = 0,
+    /// Runs, or waits in a run queue.
+    Runnable = 1,
+    /// Waits in an endpoint's queue of callers.
+    Calling = 2,
+    /// A receiver has its message; it waits for the reply.
+    AwaitingReply = 3,
+    /// Waits for a message at an endpoint.
+    Receiving = 4,
+    /// Waits for a notification.
+    Waiting = 5,
+}
+
+/// What kind of message a calling thread sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum CallKind {
+    /// A native call.
+    Call = 0,
+    /// A page fault, to the pager.
+    PageFault = 2,
+    /// Any other exception, or a page fault that the pager declined.
+    Exception = 3,
+    /// A Linux system call.
+    Reflected = 4,
+}
+
+/// A weak reference to an endpoint or notification: live only while the page's epoch says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Port<T> {
+    pub(crate) object: Ref<T>,
+    pub(crate) epoch: u64,
+}
+
+impl<T> Port<T> {
+    pub(crate) const NONE: Self = Self { object: Ref::NONE, epoch: 0 };
+}
+
+/// A thread. Its registers come first, so that the entry code stores them at fixed small offsets.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Thread {
+    /// Its registers while it does not run.
+    pub frame: Frame,
+    /// [`thread_flags`].
+    pub flags: u8,
+    pub(crate) state: u8,
+    /// 0 (lowest) to [`abi::PRIORITIES`] - 1.
+    pub priority: u8,
+    pub(crate) cpu: u8,
+    pub(crate) call_kind: u8,
+    pub(crate) lease_count: u8,
+    /// Set when its server died with the request: the next trap keeps the request's number.
+    pub(crate) redeliver: u8,
+    /// Set when [`Frame::xsave`] holds state.
+    pub(crate) fpu_used: u8,
+    /// The label of the message it sends.
+    pub(crate) label: u32,
+    pub(crate) reply_index: u32,
+    pub(crate) reply_slot: u32,
+    pub(crate) message_page: PageNumber,
+    pub(crate) next: Ref<Thread>,
+    pub(crate) previous: Ref<Thread>,
+    /// The endpoint it calls or receives at.
+    pub(crate) endpoint: Ref<Endpoint>,
+    /// The notification it waits on.
+    pub(crate) notification: Ref<Notification>,
+    pub(crate) space: Ref<AddressSpace>,
+    pub(crate) table: Ref<CapTable>,
+    pub(crate) vault: Ref<CapTable>,
+    pub(crate) fault_endpoint: Port<Endpoint>,
+    pub(crate) personality: Port<Endpoint>,
+    /// Badge of its faults and reflected calls.
+    pub(crate) badge: u64,
+    /// Badge of the capability it calls through.
+    pub(crate) call_badge: u64,
+    /// Number of its present request.
+    pub(crate) request: u64,
+    /// Number of the request it last received.
+    pub(crate) received: u64,
+    pub(crate) received_at: u64,
+    /// Changes at every delivery and every abort: what a Reply must match.
+    pub(crate) ticket: u64,
+    /// The table that holds its Reply, while it awaits one.
+    pub(crate) reply_table: Ref<CapTable>,
+    pub(crate) instance_next: Ref<Thread>,
+    pub(crate) instance_previous: Ref<Thread>,
+    /// The server thread that works for it.
+    pub(crate) served_by: Ref<Thread>,
+    /// The caller that it works for.
+    pub(crate) serving: Ref<Thread>,
+    pub(crate) leases: [Lease; MAX_LEASES],
+    /// Words of a fault or exception.
+    pub(crate) fault: [u64; 4],
+    pub(crate) slice: u64,
+    /// What a preempted payer has left of its slice.
+    pub(crate) slice_left: u64,
+    pub(crate) own_ticks: u64,
+    pub(crate) served_ticks: u64,
+    pub(crate) calls: u64,
+}
+
+const _: () = assert!(size_of::<Thread>() <= page::PAGE_BYTES);
+
+// SAFETY: `repr(C)`, smaller than a page, integers and arrays of integers only.
+#[allow(unsafe_code, reason = "a thread is plain data")]
+unsafe impl Object for Thread {
+    const KIND: ObjectKind = ObjectKind::Thread;
+}
+
+impl Thread {
+    /// What it does.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self.state {
+            1 => State::Runnable,
+            2 => State::Calling,
+            3 => State::AwaitingReply,
+            4 => State::Receiving,
+            5 => State::Waiting,
+            _ => State::Stopped,
+        }
+    }
+
+    pub(crate) fn call_kind(&self) -> CallKind {
+        match self.call_kind {
+            2 => CallKind::PageFault,
+            3 => CallKind::Exception,
+            4 => CallKind::Reflected,
+            _ => CallKind::Call,
+        }
+    }
+
+    /// Whether a Reply with this ticket is the one it waits for.
+    #[must_use]
+    pub fn awaits(&self, ticket: u64) -> bool {
+        self.state() == State::AwaitingReply && self.ticket == ticket
+    }
+
+    /// Whether it runs Linux code.
+    #[must_use]
+    pub fn is_reflected(&self) -> bool {
+        u64::from(self.flags) & thread_flags::REFLECT != 0
+    }
+
+    /// Whether it may own FPU state.
+    #[must_use]
+    pub fn has_fpu(&self) -> bool {
+        u64::from(self.flags) & thread_flags::FPU != 0
+    }
+
+    /// The message words in their registers.
+    pub(crate) fn words(&self) -> [u64; 8] {
+        let frame = &self.frame;
+        [frame.rdi, frame.rsi, frame.rdx, frame.r8, frame.r9, frame.r10, frame.r12, frame.r13]
+    }
+
+    pub(crate) fn set_words(&mut self, words: [u64; 8]) {
+        let frame = &mut self.frame;
+        [frame.rdi, frame.rsi, frame.rdx, frame.r8, frame.r9, frame.r10, frame.r12, frame.r13] = words;
+    }
+
+    /// Sets what a system call returns: status and label.
+    pub(crate) fn set_status(&mut self, status: u32, label: u32) {
+        self.frame.rax = u64::from(label) << 32 | u64::from(status);
+    }
+
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.set_status(error.to_status(), 0);
+    }
+}
+
+impl<M: Machine> Kernel<M> {
+    pub(crate) fn thread(&mut self, thread: Ref<Thread>) -> &mut Thread {
+        page::object(&mut self.machine, thread)
+    }
+
+    pub(crate) fn init_thread(&mut self, thread: Ref<Thread>) {
+        let fresh = self.thread(thread);
+        fresh.frame = Frame::new();
+        fresh.slice = DEFAULT_SLICE;
+    }
+
+    /// Sets one property. Properties that name objects need the right to use those objects.
+    pub(crate) fn configure_thread(&mut self, caller: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<(), Error> {
+        let target: Ref<Thread> = self.lookup(caller, handle, ObjectKind::Thread, Rights::CONTROL)?.reference();
+        let [setting, value, second] = words;
+        let setting = ThreadSetting::from_word(setting).ok_or(Error::InvalidArgument)?;
+        let argument = u32::try_from(value).map_err(|_| Error::InvalidArgument);
+        match setting {
+            ThreadSetting::Space => {
+                let space = self.lookup(caller, argument?, ObjectKind::AddressSpace, Rights::CONTROL)?.reference();
+                self.set_thread_space(target, space)
+            }
+            ThreadSetting::Table => {
+                let table = self.lookup(caller, argument?, ObjectKind::CapTable, Rights::CONTROL)?.reference();
+                self.set_thread_table(target, table, false)
+            }
+            ThreadSetting::Vault => {
+                let table = self.lookup(caller, argument?, ObjectKind::CapTable, Rights::CONTROL)?.reference();
+                self.set_thread_table(target, table, true)
+            }
+            ThreadSetting::FaultEndpoint => {
+                let slot = self.lookup(caller, argument?, ObjectKind::Endpoint, Rights::CALL)?;
+                self.thread(target).fault_endpoint = Port { object: slot.reference(), epoch: slot.epoch };
+                Ok(())
+            }
+            ThreadSetting::Personality => {
+                let slot = self.lookup(caller, argument?, ObjectKind::Endpoint, Rights::CALL)?;
+                self.thread(target).personality = Port { object: slot.reference(), epoch: slot.epoch };
+                Ok(())
+            }
+            ThreadSetting::MessagePage => self.set_message_page(caller, target, argument?, second),
+            ThreadSetting::Priority => self.set_priority(target, value),
+            ThreadSetting::Flags => {
+                if value & !(thread_flags::FPU | thread_flags::REFLECT) != 0 {
+                    return Err(Error::InvalidArgument);
+                }
+                self.stopped(target)?;
+                self.thread(target).flags = value as u8;
+                Ok(())
+            }
+            ThreadSetting::Badge => {
+                self.thread(target).badge = value;
+                Ok(())
+            }
+            ThreadSetting::Lane => {
+                let thread = self.thread(target);
+                thread.request = value;
+                thread.redeliver = 0;
+                Ok(())
+            }
+            ThreadSetting::Slice => {
+                if value == 0 {
+                    return Err(Error::InvalidArgument);
+                }
+                self.thread(target).slice = value;
+                Ok(())
+            }
+        }
+    }
+
+    fn stopped(&mut self, thread: Ref<Thread>) -> Result<(), Error> {
+        if self.thread(thread).state() == State::Stopped { Ok(()) } else { Err(Error::WrongState) }
+    }
+
+    fn set_thread_space(&mut self, target: Ref<Thread>, space: Ref<AddressSpace>) -> Result<(), Error> {
+        let state = self.thread(target).state();
+        if !matches!(state, State::Stopped | State::AwaitingReply) {
+            return Err(Error::WrongState);
+        }
+        if self.space(space).dismantled != 0 {
+            return Err(Error::WrongState);
+        }
+        let old = core::mem::replace(&mut self.thread(target).space, space);
+        if let Some(old) = old.some() {
+            self.space(old).users -= 1;
+        }
+        self.space(space).users += 1;
+        Ok(())
+    }
+
+    fn set_thread_table(&mut self, target: Ref<Thread>, table: Ref<CapTable>, vault: bool) -> Result<(), Error> {
+        self.stopped(target)?;
+        let thread = self.thread(target);
+        let field = if vault { &mut thread.vault } else { &mut thread.table };
+        let old = core::mem::replace(field, table);
+        if let Some(old) = old.some() {
+            self.table(old).users -= 1;
+        }
+        self.table(table).users += 1;
+        Ok(())
+    }
+
+    fn set_message_page(&mut self, caller: Ref<Thread>, target: Ref<Thread>, memory: u32, offset: u64) -> Result<(), Error> {
+        self.stopped(target)?;
+        let memory = self.lookup(caller, memory, ObjectKind::Memory, Rights::READ | Rights::WRITE)?;
+        let page = self.memory_page(&memory, offset)?;
+        let info = self.machine.page_info(page).ok_or(Error::InvalidArgument)?;
+        info.pins = info.pins.checked_add(1).ok_or(Error::KernelLimit)?;
+        let old = core::mem::replace(&mut self.thread(target).message_page, page);
+        self.unpin(old);
+        Ok(())
+    }
+
+    pub(crate) fn unpin(&mut self, page: PageNumber) {
+        if page != 0
+            && let Some(info) = self.machine.page_info(page)
+        {
+            info.pins = info.pins.saturating_sub(1);
+        }
+    }
+
+    fn set_priority(&mut self, target: Ref<Thread>, priority: u64) -> Result<(), Error> {
+        if priority >= u64::from(abi::PRIORITIES) {
+            return Err(Error::InvalidArgument);
+        }
+        let queued = self.thread(target).state() == State::Runnable && self.cpu.current != target;
+        if queued {
+            self.unqueue(target);
+        }
+        self.thread(target).priority = priority as u8;
+        if queued {
+            self.enqueue(target);
+        }
+        self.cpu.reschedule = true;
+        Ok(())
+    }
+
+    /// Makes a stopped thread runnable.
+    pub(crate) fn start_thread(&mut self, target: Ref<Thread>) -> Result<(), Error> {
+        self.stopped(target)?;
+        let thread = self.thread(target);
+        if thread.space.some().is_none() || !thread.is_reflected() && thread.table.some().is_none() {
+            return Err(Error::WrongState);
+        }
+        self.make_runnable(target);
+        Ok(())
+    }
+
+    /// Stops a thread wherever it is. What it was doing, as [`abi::Operation::ThreadStop`] says.
+    pub(crate) fn stop_thread(&mut self, target: Ref<Thread>) -> u64 {
+        let was = match self.thread(target).state() {
+            State::Stopped => return 0,
+            State::Runnable => {
+                if self.cpu.current == target {
+                    self.leave_current();
+                } else {
+                    self.unqueue(target);
+                }
+                1
+            }
+            State::Calling => {
+                self.leave_callers(target);
+                2
+            }
+            State::AwaitingReply => {
+                self.forget_reply(target);
+                2
+            }
+            State::Receiving => {
+                self.leave_receivers(target);
+                self.thread(target).fail(Error::Kicked);
+                3
+            }
+            State::Waiting => {
+                self.leave_notification(target);
+                self.thread(target).fail(Error::Kicked);
+                3
+            }
+        };
+        self.end_service(target);
+        let thread = self.thread(target);
+        thread.state = State::Stopped as u8;
+        was
+    }
+
+    /// Ends the wait of a thread on a notification or an endpoint.
+    pub(crate) fn kick_thread(&mut self, target: Ref<Thread>) {
+        match self.thread(target).state() {
+            State::Receiving => self.leave_receivers(target),
+            State::Waiting => self.leave_notification(target),
+            _ => return,
+        }
+        self.thread(target).fail(Error::Kicked);
+        self.make_runnable(target);
+    }
+
+    /// Undoes the link between a server thread and the caller that it works for.
+    pub(crate) fn end_service(&mut self, server: Ref<Thread>) {
+        let caller = core::mem::replace(&mut self.thread(server).serving, Ref::NONE);
+        if let Some(caller) = caller.some() {
+            self.thread(caller).served_by = Ref::NONE;
+        }
+    }
+
+    /// A thread whose registers may be read and set: stopped, or waiting for the reply to its call.
+    fn framed(&mut self, caller: Ref<Thread>, handle: u32) -> Result<(Ref<Thread>, PageNumber), Error> {
+        let target: Ref<Thread> = self.lookup(caller, handle, ObjectKind::Thread, Rights::CONTROL)?.reference();
+        if !matches!(self.thread(target).state(), State::Stopped | State::AwaitingReply) {
+            return Err(Error::WrongState);
+        }
+        match self.thread(caller).message_page {
+            0 => Err(Error::WrongState),
+            page => Ok((target, page)),
+        }
+    }
+
+    /// Copies a thread's frame into the caller's message page.
+    pub(crate) fn get_frame(&mut self, caller: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let (target, page) = self.framed(caller, handle)?;
+        self.save_fpu(target);
+        let used = self.thread(target).fpu_used;
+        let thread = self.thread(target);
+        thread.frame.fpu_valid = u64::from(used);
+        let frame = self.machine.page_of(target.address());
+        page::copy(&mut self.machine, (frame, 0), (page, 0), size_of::<Frame>());
+        Ok(())
+    }
+
+    /// Takes a thread's frame from the caller's message page. Each value is read once, into the kernel's own page, and checked there.
+    pub(crate) fn set_frame(&mut self, caller: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let (target, page) = self.framed(caller, handle)?;
+        let header = *page::words(&mut self.machine, page);
+        let [rip, rsp, fs_base, gs_base] = [header[16], header[7], header[18], header[19]];
+        if rip >= abi::USER_END || !is_user_canonical(rsp) || !is_user_canonical(fs_base) || !is_user_canonical(gs_base) {
+            return Err(Error::InvalidArgument);
+        }
+        let fpu = header[20] == 1 && self.thread(target).has_fpu();
+        self.drop_fpu(target);
+        let to = self.machine.page_of(target.address());
+        let length = if fpu { size_of::<Frame>() } else { core::mem::offset_of!(Frame, xsave) };
+        page::copy(&mut self.machine, (page, 0), (to, 0), length);
+        let thread = self.thread(target);
+        let frame = &mut thread.frame;
+        (frame.rip, frame.rsp, frame.fs_base, frame.gs_base) = (rip, rsp, fs_base, gs_base);
+        frame.rflags = frame.rflags & abi::FLAGS_USER | abi::FLAGS_FIXED;
+        if fpu {
+            thread.fpu_used = 1;
+        }
+        Ok(())
+    }
+
+    /// What a thread consumed.
+    pub(crate) fn counters(&mut self, target: Ref<Thread>) -> [u64; 6] {
+        self.charge();
+        let now = self.machine.now();
+        let thread = self.thread(target);
+        let since = now.saturating_sub(thread.received_at);
+        [thread.own_ticks, thread.served_ticks, thread.calls, u64::from(thread.state), thread.received, since]
+    }
+
+    /// Ends a thread for good, before its page becomes memory again.
+    pub(crate) fn destroy_thread(&mut self, target: Ref<Thread>) {
+        self.stop_thread(target);
+        self.drop_fpu(target);
+        let thread = *self.thread(target);
+        if let Some(space) = thread.space.some() {
+            self.space(space).users -= 1;
+        }
+        for table in [thread.table, thread.vault].into_iter().filter_map(Ref::some) {
+            self.table(table).users -= 1;
+        }
+        self.unpin(thread.message_page);
+        if self.cpu.payer == target {
+            self.cpu.payer = Ref::NONE;
+        }
+    }
+
+    /// The Reply that lies at a place, if its caller still waits for it.
+    pub(crate) fn reply_at(&mut self, place: SlotPlace) -> Result<Ref<Thread>, Error> {
+        let slot = *self.slot(place);
+        if slot.kind() != ObjectKind::Reply {
+            return Err(if slot.is_empty() { Error::InvalidHandle } else { Error::WrongKind });
+        }
+        if self.is_valid(&slot) { Ok(slot.reference()) } else { Err(Error::ReplyGone) }
+    }
+}
+
+/// Whether an address is in the lower half.
+fn is_user_canonical(address: u64) -> bool {
+    address < 1 << 47
+}
