@@ -1,0 +1,76 @@
+//! Cells: the only way to saved bytes.
+//!
+//! A cell is read by copy and written through a transaction. None hands out a reference to its contents, so none can be stale or half written.
+
+use core::cell::UnsafeCell;
+use core::ops::Deref;
+
+use super::{Plain, Transaction};
+
+/// One saved value.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Cell<T: Plain>(UnsafeCell<T>);
+
+impl<T: Plain> Cell<T> {
+    /// The value; zeros if it was never set.
+    #[must_use]
+    pub fn get(&self) -> T {
+        // SAFETY: the pointer is valid, cells are not shared between threads, and every bit pattern is a value.
+        unsafe { self.0.get().read() }
+    }
+
+    /// Sets the value, until the transaction is rolled back.
+    pub fn set(&self, transaction: &Transaction<'_>, value: T) {
+        // SAFETY: a plain value has no padding, so all its bytes are initialised.
+        let bytes = unsafe { core::slice::from_raw_parts((&raw const value).cast::<u8>(), size_of::<T>()) };
+        transaction.store(self.0.get().cast(), bytes);
+    }
+
+    /// Sets the value to a function of what it is.
+    pub fn update(&self, transaction: &Transaction<'_>, change: impl FnOnce(T) -> T) {
+        self.set(transaction, change(self.get()));
+    }
+}
+
+/// `N` saved values: derefs to a slice of cells, so `get`, `iter`, `len` and indexing are the slice's.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Array<T: Plain, const N: usize>([Cell<T>; N]);
+
+impl<T: Plain, const N: usize> Deref for Array<T, N> {
+    type Target = [Cell<T>];
+
+    fn deref(&self) -> &[Cell<T>] {
+        &self.0
+    }
+}
+
+/// `N` saved bytes, read and written by ranges.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Bytes<const N: usize>([UnsafeCell<u8>; N]);
+
+impl<const N: usize> Bytes<N> {
+    /// How many bytes there are.
+    pub const LEN: usize = N;
+
+    /// Copies out the bytes from `offset` on. Returns how many there were, at most `to.len()`.
+    pub fn read(&self, offset: usize, to: &mut [u8]) -> usize {
+        let from = self.0.get(offset..).unwrap_or_default();
+        for (to, from) in to.iter_mut().zip(from) {
+            // SAFETY: the pointer is valid, and cells are not shared between threads.
+            *to = unsafe { from.get().read() };
+        }
+        to.len().min(from.len())
+    }
+
+    /// Sets the bytes from `offset` on. Returns how many there was room for.
+    #[must_use = "what does not fit is not stored"]
+    pub fn write(&self, transaction: &Transaction<'_>, offset: usize, from: &[u8]) -> usize {
+        let room = self.0.get(offset..).unwrap_or_default();
+        let length = room.len().min(from.len());
+        transaction.store(UnsafeCell::raw_get(room.as_ptr()), from.get(..length).unwrap_or_default());
+        length
+    }
+}

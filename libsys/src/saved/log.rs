@@ -1,0 +1,199 @@
+//! The undo log.
+//!
+//! Records lie one after the other, each the old bytes padded to words, then one word with their place and length; the word `used` counts
+//! the words of all whole records. Order is everything, and each line is one or more single stores:
+//!
+//! 1. the record beyond `used`; 2. `used`, which makes it count; 3. the cell's new bytes. Commit: `used` = 0.
+//!
+//! A crash before 2 leaves a record that nobody reads; after it, restoring the old bytes is right whether or not 3 happened. Rolling back
+//! restores from the last record to the first and then sets `used` = 0; a crash in between starts over and restores the same bytes. All
+//! stores are volatile, so the compiler keeps their order, and x86 lets no other processor see them in another.
+
+use core::cell::{Cell as PlainCell, UnsafeCell};
+
+const WORD: usize = size_of::<u64>();
+/// A record's last word: offset in the state in the low half, length in the upper.
+const LENGTH_SHIFT: u32 = 32;
+
+/// What lies in memory. All zeros: an empty log.
+#[repr(C)]
+pub(super) struct Log<const WORDS: usize> {
+    used: UnsafeCell<u64>,
+    words: [UnsafeCell<u64>; WORDS],
+}
+
+/// A record names bytes outside the state: the area was overwritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Damaged;
+
+/// The log of one area and the state that it protects.
+#[derive(Clone, Copy)]
+pub(super) struct Journal<'a> {
+    used: &'a UnsafeCell<u64>,
+    words: &'a [UnsafeCell<u64>],
+    state: *mut u8,
+    state_bytes: usize,
+}
+
+impl<const WORDS: usize> Log<WORDS> {
+    /// # Safety
+    /// `state` is valid for reads and writes of `state_bytes` bytes for `'a`, by this thread alone, and nobody holds a reference to them
+    /// but through `UnsafeCell`.
+    pub(super) unsafe fn journal(&self, state: *mut u8, state_bytes: usize) -> Journal<'_> {
+        Journal { used: &self.used, words: &self.words, state, state_bytes }
+    }
+}
+
+impl<'a> Journal<'a> {
+    fn used(&self) -> usize {
+        // SAFETY: the cell is valid and belongs to this thread.
+        unsafe { self.used.get().read_volatile() as usize }
+    }
+
+    fn set_used(&self, words: usize) {
+        store_word(self.used.get(), words as u64);
+    }
+
+    fn word(&self, index: usize) -> Result<u64, Damaged> {
+        let cell = self.words.get(index).ok_or(Damaged)?;
+        // SAFETY: the cell is valid and belongs to this thread.
+        Ok(unsafe { cell.get().read_volatile() })
+    }
+
+    /// Saves `length` old bytes at `offset`. The caller has checked that they lie in the state.
+    fn save(&self, offset: usize, length: usize) {
+        let used = self.used();
+        let needed = length.div_ceil(WORD) + 1;
+        let Some((record, header)) = self.words.get(used..used + needed).and_then(|record| record.split_last()).map(|(last, old)| (old, last))
+        else {
+            panic!("a transaction outgrew its undo log of {} words", self.words.len());
+        };
+        for (index, word) in record.iter().enumerate() {
+            let start = index * WORD;
+            let mut old = [0; WORD];
+            let count = WORD.min(length - start);
+            // SAFETY: the bytes lie in the state, as the caller has checked.
+            unsafe { core::ptr::copy_nonoverlapping(self.state.add(offset + start), old.as_mut_ptr(), count) };
+            store_word(word.get(), u64::from_le_bytes(old));
+        }
+        store_word(header.get(), offset as u64 | (length as u64) << LENGTH_SHIFT);
+        self.set_used(used + needed);
+    }
+
+    /// Puts all old bytes back. Returns whether there were any.
+    pub(super) fn roll_back(&self) -> Result<bool, Damaged> {
+        let mut end = self.used();
+        let any = end != 0;
+        while end != 0 {
+            let header = self.word(end.checked_sub(1).ok_or(Damaged)?)?;
+            let (offset, length) = (header as u32 as usize, (header >> LENGTH_SHIFT) as usize);
+            if length == 0 || offset.checked_add(length).is_none_or(|last| last > self.state_bytes) {
+                return Err(Damaged);
+            }
+            let start = end.checked_sub(length.div_ceil(WORD) + 1).ok_or(Damaged)?;
+            for (index, at) in (offset..offset + length).step_by(WORD).enumerate() {
+                let old = self.word(start + index)?.to_le_bytes();
+                let count = WORD.min(offset + length - at);
+                // SAFETY: the range was checked against the state.
+                store_bytes(unsafe { self.state.add(at) }, old.get(..count).ok_or(Damaged)?);
+            }
+            end = start;
+        }
+        if any {
+            self.set_used(0);
+        }
+        Ok(any)
+    }
+}
+
+/// A group of changes that happen together or not at all. Dropped without [`commit`](Self::commit) it is rolled back.
+///
+/// Keep it short: no call to another server and no wait belongs between its begin and its end.
+pub struct Transaction<'a> {
+    journal: Journal<'a>,
+    open: &'a PlainCell<bool>,
+}
+
+impl core::fmt::Debug for Transaction<'_> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.debug_struct("Transaction").field("log_words", &self.journal.used()).finish()
+    }
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn begin(journal: Journal<'a>, open: &'a PlainCell<bool>) -> Self {
+        assert!(!open.replace(true), "a transaction is open already");
+        Self { journal, open }
+    }
+
+    /// Stores `new` at `address`, after the old bytes were saved. Bytes that are there already cost nothing.
+    pub(super) fn store(&self, address: *mut u8, new: &[u8]) {
+        if new.is_empty() {
+            return;
+        }
+        let Journal { state, state_bytes, .. } = self.journal;
+        let offset = (address as usize).wrapping_sub(state as usize);
+        let inside = offset.checked_add(new.len()).is_some_and(|end| end <= state_bytes);
+        assert!(inside, "a cell was changed in a transaction of another area");
+        // SAFETY: the bytes lie in the state, which belongs to this thread and has no references to plain memory.
+        let same = new.iter().enumerate().all(|(index, byte)| unsafe { address.add(index).read() } == *byte);
+        if !same {
+            self.journal.save(offset, new.len());
+            store_bytes(address, new);
+        }
+    }
+
+    /// Makes all changes lasting, with one store.
+    pub fn commit(self) {
+        if self.journal.used() != 0 {
+            self.journal.set_used(0);
+        }
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        // A crash of a test unwinds through here; what it leaves must be what a real one leaves.
+        #[cfg(not(target_os = "none"))]
+        if std::thread::panicking() {
+            return;
+        }
+        self.open.set(false);
+        // The records are this transaction's own, so they name bytes of the state; after a commit there are none.
+        let _own_records = self.journal.roll_back();
+    }
+}
+
+/// One store, before which a test may crash.
+pub(super) fn store_word(to: *mut u64, word: u64) {
+    #[cfg(not(target_os = "none"))]
+    crate::host::before_store();
+    // SAFETY: callers pass words of the log, which belongs to this thread.
+    unsafe { to.write_volatile(word) };
+}
+
+/// Stores of words where the address is a multiple of 8, else of bytes.
+fn store_bytes(to: *mut u8, bytes: &[u8]) {
+    let mut done = 0;
+    while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+        // SAFETY: callers pass a range of the state, and `done` is within it.
+        let at = unsafe { to.add(done) };
+        match rest.first_chunk::<WORD>() {
+            Some(word) if at.cast::<u64>().is_aligned() => {
+                store_word(at.cast(), u64::from_le_bytes(*word));
+                done += WORD;
+            }
+            _ => {
+                store_byte(at, rest[0]);
+                done += 1;
+            }
+        }
+    }
+}
+
+fn store_byte(to: *mut u8, byte: u8) {
+    #[cfg(not(target_os = "none"))]
+    crate::host::before_store();
+    // SAFETY: callers pass bytes of the state, which belongs to this thread.
+    unsafe { to.write_volatile(byte) };
+}

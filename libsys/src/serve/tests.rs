@@ -1,0 +1,96 @@
+//! What the loop does with each kind of message. The kernel's side of it is tested in QEMU.
+
+use super::{Exception, Exchange, Next, Outcome, PageFault, Reflected, Server};
+use crate::syscall::Incoming;
+use abi::{MAX_MESSAGE, MessageKind, ReplyKind, RequestNumber};
+use protocols::serve::{Answer, Caller, Serve};
+use std::vec::Vec;
+
+#[derive(Default)]
+struct Recorder {
+    calls: Vec<(u64, Vec<u8>)>,
+    bits: Vec<u64>,
+    keeps: bool,
+}
+
+impl Serve for Recorder {
+    fn serve(&mut self, caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
+        self.calls.push((caller.badge(), request.to_vec()));
+        reply[..3].copy_from_slice(b"yes");
+        Answer::new(3)
+    }
+
+    fn notified(&mut self, bits: u64) {
+        self.bits.push(bits);
+    }
+}
+
+impl Server for Recorder {
+    fn reflected(&mut self, call: &Reflected) -> Outcome {
+        if self.keeps { Outcome::Keep } else { Outcome::Reply(ReplyKind::Resume, call.call + 1) }
+    }
+}
+
+/// Answers native calls only.
+struct Plain;
+
+impl Serve for Plain {
+    fn serve(&mut self, _caller: &mut dyn Caller, _request: &[u8], _reply: &mut [u8]) -> Answer {
+        Answer::new(0)
+    }
+}
+
+impl Server for Plain {}
+
+fn exchange() -> Exchange {
+    Exchange { endpoint: 4, slot: 80, request: [0; MAX_MESSAGE], reply: [0; MAX_MESSAGE] }
+}
+
+fn incoming(kind: Option<MessageKind>, words: [u64; 8], bytes: usize) -> Incoming {
+    Incoming { kind, badge: 9, number: RequestNumber(5), words, bytes, caps: 0, leases: 0 }
+}
+
+#[test]
+fn call_is_served_with_its_bytes_and_badge() {
+    let (mut exchange, mut server) = (exchange(), Recorder::default());
+    let words = [u64::from_le_bytes(*b"abcdefgh"), u64::from_le_bytes(*b"ij\0\0\0\0\0\0"), 0, 0, 0, 0, 0, 0];
+    let next = exchange.handle(&mut server, &incoming(Some(MessageKind::Call), words, 10));
+    assert!(matches!(next, Next::Answer(answer) if answer == Answer::new(3)));
+    assert_eq!(server.calls, [(9, b"abcdefghij".to_vec())]);
+    assert_eq!(&exchange.reply[..3], b"yes");
+}
+
+#[test]
+fn notification_is_told_and_not_answered() {
+    let mut server = Recorder::default();
+    let next = exchange().handle(&mut server, &incoming(Some(MessageKind::Notification), [6; 8], 8));
+    assert!(matches!(next, Next::Nothing));
+    assert_eq!(server.bits, [6]);
+}
+
+#[test]
+fn reflected_call_is_answered_or_kept() {
+    let mut server = Recorder::default();
+    let message = incoming(Some(MessageKind::Reflected), [0, 0, 0, 0, 0, 0, 39, 0], 64);
+    assert!(matches!(exchange().handle(&mut server, &message), Next::Word(ReplyKind::Resume, 40)));
+    server.keeps = true;
+    assert!(matches!(exchange().handle(&mut server, &message), Next::Keep));
+}
+
+#[test]
+fn plain_server_declines_faults_and_unknown_kinds_and_knows_no_linux_call() {
+    let handle = |kind| exchange().handle(&mut Plain, &incoming(kind, [0; 8], 64));
+    for kind in [Some(MessageKind::PageFault), Some(MessageKind::Exception), None] {
+        assert!(matches!(handle(kind), Next::Word(ReplyKind::Decline, 0)));
+    }
+    assert!(matches!(handle(Some(MessageKind::Reflected)), Next::Word(ReplyKind::Resume, enosys) if enosys as i64 == -38));
+}
+
+#[test]
+fn faults_are_told_by_name() {
+    let fault = PageFault::new(&incoming(None, [0x1000, 5, 0x40_0000, 0, 0, 0, 0, 0], 24), 80);
+    assert_eq!((fault.address, fault.instruction, fault.reply), (0x1000, 0x40_0000, 80));
+    assert!(fault.is_write() && fault.is_protection() && !fault.is_execute());
+    let exception = Exception::new(&incoming(None, [14, 6, 0x1000, 0x40_0000, 0, 0, 0, 0], 32), 80);
+    assert_eq!((exception.vector, exception.code, exception.address, exception.instruction), (14, 6, 0x1000, 0x40_0000));
+}

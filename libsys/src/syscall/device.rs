@@ -1,0 +1,47 @@
+//! Interrupt lines and I/O ports.
+
+use abi::{Error, MAX_MESSAGE, Operation};
+
+use super::{command, page, query};
+
+/// Signals `bits` of a notification (SIGNAL) at each delivery of a line; 0 for none.
+///
+/// # Errors
+/// What the kernel says.
+pub fn irq_bind(irq: u32, line: u64, notification: u32, bits: u64) -> Result<(), Error> {
+    command(Operation::IrqBind, irq, [line, u64::from(notification), bits])
+}
+
+/// Unmasks a line after a delivery.
+///
+/// # Errors
+/// What the kernel says.
+pub fn irq_ack(irq: u32, line: u64) -> Result<(), Error> {
+    command(Operation::IrqAck, irq, [line])
+}
+
+/// Reads a port of `width` bytes.
+///
+/// # Errors
+/// What the kernel says.
+pub fn port_in(ports: u32, offset: u64, width: u64) -> Result<u64, Error> {
+    query(Operation::PortIn, ports, [offset, width])
+}
+
+/// Writes a port of `width` bytes.
+///
+/// # Errors
+/// What the kernel says.
+pub fn port_out(ports: u32, offset: u64, width: u64, value: u64) -> Result<(), Error> {
+    command(Operation::PortOut, ports, [offset, width, value])
+}
+
+/// Writes bytes to a port one after the other; at most a message's length. Returns how many.
+///
+/// # Errors
+/// What the kernel says.
+pub fn port_out_bytes(ports: u32, offset: u64, bytes: &[u8]) -> Result<usize, Error> {
+    let length = bytes.len().min(MAX_MESSAGE);
+    page::put(bytes);
+    command(Operation::PortOutBytes, ports, [offset, length as u64]).map(|()| length)
+}

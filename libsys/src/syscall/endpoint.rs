@@ -1,0 +1,316 @@
+//! Calls, receiving them, answering them, and copying from and to what the caller lends.
+//!
+//! A message of up to [`abi::MAX_INLINE`] bytes travels in the registers, a longer one in the message page; this file is the only one that
+//! knows.
+
+use abi::{COPY_BYTES, EndpointState, Error, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, Operation, ReplyKind, RequestNumber};
+
+use super::{Registers, command, page};
+
+/// How often a copy that met a missing local page is tried: once to learn of it, once to have it, and as often again because another thread
+/// may lose it.
+const LOCAL_ATTEMPTS: u32 = 4;
+
+/// What a call brought back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Length of the answer.
+    pub bytes: usize,
+    /// How many capabilities came with it.
+    pub caps: usize,
+}
+
+/// A received message. A long one's bytes are still in the message page: copy them out before the next operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming {
+    /// What it is; `None` for a kind that this build does not know.
+    pub kind: Option<MessageKind>,
+    /// Badge of the capability that it came through.
+    pub badge: u64,
+    /// Its request number.
+    pub number: RequestNumber,
+    /// The message words.
+    pub words: [u64; 8],
+    /// Its length in bytes.
+    pub bytes: usize,
+    /// How many capabilities came with it.
+    pub caps: usize,
+    /// How many leases came with it.
+    pub leases: usize,
+}
+
+impl Incoming {
+    fn new(registers: &Registers) -> Self {
+        let label = registers.label();
+        Self {
+            kind: label.message_kind(),
+            badge: registers.badge,
+            number: RequestNumber(registers.number),
+            words: registers.words,
+            bytes: label.bytes().min(MAX_MESSAGE),
+            caps: label.caps().min(MAX_CAPS),
+            leases: label.leases(),
+        }
+    }
+
+    /// Copies the message's bytes to `buffer` and returns them.
+    pub fn copy_to<'a>(&self, buffer: &'a mut [u8; MAX_MESSAGE]) -> &'a [u8] {
+        let bytes = buffer.get_mut(..self.bytes).unwrap_or_default();
+        take_bytes(&self.words, bytes);
+        bytes
+    }
+}
+
+/// Why bytes could not be copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyError {
+    /// The other side's page is missing or may not be accessed that way.
+    NeedsPage {
+        /// The address there.
+        address: u64,
+        /// The access was a write.
+        write: bool,
+    },
+    /// Another error.
+    Kernel(Error),
+}
+
+/// Fills the words, or the message page, and returns the label.
+fn put_bytes(bytes: &[u8], words: &mut [u64; 8]) -> Label {
+    if bytes.len() <= MAX_INLINE {
+        for (word, chunk) in words.iter_mut().zip(bytes.chunks(8)) {
+            let mut raw = [0; 8];
+            for (to, from) in raw.iter_mut().zip(chunk) {
+                *to = *from;
+            }
+            *word = u64::from_le_bytes(raw);
+        }
+    } else {
+        page::put(bytes);
+    }
+    Label::new(bytes.len().min(MAX_MESSAGE))
+}
+
+/// The other way round; the length of `bytes` says where they are.
+fn take_bytes(words: &[u64; 8], bytes: &mut [u8]) {
+    if bytes.len() <= MAX_INLINE {
+        for (chunk, word) in bytes.chunks_mut(8).zip(words) {
+            for (to, from) in chunk.iter_mut().zip(word.to_le_bytes()) {
+                *to = from;
+            }
+        }
+    } else {
+        page::take(bytes);
+    }
+}
+
+/// Sends `message` and waits for the answer, whose bytes go to `reply`. Capabilities that come with the answer go to the slots `receive` of
+/// the own table; 0 names none.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for a message that is too long or an answer longer than `reply`; else what the kernel says.
+pub fn call(
+    endpoint: u32,
+    number: RequestNumber,
+    message: &[u8],
+    leases: &[Lease],
+    caps: &[u32],
+    receive: [u32; MAX_CAPS],
+    reply: &mut [u8],
+) -> Result<Sent, Error> {
+    if message.len() > MAX_MESSAGE {
+        return Err(Error::InvalidArgument);
+    }
+    let mut registers = Registers { number: number.0, ..Registers::new(Operation::Call, endpoint) };
+    let mut label = put_bytes(message, &mut registers.words);
+    if !caps.is_empty() {
+        label = label.with_caps(page::put_caps(caps));
+    }
+    if !leases.is_empty() {
+        label = label.with_leases(page::put_leases(leases));
+    }
+    page::put_receive_slots(receive);
+    registers = registers.with_label(label);
+    registers.enter()?;
+    let answer = registers.label();
+    let bytes = reply.get_mut(..answer.bytes()).ok_or(Error::InvalidArgument)?;
+    take_bytes(&registers.words, bytes);
+    Ok(Sent { bytes: bytes.len(), caps: answer.caps() })
+}
+
+/// Waits for a message. Its Reply goes to the thread's reply slot, which must be empty, and its capabilities to the slots `receive`.
+///
+/// # Errors
+/// What the kernel says.
+pub fn receive(endpoint: u32, receive: [u32; MAX_CAPS]) -> Result<Incoming, Error> {
+    page::put_receive_slots(receive);
+    let mut registers = Registers::new(Operation::Receive, endpoint);
+    registers.enter()?;
+    Ok(Incoming::new(&registers))
+}
+
+/// Answers through the thread's reply slot, with copies of the capabilities that `caps` name, and waits for the next message as [`receive`]
+/// does.
+///
+/// # Errors
+/// What the kernel says, of either half.
+pub fn reply_receive(endpoint: u32, bytes: &[u8], caps: &[u32], receive: [u32; MAX_CAPS]) -> Result<Incoming, Error> {
+    let mut registers = Registers::new(Operation::ReplyReceive, endpoint);
+    let mut label = put_bytes(bytes, &mut registers.words).with_kind(ReplyKind::Resume as u8);
+    if !caps.is_empty() {
+        label = label.with_caps(page::put_caps(caps));
+    }
+    page::put_receive_slots(receive);
+    registers = registers.with_label(label);
+    registers.enter()?;
+    Ok(Incoming::new(&registers))
+}
+
+/// As [`reply_receive`], for the answer to a fault or a reflected call.
+///
+/// # Errors
+/// What the kernel says, of either half.
+pub fn reply_word_receive(endpoint: u32, kind: ReplyKind, word: u64, receive: [u32; MAX_CAPS]) -> Result<Incoming, Error> {
+    page::put_receive_slots(receive);
+    let mut registers = Registers::new(Operation::ReplyReceive, endpoint).with_words([word]).with_label(Label::new(8).with_kind(kind as u8));
+    registers.enter()?;
+    Ok(Incoming::new(&registers))
+}
+
+/// Answers a fault or a reflected call through the Reply in `slot`, without waiting.
+///
+/// # Errors
+/// [`Error::ReplyGone`] if the caller is gone.
+pub fn reply(slot: u32, kind: ReplyKind, word: u64) -> Result<(), Error> {
+    Registers::new(Operation::Reply, slot).with_words([word]).with_label(Label::new(8).with_kind(kind as u8)).enter()
+}
+
+/// Answers a call through the Reply in `slot`, without waiting.
+///
+/// # Errors
+/// [`Error::ReplyGone`] if the caller is gone; [`Error::InvalidArgument`] for an answer that is too long.
+pub fn reply_bytes(slot: u32, bytes: &[u8], caps: &[u32]) -> Result<(), Error> {
+    if bytes.len() > MAX_MESSAGE {
+        return Err(Error::InvalidArgument);
+    }
+    let mut registers = Registers::new(Operation::Reply, slot);
+    let mut label = put_bytes(bytes, &mut registers.words).with_kind(ReplyKind::Resume as u8);
+    if !caps.is_empty() {
+        label = label.with_caps(page::put_caps(caps));
+    }
+    registers.with_label(label).enter()
+}
+
+/// Says where the Reply of the next message goes.
+///
+/// # Errors
+/// What the kernel says.
+pub fn set_reply_slot(slot: u32) -> Result<(), Error> {
+    command(Operation::SetReplySlot, 0, [u64::from(slot)])
+}
+
+/// Sets an endpoint's state; callers of a closed one get `code`.
+///
+/// # Errors
+/// What the kernel says.
+pub fn set_state(endpoint: u32, state: EndpointState, code: u64) -> Result<(), Error> {
+    command(Operation::SetState, endpoint, [state as u64, code])
+}
+
+/// Copies from the caller behind `reply` until `to` is full or [`COPY_BYTES`] are copied; `offset` counts in its lease number `lease`, or
+/// is an address of a reflected caller. Returns how many bytes were copied.
+///
+/// # Errors
+/// [`CopyError`].
+pub fn lease_read(reply: u32, lease: usize, offset: u64, to: &mut [u8]) -> Result<usize, CopyError> {
+    copy_in(Operation::LeaseRead, reply, |local, bytes| [lease as u64, offset, local, bytes], to)
+}
+
+/// Copies to the caller, the other way round.
+///
+/// # Errors
+/// [`CopyError`].
+pub fn lease_write(reply: u32, lease: usize, offset: u64, from: &[u8]) -> Result<usize, CopyError> {
+    copy_out(Operation::LeaseWrite, reply, |local, bytes| [lease as u64, offset, local, bytes], from)
+}
+
+/// A copy into local memory; `arguments` puts local address and length where the operation wants them.
+pub(super) fn copy_in<const N: usize>(
+    operation: Operation,
+    handle: u32,
+    arguments: impl Fn(u64, u64) -> [u64; N],
+    to: &mut [u8],
+) -> Result<usize, CopyError> {
+    let bytes = to.len().min(COPY_BYTES as usize);
+    let address = to.as_mut_ptr();
+    for _ in 0..LOCAL_ATTEMPTS {
+        match copy_once(operation, handle, arguments(address as u64, bytes as u64)) {
+            Err(CopyError::Kernel(Error::LocalFault)) => to.get_mut(..bytes).unwrap_or_default().chunks_mut(1024).for_each(touch_to_write),
+            done => return done,
+        }
+    }
+    Err(CopyError::Kernel(Error::LocalFault))
+}
+
+/// A copy from local memory.
+pub(super) fn copy_out<const N: usize>(
+    operation: Operation,
+    handle: u32,
+    arguments: impl Fn(u64, u64) -> [u64; N],
+    from: &[u8],
+) -> Result<usize, CopyError> {
+    let bytes = from.len().min(COPY_BYTES as usize);
+    for _ in 0..LOCAL_ATTEMPTS {
+        match copy_once(operation, handle, arguments(from.as_ptr() as u64, bytes as u64)) {
+            Err(CopyError::Kernel(Error::LocalFault)) => from.get(..bytes).unwrap_or_default().chunks(1024).for_each(touch_to_read),
+            done => return done,
+        }
+    }
+    Err(CopyError::Kernel(Error::LocalFault))
+}
+
+fn copy_once<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N]) -> Result<usize, CopyError> {
+    let mut registers = Registers::new(operation, handle).with_words(arguments);
+    let [first, second, ..] = match registers.enter() {
+        Ok(()) => return Ok(registers.words[0] as usize),
+        Err(Error::NeedsPage) => registers.words,
+        Err(error) => return Err(CopyError::Kernel(error)),
+    };
+    Err(CopyError::NeedsPage { address: first, write: second != 0 })
+}
+
+/// Reads the first and the last byte: both ends of a chunk that is shorter than a page lie in its at most two pages.
+fn touch_to_read(bytes: &[u8]) {
+    for byte in bytes.first().into_iter().chain(bytes.last()) {
+        // SAFETY: a reference is valid for reads; volatile so that the access happens.
+        unsafe { (&raw const *byte).read_volatile() };
+    }
+}
+
+/// As [`touch_to_read`], with writes of what is there.
+fn touch_to_write(bytes: &mut [u8]) {
+    for index in [0, bytes.len().saturating_sub(1)] {
+        if let Some(byte) = bytes.get_mut(index) {
+            // SAFETY: an exclusive reference is valid for both; volatile so that the accesses happen.
+            unsafe { (&raw mut *byte).write_volatile((&raw const *byte).read_volatile()) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{put_bytes, take_bytes};
+    use abi::{MAX_INLINE, MAX_MESSAGE};
+
+    #[test]
+    fn message_of_every_length_travels_unchanged() {
+        let message: std::vec::Vec<u8> = (0..MAX_MESSAGE).map(|index| (index * 7) as u8).collect();
+        for length in [0, 1, 7, 8, 9, 63, MAX_INLINE, MAX_INLINE + 1, MAX_MESSAGE] {
+            let mut words = [0; 8];
+            let label = put_bytes(&message[..length], &mut words);
+            let mut back = std::vec![0; label.bytes()];
+            take_bytes(&words, &mut back);
+            assert_eq!(back, message[..length]);
+        }
+    }
+}

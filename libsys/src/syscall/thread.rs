@@ -1,0 +1,112 @@
+//! Threads, and the two operations that name no object.
+
+use abi::{Error, Frame, MAX_MESSAGE, Operation, ThreadSetting};
+
+use super::{command, operate, page, query};
+
+/// What a thread was doing when it was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was stopped before.
+    Before,
+    /// It ran, or could have.
+    Running,
+    /// It waited in a call or a fault.
+    Calling,
+    /// It waited on a notification or an endpoint.
+    Waiting,
+}
+
+/// A thread's counters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Ticks that it ran.
+    pub own_ticks: u64,
+    /// Ticks that others ran on its behalf.
+    pub behalf_ticks: u64,
+    /// Its calls.
+    pub calls: u64,
+    /// Its state.
+    pub state: u64,
+    /// The request that it received last.
+    pub request: u64,
+    /// Ticks since then.
+    pub request_ticks: u64,
+}
+
+/// Sets one of a thread's settings; unused values are 0.
+///
+/// # Errors
+/// What the kernel says.
+pub fn thread_configure(thread: u32, setting: ThreadSetting, first: u64, second: u64) -> Result<(), Error> {
+    command(Operation::ThreadConfigure, thread, [setting as u64, first, second])
+}
+
+/// Makes a thread runnable.
+///
+/// # Errors
+/// What the kernel says.
+pub fn thread_start(thread: u32) -> Result<(), Error> {
+    command(Operation::ThreadStart, thread, [])
+}
+
+/// Stops a thread wherever it is; its frame is stored when this returns.
+///
+/// # Errors
+/// What the kernel says.
+pub fn thread_stop(thread: u32) -> Result<Stopped, Error> {
+    query(Operation::ThreadStop, thread, []).map(|state| match state {
+        1 => Stopped::Running,
+        2 => Stopped::Calling,
+        3 => Stopped::Waiting,
+        _ => Stopped::Before,
+    })
+}
+
+/// Makes a thread that waits on a notification or an endpoint return with [`Error::Kicked`].
+///
+/// # Errors
+/// What the kernel says.
+pub fn thread_kick(thread: u32) -> Result<(), Error> {
+    command(Operation::ThreadKick, thread, [])
+}
+
+/// The registers of a thread that is stopped or waits in a call.
+///
+/// # Errors
+/// What the kernel says.
+pub fn get_frame(thread: u32) -> Result<Frame, Error> {
+    command(Operation::GetFrame, thread, [])?;
+    Ok(page::take_frame())
+}
+
+/// Sets them.
+///
+/// # Errors
+/// What the kernel says.
+pub fn set_frame(thread: u32, frame: &Frame) -> Result<(), Error> {
+    page::put_frame(frame);
+    command(Operation::SetFrame, thread, [])
+}
+
+/// A thread's counters.
+///
+/// # Errors
+/// What the kernel says.
+pub fn counters(thread: u32) -> Result<Counters, Error> {
+    let [own_ticks, behalf_ticks, calls, state, request, request_ticks, ..] = operate(Operation::Counters, thread, [])?;
+    Ok(Counters { own_ticks, behalf_ticks, calls, state, request, request_ticks })
+}
+
+/// Gives up the processor to threads of the same priority.
+pub fn yield_now() {
+    // It names nothing and takes nothing, so it cannot fail.
+    let _always_ok = command(Operation::Yield, 0, []);
+}
+
+/// Writes bytes to the system's log; what is longer than a message is cut off.
+pub fn log(bytes: &[u8]) {
+    page::put(bytes);
+    // A log that cannot be written has nowhere to say so.
+    let _unlogged = command(Operation::Log, 0, [bytes.len().min(MAX_MESSAGE) as u64]);
+}

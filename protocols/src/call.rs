@@ -1,0 +1,212 @@
+//! A call as its caller sees it: encode, send, send again if the callee died, decode.
+//!
+//! This is the one retry loop of the system. A callee that dies with the request in hand costs its caller a [`abi::Error::PeerDied`]; the same
+//! bytes are then sent again under the same request number, so the successor can tell what its predecessor has done. The loop is
+//! bounded: each round is a death of the callee, and a callee that dies of this request [`ATTEMPTS`] times is not tried again. There is
+//! no waiting in between, because the kernel queues callers while a server is restarted.
+
+use abi::{Lease, MAX_MESSAGE, RequestNumber};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::wire;
+
+/// How often a request is sent before its caller hears that the callee died. The supervisor gives up on a server that crashes in a loop well
+/// before and closes its endpoint; this bound only keeps a caller from looping if it does not.
+pub const ATTEMPTS: u32 = 16;
+
+/// Carries one message to one peer and its reply back.
+pub trait Carrier {
+    /// One attempt: sends `message` with the leases and with copies of the capabilities that `caps` name, and stores the answer in `reply`.
+    /// Returns the answer's length.
+    ///
+    /// # Errors
+    /// What the kernel says; [`abi::Error::PeerDied`] asks for another attempt.
+    fn attempt(
+        &mut self,
+        number: RequestNumber,
+        message: &[u8],
+        leases: &[Lease],
+        caps: &[u32],
+        reply: &mut [u8],
+    ) -> Result<usize, abi::Error>;
+}
+
+impl<C: Carrier + ?Sized> Carrier for &mut C {
+    fn attempt(
+        &mut self,
+        number: RequestNumber,
+        message: &[u8],
+        leases: &[Lease],
+        caps: &[u32],
+        reply: &mut [u8],
+    ) -> Result<usize, abi::Error> {
+        (**self).attempt(number, message, leases, caps, reply)
+    }
+}
+
+/// Why a call has no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallError<E> {
+    /// The service refused.
+    Service(E),
+    /// The service is given up: its endpoint is closed.
+    Closed,
+    /// The service dropped the request without an answer.
+    Dropped,
+    /// The answer's bytes are not an answer to this request.
+    Malformed,
+    /// The request is longer than a message may be.
+    TooLong,
+    /// The kernel refused, for another reason.
+    Kernel(abi::Error),
+}
+
+/// Sends `request` and returns the reply.
+///
+/// # Errors
+/// [`CallError`], with the service's own error in [`CallError::Service`].
+pub fn call<Q: Serialize, R: DeserializeOwned, E: DeserializeOwned>(
+    carrier: &mut impl Carrier,
+    number: RequestNumber,
+    request: &Q,
+    leases: &[Lease],
+    caps: &[u32],
+) -> Result<R, CallError<E>> {
+    let mut message = [0; MAX_MESSAGE];
+    let length = wire::encode(request, &mut message).map_err(|_| CallError::TooLong)?;
+    let message = message.get(..length).ok_or(CallError::TooLong)?;
+    let mut reply = [0; MAX_MESSAGE];
+    let length = send(carrier, number, message, leases, caps, &mut reply)?;
+    let answer = reply.get(..length).ok_or(CallError::Malformed)?;
+    match wire::decode::<Result<R, E>>(answer) {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(error)) => Err(CallError::Service(error)),
+        Err(_) => Err(CallError::Malformed),
+    }
+}
+
+fn send<E>(
+    carrier: &mut impl Carrier,
+    number: RequestNumber,
+    message: &[u8],
+    leases: &[Lease],
+    caps: &[u32],
+    reply: &mut [u8],
+) -> Result<usize, CallError<E>> {
+    for _ in 0..ATTEMPTS {
+        match carrier.attempt(number, message, leases, caps, reply) {
+            Err(abi::Error::PeerDied) => {}
+            Err(abi::Error::Closed) => return Err(CallError::Closed),
+            Err(abi::Error::Dropped) => return Err(CallError::Dropped),
+            Err(error) => return Err(CallError::Kernel(error)),
+            Ok(length) => return Ok(length),
+        }
+    }
+    Err(CallError::Kernel(abi::Error::PeerDied))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ATTEMPTS, CallError, Carrier, call};
+    use crate::wire;
+    use abi::{Error, Lease, MAX_MESSAGE, RequestNumber};
+
+    const NUMBER: RequestNumber = RequestNumber::new(11, 3, 9, 2);
+
+    /// Fails `deaths` times, then answers; remembers what it was sent.
+    struct Mortal {
+        deaths: u32,
+        then: Result<Result<u32, u8>, Error>,
+        seen: Vec<(RequestNumber, Vec<u8>)>,
+    }
+
+    impl Mortal {
+        fn new(deaths: u32, then: Result<Result<u32, u8>, Error>) -> Self {
+            Self { deaths, then, seen: Vec::new() }
+        }
+    }
+
+    impl Carrier for Mortal {
+        fn attempt(
+            &mut self,
+            number: RequestNumber,
+            message: &[u8],
+            _leases: &[Lease],
+            _caps: &[u32],
+            reply: &mut [u8],
+        ) -> Result<usize, Error> {
+            self.seen.push((number, message.to_vec()));
+            if self.seen.len() <= self.deaths as usize {
+                return Err(Error::PeerDied);
+            }
+            self.then.map(|answer| wire::encode(&answer, reply).expect("fits"))
+        }
+    }
+
+    fn ask(carrier: &mut Mortal) -> Result<u32, CallError<u8>> {
+        call(carrier, NUMBER, &5u32, &[], &[])
+    }
+
+    #[test]
+    fn reply_is_returned() {
+        assert_eq!(ask(&mut Mortal::new(0, Ok(Ok(6)))), Ok(6));
+    }
+
+    #[test]
+    fn error_of_the_service_is_returned() {
+        assert_eq!(ask(&mut Mortal::new(0, Ok(Err(4)))), Err(CallError::Service(4)));
+    }
+
+    #[test]
+    fn dead_peer_gets_the_same_bytes_under_the_same_number_again() {
+        let mut carrier = Mortal::new(3, Ok(Ok(6)));
+        assert_eq!(ask(&mut carrier), Ok(6));
+        assert_eq!(carrier.seen, vec![(NUMBER, vec![5]); 4]);
+    }
+
+    #[test]
+    fn peer_that_always_dies_is_given_up() {
+        let mut carrier = Mortal::new(u32::MAX, Ok(Ok(6)));
+        assert_eq!(ask(&mut carrier), Err(CallError::Kernel(Error::PeerDied)));
+        assert_eq!(carrier.seen.len(), ATTEMPTS as usize);
+    }
+
+    #[test]
+    fn closed_and_dropped_are_not_tried_again() {
+        let mut carrier = Mortal::new(0, Err(Error::Closed));
+        assert_eq!(ask(&mut carrier), Err(CallError::Closed));
+        assert_eq!(carrier.seen.len(), 1);
+        assert_eq!(ask(&mut Mortal::new(0, Err(Error::Dropped))), Err(CallError::Dropped));
+        assert_eq!(ask(&mut Mortal::new(0, Err(Error::InvalidHandle))), Err(CallError::Kernel(Error::InvalidHandle)));
+    }
+
+    #[test]
+    fn answer_of_another_shape_is_malformed() {
+        struct Noise(&'static [u8], usize);
+        impl Carrier for Noise {
+            fn attempt(
+                &mut self,
+                _number: RequestNumber,
+                _message: &[u8],
+                _leases: &[Lease],
+                _caps: &[u32],
+                reply: &mut [u8],
+            ) -> Result<usize, Error> {
+                reply[..self.0.len()].copy_from_slice(self.0);
+                Ok(self.1)
+            }
+        }
+        for noise in [Noise(&[], 0), Noise(&[2], 1), Noise(&[0, 1, 1], 3), Noise(&[0], MAX_MESSAGE + 1)] {
+            let mut noise = noise;
+            assert_eq!(call::<_, u32, u8>(&mut noise, NUMBER, &5u32, &[], &[]), Err(CallError::Malformed));
+        }
+    }
+
+    #[test]
+    fn request_longer_than_a_message_is_not_sent() {
+        let mut carrier = Mortal::new(0, Ok(Ok(6)));
+        let long = vec![0u8; MAX_MESSAGE];
+        assert_eq!(call::<_, u32, u8>(&mut carrier, NUMBER, &long.as_slice(), &[], &[]), Err(CallError::TooLong));
+        assert!(carrier.seen.is_empty());
+    }
+}

@@ -1,0 +1,77 @@
+//! The manifest as the supervisor reads it: which servers run, with what, and who may call whom.
+//!
+//! People write `initrd/services.toml`; the image builder checks it, where errors can name a line, and encodes it as this. The supervisor checks
+//! again only what it needs to stay sound. Services start in the order of the list, so a service stands behind all that it calls.
+
+use heapless::{String, Vec};
+use serde::{Deserialize, Serialize};
+
+/// Most services in a manifest.
+pub const MAX_SERVICES: usize = 16;
+/// Most peers that a service may call.
+pub const MAX_CALLS: usize = 16;
+/// Most ranges of I/O ports of a service.
+pub const MAX_PORTS: usize = 4;
+/// Most interrupt lines of a service.
+pub const MAX_IRQS: usize = 2;
+/// Most threads of a service.
+pub const MAX_THREADS: u8 = 8;
+/// Most bytes of a service's name.
+pub const MAX_NAME: usize = 24;
+
+/// A range of I/O ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ports {
+    /// First port.
+    pub first: u16,
+    /// How many, at least one.
+    pub count: u16,
+}
+
+/// What a service is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its name, as in [`crate::service::Service::from_name`].
+    pub name: String<MAX_NAME>,
+    /// Priority of its threads.
+    pub priority: u8,
+    /// Its threads, 1 to [`MAX_THREADS`].
+    pub threads: u8,
+    /// Pages of its heap's window.
+    pub heap_pages: u32,
+    /// Pages of its saved state's window.
+    pub saved_pages: u32,
+    /// Pages of its region's window.
+    pub region_pages: u32,
+    /// Slots of its vault; 0 for none.
+    pub keeps: u32,
+    /// It may buy memory.
+    pub buys_memory: bool,
+    /// It is given the root file system's archive.
+    pub rootfs: bool,
+    /// Giving up on it turns the power off.
+    pub essential: bool,
+    /// Its I/O ports.
+    pub ports: Vec<Ports, MAX_PORTS>,
+    /// Its interrupt lines.
+    pub irqs: Vec<u8, MAX_IRQS>,
+    /// The numbers of the services that it calls.
+    pub calls: Vec<u8, MAX_CALLS>,
+}
+
+/// All services, in the order in which they start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The services.
+    pub services: Vec<Entry, MAX_SERVICES>,
+}
+
+impl Manifest {
+    /// Reads an encoded manifest.
+    ///
+    /// # Errors
+    /// [`crate::wire::WireError`] for bytes that are none.
+    pub fn decode(bytes: &[u8]) -> Result<Self, crate::wire::WireError> {
+        crate::wire::decode(bytes)
+    }
+}

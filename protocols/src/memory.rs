@@ -1,0 +1,210 @@
+//! Buying memory, and the regions that survive their owner's instances.
+//!
+//! Memory's page tables are the truth, so each request here is idempotent: the slot that a purchase fills, or empties when it is given back, is
+//! its own duplicate check. A capability to owned memory never travels in a message; it is moved into or out of the buyer's vault, in
+//! the slot that the request names.
+//!
+//! A region is named by its service; offset `n` of it is address `n` of its AddressSpace. Absent on purpose: page faults. They reach memory as
+//! fault messages of the kernel, not as requests.
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::{self, CallError, Carrier};
+use crate::serve::{self, Answer, Caller};
+use crate::service::Badge;
+use abi::RequestNumber;
+
+/// Where the supervisor puts things into memory's vault.
+pub mod vault {
+    /// Owned Memory, at the first boot.
+    pub const PIECES: core::ops::Range<u32> = 4..64;
+    /// `SPACES + service`: the address space of the service's current instance, under its number as badge; before the instance starts.
+    pub const SPACES: u32 = 64;
+    /// `BUYERS + service`: the vault of a service that may buy memory, at the first boot.
+    pub const BUYERS: u32 = 96;
+    /// First slot that is memory's own.
+    pub const OWN: u32 = 128;
+}
+
+/// A request to memory. Append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Moves owned Memory of exactly `pages` contiguous pages into `slot` of the caller's vault. A filled slot was filled by this request before.
+    /// For services declared `buys_memory`. Idempotent.
+    Buy {
+        /// How many pages.
+        pages: u32,
+        /// Slot of the caller's vault.
+        slot: u32,
+    },
+    /// Takes the owned Memory in `slot` of the caller's vault back. Its pages are given out again when nothing maps them any more. An empty slot was
+    /// emptied by this request before. Idempotent.
+    Return {
+        /// Slot of the caller's vault.
+        slot: u32,
+    },
+    /// The reply carries a capability (SHARE, CLONE, LIST) to the AddressSpace that is `service`'s region. Idempotent.
+    Region {
+        /// The service's number.
+        service: u8,
+    },
+    /// Pages of the caller's own region become unmapped: they read as zero again. Idempotent.
+    Discard {
+        /// First page, counted from the start of the region.
+        offset_pages: u32,
+        /// How many pages.
+        pages: u32,
+    },
+    /// Totals. Idempotent.
+    Usage,
+}
+
+/// A reply of memory. Append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It was done.
+    Done,
+    /// The region's capability is in the message.
+    Region,
+    /// Totals.
+    Usage(Usage),
+}
+
+/// Totals in pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// All pages that memory was ever given, those sold included.
+    pub total: u64,
+    /// Pages that nothing uses.
+    pub free: u64,
+    /// Pages that were sold.
+    pub sold: u64,
+}
+
+/// Why memory refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Error {
+    /// The message is not a request.
+    Malformed,
+    /// The caller is not declared for this.
+    NotAllowed,
+    /// Not enough contiguous free pages, or the caller's quota is used up.
+    OutOfMemory,
+    /// The slot cannot hold this, or holds something else than owned Memory.
+    InvalidSlot,
+    /// The range is empty or leaves the region.
+    InvalidRange,
+    /// Memory is in too many pieces to take another.
+    TooFragmented,
+    /// There is no such service or it has no region.
+    NoRegion,
+}
+
+/// Calls memory.
+#[derive(Debug)]
+pub struct Client<C>(pub C);
+
+impl<C: Carrier> Client<C> {
+    fn done(&mut self, number: RequestNumber, request: Request) -> Result<(), CallError<Error>> {
+        match call::call(&mut self.0, number, &request, &[], &[])? {
+            Reply::Done => Ok(()),
+            Reply::Region | Reply::Usage(_) => Err(CallError::Malformed),
+        }
+    }
+
+    /// Buys `pages` contiguous pages into `slot` of the own vault.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`], [`Error::OutOfMemory`], [`Error::InvalidSlot`].
+    pub fn buy(&mut self, number: RequestNumber, pages: u32, slot: u32) -> Result<(), CallError<Error>> {
+        self.done(number, Request::Buy { pages, slot })
+    }
+
+    /// Gives the memory in `slot` of the own vault back.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`], [`Error::InvalidSlot`], [`Error::TooFragmented`].
+    pub fn give_back(&mut self, number: RequestNumber, slot: u32) -> Result<(), CallError<Error>> {
+        self.done(number, Request::Return { slot })
+    }
+
+    /// Asks for the region of `service`; its capability lies in the first receive slot.
+    ///
+    /// # Errors
+    /// [`Error::NoRegion`], [`Error::OutOfMemory`].
+    pub fn region(&mut self, number: RequestNumber, service: u8) -> Result<(), CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Region { service }, &[], &[])? {
+            Reply::Region => Ok(()),
+            Reply::Done | Reply::Usage(_) => Err(CallError::Malformed),
+        }
+    }
+
+    /// Drops pages of the own region.
+    ///
+    /// # Errors
+    /// [`Error::NoRegion`], [`Error::InvalidRange`].
+    pub fn discard(&mut self, number: RequestNumber, offset_pages: u32, pages: u32) -> Result<(), CallError<Error>> {
+        self.done(number, Request::Discard { offset_pages, pages })
+    }
+
+    /// Asks for the totals.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn usage(&mut self, number: RequestNumber) -> Result<Usage, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Usage, &[], &[])? {
+            Reply::Usage(usage) => Ok(usage),
+            Reply::Done | Reply::Region => Err(CallError::Malformed),
+        }
+    }
+}
+
+/// Memory's side. `from` is the badge of the caller.
+pub trait Service {
+    /// See [`Request::Buy`].
+    ///
+    /// # Errors
+    /// As [`Client::buy`].
+    fn buy(&mut self, from: Badge, pages: u32, slot: u32) -> Result<(), Error>;
+
+    /// See [`Request::Return`].
+    ///
+    /// # Errors
+    /// As [`Client::give_back`].
+    fn give_back(&mut self, from: Badge, slot: u32) -> Result<(), Error>;
+
+    /// See [`Request::Region`]. Returns the handle whose capability is copied to the caller.
+    ///
+    /// # Errors
+    /// As [`Client::region`].
+    fn region(&mut self, from: Badge, service: u8) -> Result<u32, Error>;
+
+    /// See [`Request::Discard`].
+    ///
+    /// # Errors
+    /// As [`Client::discard`].
+    fn discard(&mut self, from: Badge, offset_pages: u32, pages: u32) -> Result<(), Error>;
+
+    /// See [`Request::Usage`].
+    fn usage(&mut self) -> Usage;
+}
+
+/// Answers one request.
+pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
+    let from = Badge::from_word(caller.badge());
+    let mut capability = None;
+    let answer = serve::dispatch(request, reply, Error::Malformed, |request: Request| match request {
+        Request::Buy { pages, slot } => service.buy(from, pages, slot).map(|()| Reply::Done),
+        Request::Return { slot } => service.give_back(from, slot).map(|()| Reply::Done),
+        Request::Region { service: id } => service.region(from, id).map(|handle| {
+            capability = Some(handle);
+            Reply::Region
+        }),
+        Request::Discard { offset_pages, pages } => service.discard(from, offset_pages, pages).map(|()| Reply::Done),
+        Request::Usage => Ok(Reply::Usage(service.usage())),
+    });
+    match capability {
+        Some(handle) => answer.with_cap(handle),
+        None => answer,
+    }
+}

@@ -1,0 +1,254 @@
+//! What every server may tell the supervisor, and what the supervisor tells every server when it starts one.
+//!
+//! A request is trusted for what its badge says and nothing else: a server speaks about its own instance only. All requests are idempotent: the
+//! supervisor's state is in the kernel's objects, so hearing a thing twice changes nothing.
+//!
+//! Absent on purpose: deaths. Nobody reports one; the kernel does, by an exception message with the dead thread's badge.
+
+use heapless::{String, Vec};
+use serde::{Deserialize, Serialize};
+
+use crate::call::{self, CallError, Carrier};
+use crate::serve::{self, Answer, Caller};
+use crate::service::Badge;
+use abi::RequestNumber;
+
+/// Most bytes of a crash report; more is cut off by the sender.
+pub const MAX_REPORT: usize = 1024;
+/// Most bytes of the options' text that a server is shown.
+pub const MAX_OPTIONS: usize = 1024;
+/// Most bytes of a failpoint's name.
+pub const MAX_POINT: usize = 40;
+/// Most services that memory is told about.
+pub const MAX_PAGED: usize = 16;
+/// Exit status of the machine when the supervisor gives up, as for a set-up that failed.
+pub const STATUS_GAVE_UP: u8 = 125;
+
+/// The first thing that an instance reads: who it is and what it has. It lies, encoded, in its start pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartInfo {
+    /// The service's number.
+    pub service: u8,
+    /// Counts the service's instances from 1.
+    pub instance: u32,
+    /// Ticks of the time-stamp counter in a second.
+    pub tsc_hz: u64,
+    /// Unix time in nanoseconds at which the time-stamp counter was 0.
+    pub wall_base_ns: u64,
+    /// Threads of the instance, the first one included.
+    pub threads: u32,
+    /// Pages of the heap's window.
+    pub heap_pages: u32,
+    /// Pages of the saved state's window.
+    pub saved_pages: u32,
+    /// Pages of the service region's window.
+    pub region_pages: u32,
+    /// Bytes of the root file system archive; 0 for a service that is not given it.
+    pub rootfs_bytes: u64,
+    /// The text of this run's options, one `key=value` a line.
+    pub options: String<MAX_OPTIONS>,
+    /// The failpoint that is armed in this instance.
+    pub fail: Option<FailPoint>,
+    /// For memory: the windows that it backs.
+    pub paged: Vec<Paged, MAX_PAGED>,
+}
+
+/// A failpoint to arm: the instance dies when it reaches it for the `nth` time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailPoint {
+    /// Its name.
+    pub point: String<MAX_POINT>,
+    /// Counted from 1.
+    pub nth: u32,
+}
+
+/// A service whose page faults memory answers. The sizes are its quota: a fault beyond a window is declined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paged {
+    /// The service's number.
+    pub service: u8,
+    /// Pages of the heap's window.
+    pub heap_pages: u32,
+    /// Pages of the saved state's window.
+    pub saved_pages: u32,
+    /// Pages of the service region's window.
+    pub region_pages: u32,
+    /// It may buy memory for its vault.
+    pub buys_memory: bool,
+}
+
+/// A request to the supervisor. Append only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// The caller's instance has validated its state and serves from now on. Idempotent.
+    Up,
+    /// Last words, for the log. Idempotent.
+    CrashReport {
+        /// What happened.
+        text: String<MAX_REPORT>,
+    },
+    /// Turns the machine off; `status` is the script's exit status. For posix and console. Idempotent.
+    PowerOff {
+        /// Exit status.
+        status: u8,
+    },
+    /// How a service is. Idempotent.
+    Status {
+        /// The service's number.
+        service: u8,
+    },
+}
+
+/// A reply of the supervisor. Append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It was done.
+    Done,
+    /// How a service is.
+    Status(Status),
+}
+
+/// What a service is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// Not started yet.
+    Waiting,
+    /// Started, not yet up; callers queue.
+    Starting,
+    /// Serving.
+    Up,
+    /// Given up: calls are refused.
+    GivenUp,
+}
+
+/// How a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// What it is doing.
+    pub state: State,
+    /// Its current instance; the count of restarts is one less.
+    pub instance: u32,
+}
+
+/// Why the supervisor refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Error {
+    /// The message is not a request.
+    Malformed,
+    /// The caller may not ask for this.
+    NotAllowed,
+    /// The instance is not the current one.
+    Stale,
+    /// There is no such service.
+    UnknownService,
+}
+
+/// Calls the supervisor.
+#[derive(Debug)]
+pub struct Client<C>(pub C);
+
+impl<C: Carrier> Client<C> {
+    fn done(&mut self, number: RequestNumber, request: &Request) -> Result<(), CallError<Error>> {
+        match call::call(&mut self.0, number, request, &[], &[])? {
+            Reply::Done => Ok(()),
+            Reply::Status(_) => Err(CallError::Malformed),
+        }
+    }
+
+    /// Says that this instance serves.
+    ///
+    /// # Errors
+    /// [`Error::Stale`] if it is not the current instance.
+    pub fn up(&mut self, number: RequestNumber) -> Result<(), CallError<Error>> {
+        self.done(number, &Request::Up)
+    }
+
+    /// Reports why this instance is about to die; what does not fit into [`MAX_REPORT`] is cut off.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn crash_report(&mut self, number: RequestNumber, text: &str) -> Result<(), CallError<Error>> {
+        self.done(number, &Request::CrashReport { text: truncated(text) })
+    }
+
+    /// Turns the machine off.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] for services without that power.
+    pub fn power_off(&mut self, number: RequestNumber, status: u8) -> Result<(), CallError<Error>> {
+        self.done(number, &Request::PowerOff { status })
+    }
+
+    /// How `service` is.
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`].
+    pub fn status(&mut self, number: RequestNumber, service: u8) -> Result<Status, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Status { service }, &[], &[])? {
+            Reply::Status(status) => Ok(status),
+            Reply::Done => Err(CallError::Malformed),
+        }
+    }
+}
+
+/// The longest start of `text` that fits.
+fn truncated<const N: usize>(text: &str) -> String<N> {
+    let mut short = String::new();
+    for character in text.chars() {
+        if short.push(character).is_err() {
+            break;
+        }
+    }
+    short
+}
+
+/// The supervisor's side. `from` is the badge of the caller.
+pub trait Service {
+    /// See [`Request::Up`].
+    ///
+    /// # Errors
+    /// [`Error::Stale`].
+    fn up(&mut self, from: Badge) -> Result<(), Error>;
+
+    /// See [`Request::CrashReport`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`].
+    fn crash_report(&mut self, from: Badge, text: &str) -> Result<(), Error>;
+
+    /// See [`Request::PowerOff`].
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`].
+    fn power_off(&mut self, from: Badge, status: u8) -> Result<(), Error>;
+
+    /// See [`Request::Status`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`].
+    fn status(&mut self, from: Badge, service: u8) -> Result<Status, Error>;
+}
+
+/// Answers one request.
+pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
+    let from = Badge::from_word(caller.badge());
+    serve::dispatch(request, reply, Error::Malformed, |request: Request| match request {
+        Request::Up => service.up(from).map(|()| Reply::Done),
+        Request::CrashReport { text } => service.crash_report(from, &text).map(|()| Reply::Done),
+        Request::PowerOff { status } => service.power_off(from, status).map(|()| Reply::Done),
+        Request::Status { service: id } => service.status(from, id).map(Reply::Status),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_REPORT, truncated};
+
+    #[test]
+    fn report_is_cut_between_characters() {
+        let long = "ä".repeat(MAX_REPORT);
+        let short = truncated::<MAX_REPORT>(&long);
+        assert_eq!(short.len(), MAX_REPORT);
+        assert!(short.chars().all(|character| character == 'ä'));
+    }
+}

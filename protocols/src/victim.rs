@@ -1,0 +1,130 @@
+//! A server that dies when asked to: what the rest of the system is tested against.
+//!
+//! Add and Echo are idempotent. Crash is numbered: with `only_first_time` the request's number is saved before the victim dies, and the same
+//! number delivered again is answered; that is what shows that a caller's stub tried again and was not merely told something.
+
+use heapless::Vec;
+use serde::{Deserialize, Serialize};
+
+use crate::call::{self, CallError, Carrier};
+use crate::serve::{self, Answer, Caller};
+use abi::{MAX_MESSAGE, RequestNumber};
+
+/// Most bytes of an echo: a full message less what the encoding adds (result, variant, two bytes of length).
+pub const MAX_ECHO: usize = MAX_MESSAGE - 4;
+
+/// How to die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum How {
+    /// A Rust panic: crash report, then an exception.
+    Panic,
+    /// A write to an address that nobody backs.
+    Wild,
+    /// Endless recursion: the stack's guard page.
+    Overflow,
+    /// An endless loop: only the watchdog notices.
+    Hang,
+}
+
+/// A request to the victim. Append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request<'a> {
+    /// Adds. Idempotent.
+    Add {
+        /// One term.
+        a: u64,
+        /// The other.
+        b: u64,
+    },
+    /// Dies. Numbered.
+    Crash {
+        /// In which way.
+        how: How,
+        /// When the same number comes again, answers instead.
+        only_first_time: bool,
+    },
+    /// Sends the bytes back. Idempotent.
+    Echo(&'a [u8]),
+}
+
+/// A reply of the victim. Append only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "a reply lives on the stack of one call, and the echo is meant to be as long as a message")]
+pub enum Reply {
+    /// The sum, modulo 2^64.
+    Sum(u64),
+    /// The victim died of this number before, and lives.
+    Survived,
+    /// The bytes.
+    Echoed(Vec<u8, MAX_ECHO>),
+}
+
+/// Why the victim refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Error {
+    /// The message is not a request.
+    Malformed,
+    /// The echo is longer than [`MAX_ECHO`].
+    TooLong,
+}
+
+/// Calls the victim.
+#[derive(Debug)]
+pub struct Client<C>(pub C);
+
+impl<C: Carrier> Client<C> {
+    /// Adds `a` and `b`.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn add(&mut self, number: RequestNumber, a: u64, b: u64) -> Result<u64, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Add { a, b }, &[], &[])? {
+            Reply::Sum(sum) => Ok(sum),
+            Reply::Survived | Reply::Echoed(_) => Err(CallError::Malformed),
+        }
+    }
+
+    /// Makes the victim die.
+    ///
+    /// # Errors
+    /// [`CallError`]; without `only_first_time` the peer dies until the stub gives up.
+    pub fn crash(&mut self, number: RequestNumber, how: How, only_first_time: bool) -> Result<(), CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Crash { how, only_first_time }, &[], &[])? {
+            Reply::Survived => Ok(()),
+            Reply::Sum(_) | Reply::Echoed(_) => Err(CallError::Malformed),
+        }
+    }
+
+    /// Has `bytes` sent back.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn echo(&mut self, number: RequestNumber, bytes: &[u8]) -> Result<Vec<u8, MAX_ECHO>, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Echo(bytes), &[], &[])? {
+            Reply::Echoed(bytes) => Ok(bytes),
+            Reply::Sum(_) | Reply::Survived => Err(CallError::Malformed),
+        }
+    }
+}
+
+/// The victim's side.
+pub trait Service {
+    /// See [`Request::Add`].
+    fn add(&mut self, a: u64, b: u64) -> u64;
+
+    /// See [`Request::Crash`]. Returns only when the number was died of before.
+    fn crash(&mut self, number: RequestNumber, how: How, only_first_time: bool);
+}
+
+/// Answers one request.
+pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
+    let number = caller.number();
+    serve::dispatch(request, reply, Error::Malformed, |request: Request<'_>| match request {
+        Request::Add { a, b } => Ok(Reply::Sum(service.add(a, b))),
+        Request::Crash { how, only_first_time } => {
+            service.crash(number, how, only_first_time);
+            Ok(Reply::Survived)
+        }
+        Request::Echo(bytes) => Vec::from_slice(bytes).map(Reply::Echoed).map_err(|_| Error::TooLong),
+    })
+}

@@ -1,0 +1,63 @@
+//! Values to bytes and back: postcard, whole messages only.
+//!
+//! Both directions are total. Foreign bytes give a value or a [`WireError`], never a panic, and bytes left over after the value count as
+//! malformed, so that two builds that disagree about a message notice it at once.
+
+use serde::{Deserialize, Serialize};
+
+/// Why bytes and value do not match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WireError {
+    /// The value does not fit into the buffer.
+    TooLong,
+    /// The bytes are not one value of the expected type.
+    Malformed,
+}
+
+/// Encodes `value` at the start of `buffer` and returns its length.
+///
+/// # Errors
+/// [`WireError::TooLong`] if it does not fit; [`WireError::Malformed`] if it cannot be represented.
+pub fn encode<T: Serialize + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usize, WireError> {
+    match postcard::to_slice(value, buffer) {
+        Ok(bytes) => Ok(bytes.len()),
+        Err(postcard::Error::SerializeBufferFull) => Err(WireError::TooLong),
+        Err(_) => Err(WireError::Malformed),
+    }
+}
+
+/// Decodes the one value that `bytes` are; it may borrow from them.
+///
+/// # Errors
+/// [`WireError::Malformed`] if they are anything else.
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, WireError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        Ok(_) | Err(_) => Err(WireError::Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{WireError, decode, encode};
+
+    #[test]
+    fn value_round_trips() {
+        let mut buffer = [0; 16];
+        let length = encode(&(7u64, "abc"), &mut buffer).expect("fits");
+        assert_eq!(decode::<(u64, &str)>(&buffer[..length]), Ok((7, "abc")));
+    }
+
+    #[test]
+    fn value_that_does_not_fit_is_too_long() {
+        assert_eq!(encode(&[0xffu8; 17], &mut [0; 16]), Err(WireError::TooLong));
+    }
+
+    #[test]
+    fn truncated_and_overlong_bytes_are_malformed() {
+        let mut buffer = [0; 16];
+        let length = encode(&(7u64, "abc"), &mut buffer).expect("fits");
+        assert_eq!(decode::<(u64, &str)>(&buffer[..length - 1]), Err(WireError::Malformed));
+        assert_eq!(decode::<(u64, &str)>(&buffer[..=length]), Err(WireError::Malformed));
+    }
+}

@@ -1,0 +1,54 @@
+//! Samples of the victim's protocol.
+
+use super::Protocol;
+use abi::RequestNumber;
+use protocols::serve::{Answer, Caller};
+use protocols::victim::{self, Error, How, MAX_ECHO, Reply, Request};
+
+pub(crate) struct Victim;
+
+struct Stub;
+
+impl victim::Service for Stub {
+    fn add(&mut self, a: u64, b: u64) -> u64 {
+        a.wrapping_add(b)
+    }
+
+    fn crash(&mut self, _number: RequestNumber, _how: How, _only_first_time: bool) {}
+}
+
+impl Protocol for Victim {
+    const NAME: &'static str = "victim";
+    type Request = Request<'static>;
+    type Reply = Reply;
+    type Error = Error;
+
+    fn malformed() -> Error {
+        Error::Malformed
+    }
+
+    fn requests() -> Vec<Request<'static>> {
+        vec![
+            Request::Add { a: 1, b: u64::MAX },
+            Request::Crash { how: How::Panic, only_first_time: true },
+            Request::Crash { how: How::Wild, only_first_time: true },
+            Request::Crash { how: How::Overflow, only_first_time: true },
+            Request::Crash { how: How::Hang, only_first_time: false },
+            Request::Echo(b"abc"),
+            Request::Echo(&[b'x'; MAX_ECHO]),
+        ]
+    }
+
+    fn replies() -> Vec<Reply> {
+        let echo = [b'x'; MAX_ECHO];
+        vec![Reply::Sum(u64::MAX), Reply::Survived, Reply::Echoed(heapless::Vec::from_slice(&echo).expect("fits"))]
+    }
+
+    fn errors() -> Vec<Error> {
+        vec![Error::Malformed, Error::TooLong]
+    }
+
+    fn serve(caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
+        victim::serve(&mut Stub, caller, request, reply)
+    }
+}
