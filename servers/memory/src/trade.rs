@@ -1,0 +1,112 @@
+//! Selling memory and taking it back.
+//!
+//! What is sold moves: the owning capability goes from memory's vault into the slot that the buyer named in its own, by one kernel operation. So
+//! there is no moment at which both or neither has it, and the slot tells whether it happened. Around it the ledger: intent, effect, record.
+//! At a restart an intent is settled by looking at the slot.
+
+use abi::ObjectKind;
+use libsys::fail;
+use libsys::saved::Area;
+use protocols::memory::Error;
+
+use crate::kernel::{Described, Kernel, Table};
+use crate::pieces::{Pieces, Run};
+use crate::saved::{self, Intent, Kind, Ledger};
+
+/// Of all memory, what buyers together may hold: the rest is kept for the servers' heaps and regions, the file system's pages among them.
+const SALE_NUMERATOR: u64 = 3;
+const SALE_DENOMINATOR: u64 = 4;
+
+libsys::failpoints! {
+    /// Where a test lets memory die.
+    pub enum Point {
+        BuyIntent => "buy.intent",
+        BuyEffect => "buy.effect",
+        BuyRecord => "buy.record",
+        BuyReply => "buy.reply",
+        ReturnIntent => "return.intent",
+        ReturnEffect => "return.effect",
+        ReturnRecord => "return.record",
+        ReturnReply => "return.reply",
+        Fault => "fault.map",
+    }
+}
+
+/// Settles what a predecessor began.
+pub fn recover(kernel: &mut impl Kernel, area: &Area<Ledger>) {
+    let intent = area.state().intent.get();
+    let Some(kind) = intent.kind() else { return };
+    let found = kernel.describe(Table::Buyer(intent.service as u8), intent.slot);
+    let filled = found.is_ok_and(|found| found.kind == ObjectKind::Memory);
+    saved::settle(area, filled == (kind == Kind::Buy));
+}
+
+fn buyers_slot(kernel: &mut impl Kernel, buyer: u8, slot: u32) -> Result<Described, Error> {
+    kernel.describe(Table::Buyer(buyer), slot).map_err(|_| Error::InvalidSlot)
+}
+
+/// Moves `pages` pages into the buyer's slot.
+///
+/// # Errors
+/// [`Error::InvalidRange`] for none, [`Error::InvalidSlot`], [`Error::OutOfMemory`].
+pub fn buy(kernel: &mut impl Kernel, pieces: &mut Pieces, area: &Area<Ledger>, buyer: u8, pages: u64, slot: u32) -> Result<(), Error> {
+    if pages == 0 {
+        return Err(Error::InvalidRange);
+    }
+    match buyers_slot(kernel, buyer, slot)? {
+        found if found.kind == ObjectKind::Empty => {}
+        found if found.kind == ObjectKind::Memory && found.pages == pages => return Ok(()),
+        _ => return Err(Error::InvalidSlot),
+    }
+    let sold = area.state().total();
+    let allowed = (pieces.total() + sold) / SALE_DENOMINATOR * SALE_NUMERATOR;
+    if sold.saturating_add(pages) > allowed {
+        return Err(Error::OutOfMemory);
+    }
+    let run = pieces.find_high(kernel, pages).ok_or(Error::OutOfMemory)?;
+    saved::intend(area, Intent::new(Kind::Buy, buyer, slot, pages));
+    fail::hit(Point::BuyIntent);
+    let moved = hand_over(kernel, pieces, run, buyer, slot);
+    fail::hit(Point::BuyEffect);
+    saved::settle(area, moved.is_ok());
+    fail::hit(Point::BuyRecord);
+    pieces.refresh(kernel);
+    fail::hit(Point::BuyReply);
+    moved.map_err(|_| Error::OutOfMemory)
+}
+
+/// Cuts the run out of its piece and moves it.
+fn hand_over(kernel: &mut impl Kernel, pieces: &Pieces, run: Run, buyer: u8, slot: u32) -> Result<(), abi::Error> {
+    if run.page + run.pages < pieces.length(run.slot) {
+        let spare = pieces.spare_slot().ok_or(abi::Error::KernelLimit)?;
+        kernel.split(run.slot, run.page + run.pages, Table::Own, spare)?;
+    }
+    if run.page == 0 {
+        kernel.relocate(Table::Own, run.slot, Table::Buyer(buyer), slot)
+    } else {
+        kernel.split(run.slot, run.page, Table::Buyer(buyer), slot)
+    }
+}
+
+/// Takes what lies in the buyer's slot back.
+///
+/// # Errors
+/// [`Error::InvalidSlot`], [`Error::TooFragmented`].
+pub fn take_back(kernel: &mut impl Kernel, pieces: &mut Pieces, area: &Area<Ledger>, buyer: u8, slot: u32) -> Result<(), Error> {
+    let found = buyers_slot(kernel, buyer, slot)?;
+    match found.kind {
+        ObjectKind::Empty => return Ok(()),
+        ObjectKind::Memory => {}
+        _ => return Err(Error::InvalidSlot),
+    }
+    let spare = pieces.spare_slot().ok_or(Error::TooFragmented)?;
+    saved::intend(area, Intent::new(Kind::Return, buyer, slot, found.pages));
+    fail::hit(Point::ReturnIntent);
+    let moved = kernel.relocate(Table::Buyer(buyer), slot, Table::Own, spare);
+    fail::hit(Point::ReturnEffect);
+    saved::settle(area, moved.is_ok());
+    fail::hit(Point::ReturnRecord);
+    *pieces = Pieces::gather(kernel);
+    fail::hit(Point::ReturnReply);
+    moved.map_err(|_| Error::InvalidSlot)
+}

@@ -1,0 +1,67 @@
+//! The probe: calls the victim as any server calls another, through the typed client, and logs what came of it.
+//!
+//! It never looks at whether the victim lives. That is what it shows: a caller sees results, the retry after a death is the stub's. Each check logs
+//! `probe: NAME ok` or `probe: NAME failed`, and the last line is `probe: done`.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+use core::fmt::Write as _;
+
+use abi::RequestNumber;
+use heapless::String;
+use protocols::call::Carrier;
+use protocols::victim::{Client, How, MAX_ECHO};
+
+/// Rounds of sums between and after the deaths.
+const SUMS: u64 = 100;
+/// Lengths of echo that meet every path of a message: empty, in registers, at their limit, beyond it, and the longest one.
+const ECHOES: [usize; 5] = [0, 8, 61, 200, MAX_ECHO];
+
+/// What the probe needs beside the victim.
+pub trait Outside {
+    /// The number of the next request.
+    fn next_number(&mut self) -> RequestNumber;
+    /// Logs a line.
+    fn log(&mut self, line: &str);
+}
+
+/// Runs all checks; returns how many failed.
+pub fn run(carrier: impl Carrier, outside: &mut impl Outside) -> u32 {
+    let mut client = Client(carrier);
+    let mut failed = 0;
+    let mut check = |name: &str, outside: &mut dyn Outside, passed: bool| {
+        let mut line = String::<64>::new();
+        // Names are short literals.
+        let _fits = write!(line, "probe: {name} {}", if passed { "ok" } else { "failed" });
+        outside.log(&line);
+        failed += u32::from(!passed);
+    };
+    let passed = sums(&mut client, outside);
+    check("add", outside, passed);
+    let passed = echoes(&mut client, outside);
+    check("echo", outside, passed);
+    for (name, how) in [("panic", How::Panic), ("wild", How::Wild), ("overflow", How::Overflow), ("hang", How::Hang)] {
+        let passed = client.crash(outside.next_number(), how, true).is_ok() && sums(&mut client, outside);
+        check(name, outside, passed);
+    }
+    outside.log("probe: done");
+    failed
+}
+
+fn sums(client: &mut Client<impl Carrier>, outside: &mut impl Outside) -> bool {
+    (0..SUMS).all(|round| client.add(outside.next_number(), round, 7) == Ok(round + 7))
+}
+
+fn echoes(client: &mut Client<impl Carrier>, outside: &mut impl Outside) -> bool {
+    let mut bytes = [0; MAX_ECHO];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = index as u8;
+    }
+    ECHOES.into_iter().filter_map(|length| bytes.get(..length)).all(|sent| {
+        let back = client.echo(outside.next_number(), sent);
+        back.is_ok_and(|back| back.as_slice() == sent)
+    })
+}
+
+#[cfg(test)]
+mod tests;

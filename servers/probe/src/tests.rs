@@ -1,0 +1,108 @@
+//! The probe against the real victim's protocol in one process, deaths included.
+
+use super::{Outside, run};
+use abi::{Error, Lease, MAX_MESSAGE, RequestNumber};
+use protocols::call::Carrier;
+use protocols::serve::{Caller, LeaseError};
+use protocols::victim::{self, How};
+
+/// A victim that remembers the number it died of, and says whether it dies now.
+#[derive(Default)]
+struct Service {
+    died_of: Option<RequestNumber>,
+    dies: bool,
+}
+
+impl victim::Service for Service {
+    fn add(&mut self, a: u64, b: u64) -> u64 {
+        a + b
+    }
+
+    fn crash(&mut self, number: RequestNumber, _how: How, only_first_time: bool) {
+        self.dies = !(only_first_time && self.died_of == Some(number));
+        self.died_of = Some(number);
+    }
+}
+
+struct From(RequestNumber);
+
+impl Caller for From {
+    fn badge(&self) -> u64 {
+        0
+    }
+
+    fn number(&self) -> RequestNumber {
+        self.0
+    }
+
+    fn read(&mut self, _lease: usize, _offset: u64, _to: &mut [u8]) -> Result<(), LeaseError> {
+        Err(LeaseError::Invalid)
+    }
+
+    fn write(&mut self, _lease: usize, _offset: u64, _from: &[u8]) -> Result<(), LeaseError> {
+        Err(LeaseError::Invalid)
+    }
+
+    fn caps(&self) -> usize {
+        0
+    }
+}
+
+/// Carries messages to a service in this process; its death is an error of the attempt.
+#[derive(Default)]
+struct Local {
+    service: Service,
+    deaths: u32,
+}
+
+impl Carrier for Local {
+    fn attempt(&mut self, number: RequestNumber, message: &[u8], _: &[Lease], _: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
+        assert!(message.len() <= MAX_MESSAGE);
+        self.service.dies = false;
+        let answer = victim::serve(&mut self.service, &mut From(number), message, reply);
+        if self.service.dies {
+            self.deaths += 1;
+            return Err(Error::PeerDied);
+        }
+        Ok(answer.bytes)
+    }
+}
+
+#[derive(Default)]
+struct Log {
+    count: u32,
+    lines: Vec<String>,
+}
+
+impl Outside for Log {
+    fn next_number(&mut self) -> RequestNumber {
+        self.count += 1;
+        RequestNumber::new(14, 0xff00, self.count, 0)
+    }
+
+    fn log(&mut self, line: &str) {
+        self.lines.push(line.to_owned());
+    }
+}
+
+#[test]
+fn every_check_passes_through_four_deaths() {
+    let (mut local, mut log) = (Local::default(), Log::default());
+    assert_eq!(run(&mut local, &mut log), 0);
+    assert_eq!(local.deaths, 4);
+    let expected = ["add ok", "echo ok", "panic ok", "wild ok", "overflow ok", "hang ok", "done"].map(|what| format!("probe: {what}"));
+    assert_eq!(log.lines, expected);
+}
+
+#[test]
+fn refused_call_is_a_failed_check() {
+    struct Closed;
+    impl Carrier for Closed {
+        fn attempt(&mut self, _: RequestNumber, _: &[u8], _: &[Lease], _: &[u32], _: &mut [u8]) -> Result<usize, Error> {
+            Err(Error::Closed)
+        }
+    }
+    let mut log = Log::default();
+    assert_eq!(run(Closed, &mut log), 6);
+    assert_eq!(log.lines.first().map(String::as_str), Some("probe: add failed"));
+}

@@ -1,0 +1,321 @@
+//! The services' lives: which instance of which service is in which state, and what each event does to that.
+//!
+//! A death goes through the same steps in the same order, whatever the cause:
+//! 1. the endpoint is held: from here on callers queue;
+//! 2. the instance's threads are stopped, so nobody works on a request any more;
+//! 3. its callers are told, until none is left, and send their requests again;
+//! 4. memory hears which service died;
+//! 5. the instance goes to the reaper, and its successor is built from other pages;
+//! 6. when that one says that it is up, the endpoint is opened.
+//!
+//! Services start one after the other in the manifest's order, each when its predecessor is up or given up.
+
+use abi::{EndpointState, Error};
+use heapless::Vec;
+use protocols::service::{Badge, Service};
+use protocols::supervisor::{STATUS_GAVE_UP, StartInfo, State};
+
+use crate::build::{self, RootFs, Site};
+use crate::cause::Cause;
+use crate::kernel::{Kernel, Mint};
+use crate::options;
+use crate::policy::{Deaths, PER_SECONDS, Verdict};
+use crate::reaper::{Corpse, Reaper, Step};
+use crate::reserve::{Reserve, Run};
+use crate::shape::Shape;
+use crate::slot::{self, Block, Blocks};
+use crate::spec::{MAX_SERVICES, Spec};
+use crate::watchdog::Watch;
+
+/// Facts of this boot that instances are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Ticks of the time-stamp counter in a second.
+    pub tsc_hz: u64,
+    /// Unix time in nanoseconds at which the counter was 0.
+    pub wall_base_ns: u64,
+    /// The options' text.
+    pub options: &'a str,
+    /// The root file system's archive.
+    pub rootfs: RootFs,
+}
+
+/// A service's state.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Life {
+    /// Its turn has not come.
+    Waiting,
+    /// Its instance runs and is not up yet.
+    Starting(Body),
+    /// Its instance serves.
+    Up(Body),
+    /// It has no instance; the next one is due as soon as there are pages.
+    Dead,
+    /// There will be no more instance.
+    GivenUp,
+}
+
+/// What an instance consists of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Body {
+    pub(crate) block: Block,
+    pub(crate) run: Run,
+    /// When it was started.
+    pub(crate) since: u64,
+}
+
+/// A service.
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) spec: Spec<'a>,
+    pub(crate) life: Life,
+    pub(crate) instance: u32,
+    pub(crate) saved: Run,
+    pub(crate) watch: Watch,
+    deaths: Deaths,
+}
+
+impl<'a> Record<'a> {
+    pub(crate) fn new(spec: Spec<'a>, saved: Run) -> Self {
+        Self { spec, life: Life::Waiting, instance: 0, saved, watch: Watch::default(), deaths: Deaths::default() }
+    }
+
+    fn body(&self) -> Option<(Body, bool)> {
+        match self.life {
+            Life::Starting(body) => Some((body, false)),
+            Life::Up(body) => Some((body, true)),
+            Life::Waiting | Life::Dead | Life::GivenUp => None,
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match self.life {
+            Life::Waiting => State::Waiting,
+            Life::Starting(_) | Life::Dead => State::Starting,
+            Life::Up(_) => State::Up,
+            Life::GivenUp => State::GivenUp,
+        }
+    }
+}
+
+/// The supervisor.
+#[derive(Debug)]
+pub struct Supervisor<'a, K> {
+    pub(crate) kernel: K,
+    pub(crate) facts: Facts<'a>,
+    pub(crate) services: Vec<Record<'a>, MAX_SERVICES>,
+    pub(crate) reserve: Reserve,
+    pub(crate) next_sample: u64,
+    blocks: Blocks,
+    reaper: Reaper,
+}
+
+impl<'a, K: Kernel> Supervisor<'a, K> {
+    pub(crate) fn new(kernel: K, facts: Facts<'a>, reserve: Reserve) -> Self {
+        Self { kernel, facts, services: Vec::new(), reserve, next_sample: 0, blocks: Blocks::default(), reaper: Reaper::default() }
+    }
+
+    /// The kernel, for what the shell around this does itself.
+    pub fn kernel(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
+    /// Starts what can be started: the dead, and the next service in order while none is on its way.
+    pub fn start_due(&mut self) {
+        while let Some(index) = self.due() {
+            match self.start(index) {
+                Ok(()) => {}
+                Err(NotStarted::NoPages) => return,
+                Err(NotStarted::Broken(error)) => self.bury(index, Cause::NotBuilt(error)),
+            }
+        }
+    }
+
+    fn due(&self) -> Option<usize> {
+        let dead = self.services.iter().position(|record| matches!(record.life, Life::Dead));
+        if dead.is_some() {
+            return dead;
+        }
+        // The first that neither serves nor was given up is the one whose turn it is.
+        let index = self.services.iter().position(|record| !matches!(record.life, Life::Up(_) | Life::GivenUp))?;
+        self.services.get(index).is_some_and(|record| matches!(record.life, Life::Waiting)).then_some(index)
+    }
+
+    fn start(&mut self, index: usize) -> Result<(), NotStarted> {
+        let Some(record) = self.services.get_mut(index) else { return Ok(()) };
+        let shape = Shape::of(&record.spec, self.facts.rootfs.pages());
+        let run = match self.reserve.take(shape.pages) {
+            Some(run) => run,
+            // The reaper brings pages; without anybody to reap this service can never start.
+            None if self.reaper.is_idle() => return Err(NotStarted::Broken(Error::KernelLimit)),
+            None => return Err(NotStarted::NoPages),
+        };
+        let Some(block) = self.blocks.take() else {
+            self.reserve.give_back(run);
+            return Err(NotStarted::NoPages);
+        };
+        record.instance = record.instance.wrapping_add(1);
+        record.watch = Watch::default();
+        record.life = Life::Starting(Body { block, run, since: self.kernel.now() });
+        self.bring_to_life(index, block, run, shape).map_err(NotStarted::Broken)
+    }
+
+    fn bring_to_life(&mut self, index: usize, block: Block, run: Run, shape: Shape) -> Result<(), Error> {
+        let info = self.start_info(index);
+        let Some(record) = self.services.get(index) else { return Ok(()) };
+        let rootfs = self.facts.rootfs;
+        let site = Site { spec: &record.spec, instance: record.instance, block, run, shape, saved: record.saved, rootfs };
+        build::build(&mut self.kernel, &site, &info)?;
+        build::wire(&mut self.kernel, &site, self.services.iter().map(|other| &other.spec))?;
+        if record.spec.is_paged() && self.services.iter().any(|other| other.spec.service == Service::Memory) {
+            introduce(&mut self.kernel, record.spec.service, record.instance, block)?;
+        }
+        self.kernel.start(block.thread(0))
+    }
+
+    fn start_info(&self, index: usize) -> StartInfo {
+        let Some(record) = self.services.get(index) else { return StartInfo::default() };
+        let spec = &record.spec;
+        let mut info = StartInfo {
+            service: spec.service.id(),
+            instance: record.instance,
+            tsc_hz: self.facts.tsc_hz,
+            wall_base_ns: self.facts.wall_base_ns,
+            threads: u32::from(spec.threads),
+            heap_pages: spec.heap_pages,
+            saved_pages: spec.saved_pages,
+            region_pages: spec.region_pages,
+            rootfs_bytes: if spec.rootfs { self.facts.rootfs.bytes } else { 0 },
+            // Its length was checked at boot.
+            options: heapless::String::try_from(self.facts.options).unwrap_or_default(),
+            fail: options::armed(self.facts.options, spec.service, record.instance),
+            paged: Vec::new(),
+        };
+        if spec.service == Service::Memory {
+            info.paged.extend(self.services.iter().filter(|other| other.spec.is_paged()).map(|other| other.spec.paged()));
+        }
+        info
+    }
+
+    /// The instance that `from` names has come up.
+    pub(crate) fn came_up(&mut self, index: usize) -> Result<(), Error> {
+        let now = self.kernel.now();
+        let Some(record) = self.services.get_mut(index) else { return Ok(()) };
+        let Life::Starting(body) = record.life else { return Ok(()) };
+        record.life = Life::Up(body);
+        record.deaths.came_up();
+        let (service, instance, threads) = (record.spec.service, record.instance, u32::from(record.spec.threads));
+        self.kernel.set_state(slot::endpoint(service), EndpointState::Open)?;
+        for thread in 1..threads {
+            self.kernel.start(body.block.thread(thread))?;
+        }
+        let took_us = self.microseconds(now.saturating_sub(body.since));
+        self.say(format_args!("{} up, instance {instance}, {took_us} us after its start", service.name()));
+        Ok(())
+    }
+
+    /// A thread of the instance that `from` names cannot go on. A word about an instance that is already dead changes nothing.
+    pub fn died(&mut self, from: Badge, cause: Cause) {
+        let Some(index) = self.find(from) else { return };
+        self.bury(index, cause);
+        self.start_due();
+    }
+
+    /// The current instance that a badge names.
+    pub(crate) fn find(&self, from: Badge) -> Option<usize> {
+        let is_it = |record: &Record<'_>| record.spec.service.id() == from.service && record.instance == from.instance && record.body().is_some();
+        self.services.iter().position(is_it)
+    }
+
+    /// Steps 1 to 5 of a death; the successor is due afterwards, or the service given up.
+    fn bury(&mut self, index: usize, cause: Cause) {
+        let Some(record) = self.services.get(index) else { return };
+        let (service, instance, threads) = (record.spec.service, record.instance, u32::from(record.spec.threads));
+        self.say(format_args!("{} died, instance {instance}: {cause}", service.name()));
+        let body = record_body(self.services.get(index));
+        if let Some((body, _)) = body {
+            // While a thread of it may still run, nothing of it may be used again, and no successor started.
+            if let Err(error) = self.end(service, body.block, threads) {
+                self.say(format_args!("{}: the kernel refused to end it: {error:?}", service.name()));
+                self.give_up(index);
+                return;
+            }
+            self.reaper.bury(Corpse::new(body.block, body.run, threads));
+        }
+        let now = self.kernel.now();
+        let window = self.facts.tsc_hz.saturating_mul(PER_SECONDS);
+        let Some(record) = self.services.get_mut(index) else { return };
+        match record.deaths.died(now, window, body.is_some_and(|(_, up)| up)) {
+            Verdict::Restart => record.life = Life::Dead,
+            Verdict::GiveUp => self.give_up(index),
+        }
+    }
+
+    /// Steps 1 to 4. A thread that a half-built instance never got is passed over.
+    fn end(&mut self, service: Service, block: Block, threads: u32) -> Result<(), Error> {
+        self.kernel.set_state(slot::endpoint(service), EndpointState::Held)?;
+        for thread in 0..threads {
+            ignore_missing(self.kernel.stop(block.thread(thread)))?;
+        }
+        while ignore_missing(self.kernel.kill(block.table()))?.unwrap_or(0) > 0 {}
+        // Its own death too: the successor hears it. Without memory there is nobody to tell.
+        ignore_missing(self.kernel.signal(slot::notification(Service::Memory), 1 << service.id()))?;
+        Ok(())
+    }
+
+    fn give_up(&mut self, index: usize) {
+        let Some(record) = self.services.get_mut(index) else { return };
+        record.life = Life::GivenUp;
+        let (service, essential) = (record.spec.service, record.spec.essential);
+        self.say(format_args!("{} is given up: it died too often", service.name()));
+        if let Err(error) = self.kernel.set_state(slot::endpoint(service), EndpointState::Closed) {
+            self.say(format_args!("{}: its endpoint cannot be closed: {error:?}", service.name()));
+        }
+        if essential {
+            self.turn_off(STATUS_GAVE_UP);
+        }
+    }
+
+    /// One step of reaping; then what waited for pages is started. `true` while there is more.
+    pub fn reap(&mut self) -> bool {
+        match self.reaper.step(&mut self.kernel, &mut self.reserve, &mut self.blocks) {
+            Step::Idle => return false,
+            Step::More => {}
+            Step::Reaped => self.start_due(),
+            Step::Lost(error, run) => {
+                self.say(format_args!("{} pages of the reserve are lost: {error:?}", run.pages));
+                self.start_due();
+            }
+        }
+        !self.reaper.is_idle()
+    }
+}
+
+/// Why a service was not started.
+enum NotStarted {
+    /// There will be pages when the reaper has gone on.
+    NoPages,
+    /// It cannot be built.
+    Broken(Error),
+}
+
+fn record_body(record: Option<&Record<'_>>) -> Option<(Body, bool)> {
+    record.and_then(Record::body)
+}
+
+fn ignore_missing<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::InvalidHandle) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells memory which space is the service's now: the slot in its vault that it looks into at each fault.
+fn introduce(kernel: &mut impl Kernel, service: Service, instance: u32, block: Block) -> Result<(), Error> {
+    let (vault, to) = (slot::vault(Service::Memory), protocols::memory::vault::SPACES + u32::from(service.id()));
+    // The first instance finds the slot empty.
+    ignore_missing(kernel.delete(vault, to))?;
+    let rights = abi::Rights::MAP | abi::Rights::COPY | abi::Rights::LIST | abi::Rights::CONTROL;
+    kernel.copy(vault, to, block.space(), Mint { rights, badge: Some(u64::from(instance)) })
+}

@@ -1,0 +1,43 @@
+//! The run's options, as far as they concern the supervisor: which failpoint is armed in which instance.
+//!
+//! `fail=SERVICE:POINT:N` may stand several times for a service. The n-th such line is armed in the service's n-th instance, so a list of
+//! failpoints is a sequence of deaths. There is no queue to keep: the instance's number says which line is next.
+
+use heapless::String;
+use protocols::service::Service;
+use protocols::supervisor::FailPoint;
+
+/// The failpoint to arm in `instance` of `service`. Lines that cannot be read are passed over.
+#[must_use]
+pub fn armed(options: &str, service: Service, instance: u32) -> Option<FailPoint> {
+    let lines = options.lines().filter_map(|line| line.trim().strip_prefix("fail="));
+    let mut points = lines.filter_map(|line| parse(line, service));
+    points.nth(instance.checked_sub(1)? as usize)
+}
+
+fn parse(line: &str, service: Service) -> Option<FailPoint> {
+    let (name, rest) = line.split_once(':')?;
+    let (point, nth) = rest.rsplit_once(':')?;
+    if name != service.name() {
+        return None;
+    }
+    Some(FailPoint { point: String::try_from(point).ok()?, nth: nth.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::armed;
+    use protocols::service::Service;
+
+    const OPTIONS: &str = "script=/s\nfail=vfs:write.intent:1\nfail=posix:fork.effect:3\nfail=vfs:write.effect:2\nfail=vfs:bad\nfail=vfs::x\n";
+
+    #[test]
+    fn each_instance_gets_the_next_line_of_its_service() {
+        let name = |service, instance| armed(OPTIONS, service, instance).map(|fail| (fail.point.as_str().to_owned(), fail.nth));
+        assert_eq!(name(Service::Vfs, 1), Some(("write.intent".to_owned(), 1)));
+        assert_eq!(name(Service::Vfs, 2), Some(("write.effect".to_owned(), 2)));
+        assert_eq!(name(Service::Vfs, 3), None);
+        assert_eq!(name(Service::Posix, 1), Some(("fork.effect".to_owned(), 3)));
+        assert_eq!(name(Service::Console, 1), None);
+    }
+}

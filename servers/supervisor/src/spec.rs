@@ -1,0 +1,66 @@
+//! What the supervisor knows of a service: its entry in the manifest, and its image from the archive.
+//!
+//! Both were checked when the archive was built. They are checked again as they are read, because a damaged archive must end in words on the log
+//! and not in a server that was wired wrongly.
+
+use abi::boot::Image;
+use heapless::Vec;
+use protocols::service::Service;
+use protocols::supervisor::Paged;
+
+pub use protocols::manifest::{MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_SERVICES, Ports};
+
+const _: () = assert!(MAX_PORTS <= libsys::slot::PORTS_COUNT as usize && MAX_IRQS <= libsys::slot::IRQ_COUNT as usize);
+
+/// What a service is given.
+#[derive(Clone, Debug)]
+pub struct Spec<'a> {
+    /// Which service.
+    pub service: Service,
+    /// Priority of its threads.
+    pub priority: u8,
+    /// Its threads, at least one.
+    pub threads: u8,
+    /// Pages of its heap's window.
+    pub heap_pages: u32,
+    /// Pages of its saved state's window.
+    pub saved_pages: u32,
+    /// Pages of its region's window.
+    pub region_pages: u32,
+    /// Slots of its vault; 0 for none.
+    pub keeps: u32,
+    /// It may buy memory.
+    pub buys_memory: bool,
+    /// It is given the root file system's archive.
+    pub rootfs: bool,
+    /// Without it the machine is of no use: giving up on it turns the power off.
+    pub essential: bool,
+    /// Its I/O ports.
+    pub ports: Vec<Ports, MAX_PORTS>,
+    /// Its interrupt lines.
+    pub irqs: Vec<u8, MAX_IRQS>,
+    /// The services that it calls.
+    pub calls: Vec<Service, MAX_CALLS>,
+    /// Its program.
+    pub image: Image<'a>,
+}
+
+impl Spec<'_> {
+    /// Whether its page faults go to memory. Memory itself has no pager: all its pages are there from the start.
+    #[must_use]
+    pub fn is_paged(&self) -> bool {
+        self.service != Service::Memory
+    }
+
+    /// What memory is told about it.
+    #[must_use]
+    pub fn paged(&self) -> Paged {
+        Paged {
+            service: self.service.id(),
+            heap_pages: self.heap_pages,
+            saved_pages: self.saved_pages,
+            region_pages: self.region_pages,
+            buys_memory: self.buys_memory,
+        }
+    }
+}
