@@ -79,6 +79,7 @@ pub struct Paged {
 
 /// A request to the supervisor. Append only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "a request lives on the stack of one call, and the report is as long as a crash may need")]
 pub enum Request {
     /// The caller's instance has validated its state and serves from now on. Idempotent.
     Up,

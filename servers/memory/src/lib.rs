@@ -16,7 +16,6 @@ pub mod saved;
 pub mod server;
 pub mod trade;
 
-
 #[cfg(test)]
 mod fake;
 #[cfg(test)]

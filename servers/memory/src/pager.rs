@@ -119,9 +119,7 @@ fn region_page(kernel: &mut impl Kernel, pieces: &mut Pieces, space: u32, region
 }
 
 fn share(kernel: &mut impl Kernel, pieces: &mut Pieces, space: u32, region: u32, place: Place, pages: u64) -> Result<(), Error> {
-    with_tables(kernel, pieces, space, |kernel, _| {
-        kernel.share(space, place.address, region, place.page * PAGE_SIZE, pages).map(|_done| ())
-    })
+    with_tables(kernel, pieces, space, |kernel, _| kernel.share(space, place.address, region, place.page * PAGE_SIZE, pages).map(|_done| ()))
 }
 
 /// Makes sure that the region exists.

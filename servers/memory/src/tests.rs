@@ -186,7 +186,8 @@ fn pages_in_use_are_never_sold() {
     }
     let bought = (8..100).filter(|slot| memory.buy(posix(), 3, *slot).is_ok()).count();
     assert!(bought > 0);
-    let sold: Vec<u64> = fake.buyers.values().flat_map(|cap| if let Cap::Memory { first, pages } = cap { *first..first + pages } else { 0..0 }).collect();
+    let sold: Vec<u64> =
+        fake.buyers.values().flat_map(|cap| if let Cap::Memory { first, pages } = cap { *first..first + pages } else { 0..0 }).collect();
     assert!(!sold.is_empty() && sold.iter().all(|page| fake.is_free(*page)));
     fake.check_ownership(ALL);
 }
@@ -221,7 +222,8 @@ fn return_three(memory: &mut Memory<'_, &mut Fake>) {
 
 #[test]
 fn books_are_right_whatever_store_a_crash_hits() {
-    for (prepare, work) in [(drop_nothing as fn(&mut Memory<'_, &mut Fake>), buy_three as fn(&mut Memory<'_, &mut Fake>)), (buy_three, return_three)] {
+    for (prepare, work) in [(drop_nothing as fn(&mut Memory<'_, &mut Fake>), buy_three as fn(&mut Memory<'_, &mut Fake>)), (buy_three, return_three)]
+    {
         let finished = (0..1000).any(|nth| crash_and_retry(prepare, work, &|body| crash_at_store(nth, body).is_some()));
         assert!(finished);
     }
@@ -231,7 +233,8 @@ fn drop_nothing(_memory: &mut Memory<'_, &mut Fake>) {}
 
 #[test]
 fn books_are_right_whatever_failpoint_a_crash_hits() {
-    for (prepare, work) in [(drop_nothing as fn(&mut Memory<'_, &mut Fake>), buy_three as fn(&mut Memory<'_, &mut Fake>)), (buy_three, return_three)] {
+    for (prepare, work) in [(drop_nothing as fn(&mut Memory<'_, &mut Fake>), buy_three as fn(&mut Memory<'_, &mut Fake>)), (buy_three, return_three)]
+    {
         for point in Point::ALL {
             for nth in 1..=3 {
                 crash_and_retry(prepare, work, &|body| crash_at_failpoint(point.name(), nth, body).is_some());

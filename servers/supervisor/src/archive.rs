@@ -142,3 +142,6 @@ fn spec<'a>(archive: &Archive<'a>, entry: &Entry) -> Result<Spec<'a>, ArchiveErr
         image,
     })
 }
+
+#[cfg(test)]
+mod tests;

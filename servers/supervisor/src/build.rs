@@ -161,11 +161,7 @@ fn configure(kernel: &mut impl Kernel, site: &Site<'_, '_>, thread: u32) -> Resu
 ///
 /// # Errors
 /// The kernel's.
-pub fn wire<'o>(
-    kernel: &mut impl Kernel,
-    site: &Site<'_, '_>,
-    others: impl Iterator<Item = &'o Spec<'o>> + Clone,
-) -> Result<(), Error> {
+pub fn wire<'o>(kernel: &mut impl Kernel, site: &Site<'_, '_>, others: impl Iterator<Item = &'o Spec<'o>> + Clone) -> Result<(), Error> {
     let (table, service) = (site.block.table(), site.spec.service);
     let mut put = |to, from, rights, badge| kernel.copy(table, to, from, Mint { rights, badge });
     put(libsys::slot::ENDPOINT, slot::endpoint(service), Rights::RECEIVE, None)?;

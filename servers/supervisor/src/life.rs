@@ -27,6 +27,9 @@ use crate::slot::{self, Block, Blocks};
 use crate::spec::{MAX_SERVICES, Spec};
 use crate::watchdog::Watch;
 
+/// How long reaping goes on at a time: many of the kernel's steps, and still too short to be felt.
+const REAP_SLICE_US: u64 = 200;
+
 /// Facts of this boot that instances are told.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
@@ -276,8 +279,21 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         }
     }
 
-    /// One step of reaping; then what waited for pages is started. `true` while there is more.
+    /// Reaps for about [`REAP_SLICE_US`], and on as long as a dead service waits for pages. `true` while there is more to do: then the caller
+    /// lets others run before it calls again.
     pub fn reap(&mut self) -> bool {
+        let end = self.after_us(REAP_SLICE_US);
+        while self.reap_step() {
+            let awaited = self.services.iter().any(|record| matches!(record.life, Life::Dead));
+            if !awaited && self.kernel.now() >= end {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// One step of reaping; then what waited for pages is started. `true` while there is more.
+    fn reap_step(&mut self) -> bool {
         match self.reaper.step(&mut self.kernel, &mut self.reserve, &mut self.blocks) {
             Step::Idle => return false,
             Step::More => {}

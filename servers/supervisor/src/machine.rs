@@ -41,7 +41,8 @@ fn try_start() -> Result<core::convert::Infallible, Failure> {
     // SAFETY: the kernel mapped the boot information there, aligned, for the life of this process, and nobody writes it.
     let info = unsafe { &*core::ptr::with_exposed_provenance::<BootInfo>(BOOT_INFO_ADDRESS as usize) };
     // SAFETY: the kernel mapped the archive there, read only, for the life of this process, and says how long it is.
-    let bytes = unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<u8>(ARCHIVE_ADDRESS as usize), info.archive_bytes as usize) };
+    let bytes =
+        unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<u8>(ARCHIVE_ADDRESS as usize), info.archive_bytes as usize) };
     let contents = archive::read(bytes).map_err(Failure::Archive)?;
     let seconds = clock::read(&mut Cmos).unwrap_or(0);
     let facts = Facts {

@@ -11,7 +11,7 @@ use crate::kernel::{Counters, Kernel, Mint, Range};
 use crate::life::Supervisor;
 use crate::slot;
 
-/// Reaping goes on this often: a step takes a small part of it, so the rest of the system hardly notices.
+/// Reaping goes on this often: a slice takes a small part of it, so the rest of the system hardly notices.
 const REAP_EVERY_US: u64 = 1000;
 
 /// Pages that the kernel takes for tables at a time.

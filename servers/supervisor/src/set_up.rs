@@ -50,7 +50,9 @@ impl From<Error> for SetUpError {
 impl fmt::Display for SetUpError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooLittleMemory { needed, largest } => write!(out, "too little memory: the servers need {needed} pages in one piece, the largest has {largest}"),
+            Self::TooLittleMemory { needed, largest } => {
+                write!(out, "too little memory: the servers need {needed} pages in one piece, the largest has {largest}")
+            }
             Self::TooManyPieces => out.write_str("memory is in more pieces than its server's vault has slots"),
             Self::OptionsTooLong => write!(out, "the options are longer than {MAX_OPTIONS} bytes"),
             Self::Kernel(error) => write!(out, "the kernel refused: {error:?}"),
@@ -99,6 +101,8 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             let _full = this.services.push(Record::new(spec, saved));
         }
         this.endow_memory(memories.len() as u32)?;
+        let left = this.reserve.free_pages();
+        this.say(format_args!("{needed} pages in reserve, {left} for instances; {} pieces of memory to give", memories.len()));
         Ok(this)
     }
 

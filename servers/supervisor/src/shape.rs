@@ -81,8 +81,6 @@ impl Shape {
         let image = stacks + threads * layout::STACK_PAGES;
         let heap = image + image_pages;
         let pages = heap + heap_pages;
-        Self {
-            threads, table, table_pages: TABLE_PAGES, space, tables, tables_pages, start_info, messages, stacks, image, heap, heap_pages, pages,
-        }
+        Self { threads, table, table_pages: TABLE_PAGES, space, tables, tables_pages, start_info, messages, stacks, image, heap, heap_pages, pages }
     }
 }
