@@ -97,7 +97,7 @@ impl<K: Kernel> memory::Service for Memory<'_, K> {
         if !there {
             self.kernel.lend_region(region, lent, LENT_RIGHTS).map_err(|_| Error::OutOfMemory)?;
         }
-        Ok(lent)
+        Ok(libsys::slot::vault(lent))
     }
 
     fn discard(&mut self, from: Badge, offset_pages: u32, pages: u32) -> Result<(), Error> {

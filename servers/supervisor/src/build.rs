@@ -164,7 +164,9 @@ fn configure(kernel: &mut impl Kernel, site: &Site<'_, '_>, thread: u32) -> Resu
 pub fn wire<'o>(kernel: &mut impl Kernel, site: &Site<'_, '_>, others: impl Iterator<Item = &'o Spec<'o>> + Clone) -> Result<(), Error> {
     let (table, service) = (site.block.table(), site.spec.service);
     let mut put = |to, from, rights, badge| kernel.copy(table, to, from, Mint { rights, badge });
-    put(libsys::slot::ENDPOINT, slot::endpoint(service), Rights::RECEIVE, None)?;
+    // Who keeps threads of its own names its endpoint as their pager and personality, which takes the right to call it.
+    let personality = if site.spec.keeps > 0 { Rights::CALL } else { 0 };
+    put(libsys::slot::ENDPOINT, slot::endpoint(service), Rights::RECEIVE | personality, None)?;
     put(libsys::slot::NOTIFICATION, slot::notification(service), Rights::WAIT | Rights::CONTROL | Rights::SIGNAL, None)?;
     put(libsys::slot::SUPERVISOR, slot::endpoint(Service::Supervisor), Rights::CALL, Some(site.badge()))?;
     put(libsys::slot::TABLE, table, Rights::INSERT | Rights::TAKE, None)?;

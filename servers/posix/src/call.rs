@@ -1,0 +1,142 @@
+//! One system call in progress: who calls, with what arguments, and how it can end.
+
+use abi::RequestNumber;
+use protocols::call::CallError;
+use protocols::service::Service;
+use protocols::vfs;
+
+use crate::errno::Errno;
+use crate::kernel::Port;
+use crate::saved::{Lane, MapIndex, Process, ProcessIndex};
+use crate::server::Posix;
+use crate::wait::{Event, Wait};
+
+/// Step of the one numbered request that a call may make of another server; the first of them where a call makes several and records its progress in between.
+pub const EFFECT: u8 = 1;
+/// Step of idempotent requests.
+pub const ASK: u8 = 0x40;
+
+/// How a call ends other than with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// With an error.
+    Errno(Errno),
+    /// Not yet: it runs again when something happens.
+    Wait(Wait),
+    /// A signal ends its wait.
+    Interrupted {
+        /// Whether `SA_RESTART` makes it again.
+        restart: bool,
+    },
+    /// With registers of its own, set aside by [`Posix::set_frame`].
+    Frame,
+    /// The thread is no more.
+    Gone,
+}
+
+impl From<Errno> for Stop {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+/// What a system call returns.
+pub type SysResult = Result<u64, Stop>;
+
+/// A call in progress.
+pub struct Call<'a, 'k> {
+    /// The server.
+    pub posix: &'a mut Posix<'k>,
+    /// The calling thread.
+    pub lane: Lane,
+    /// Its process.
+    pub process: ProcessIndex,
+    /// Its address space.
+    pub map: MapIndex,
+    /// The request.
+    pub number: RequestNumber,
+    /// Linux's number of the call.
+    pub call_number: u64,
+    /// Its arguments.
+    pub arguments: [u64; 6],
+}
+
+impl Call<'_, '_> {
+    /// The calling process.
+    #[must_use]
+    pub fn me(&self) -> Process {
+        self.posix.store.process(self.process)
+    }
+
+    /// Waits, unless a signal is there to be taken.
+    pub fn wait<T>(&mut self, wait: Wait, restart: bool) -> Result<T, Stop> {
+        if self.posix.has_deliverable(self.lane) { Err(Stop::Interrupted { restart }) } else { Err(Stop::Wait(wait)) }
+    }
+
+    /// The client of vfs.
+    pub fn vfs(&mut self) -> vfs::Client<Port<'_>> {
+        self.posix.vfs()
+    }
+
+    /// Number of the call's numbered request to another server.
+    #[must_use]
+    pub fn effect(&self) -> RequestNumber {
+        self.number.with_step(EFFECT)
+    }
+
+    /// Number of idempotent requests.
+    #[must_use]
+    pub fn ask(&self) -> RequestNumber {
+        self.number.with_step(ASK)
+    }
+}
+
+impl Posix<'_> {
+    /// The client of vfs.
+    pub fn vfs(&mut self) -> vfs::Client<Port<'_>> {
+        vfs::Client(Port { kernel: self.kernel, service: Service::Vfs })
+    }
+
+    /// The client of the console.
+    pub fn console(&mut self) -> protocols::console::Client<Port<'_>> {
+        protocols::console::Client::new(Port { kernel: self.kernel, service: Service::Console })
+    }
+}
+
+/// What an answer of vfs means for a program.
+#[must_use]
+pub fn vfs_stop(error: CallError<vfs::Error>) -> Stop {
+    let CallError::Service(error) = error else { return Stop::Errno(Errno::EIO) };
+    match error {
+        vfs::Error::Pending(_) => Stop::Wait(Wait::on(Event::Vfs)),
+        other => Stop::Errno(vfs_errno(other)),
+    }
+}
+
+fn vfs_errno(error: vfs::Error) -> Errno {
+    use vfs::Error;
+    match error {
+        Error::NotFound => Errno::ENOENT,
+        Error::Exists => Errno::EEXIST,
+        Error::NotDirectory => Errno::ENOTDIR,
+        Error::IsDirectory => Errno::EISDIR,
+        Error::NotEmpty => Errno::ENOTEMPTY,
+        Error::Denied => Errno::EACCES,
+        Error::NotPermitted => Errno::EPERM,
+        Error::NameTooLong => Errno::ENAMETOOLONG,
+        Error::TooManyLinksFollowed => Errno::ELOOP,
+        Error::TooManyLinks => Errno::EMLINK,
+        Error::NoSpace => Errno::ENOSPC,
+        Error::TooLarge => Errno::EFBIG,
+        Error::TooManyOpen => Errno::ENFILE,
+        Error::Invalid => Errno::EINVAL,
+        Error::Range => Errno::ERANGE,
+        Error::Busy => Errno::EBUSY,
+        Error::CrossesMount => Errno::EXDEV,
+        Error::Unsupported => Errno::EOPNOTSUPP,
+        Error::Stale => Errno::ENOENT,
+        Error::BadLease | Error::NeedsPage { .. } => Errno::EFAULT,
+        Error::Elsewhere(_) => Errno::EROFS,
+        Error::Malformed | Error::CallerGone | Error::Pending(_) | Error::Outdated | Error::NotServed | Error::Damaged => Errno::EIO,
+    }
+}

@@ -1,0 +1,324 @@
+//! Programs: found, opened, laid out in a new address space.
+//!
+//! The new space is built aside, in a map of its own, and becomes the process's with one commit; until then a failure costs nothing but the map. Files are
+//! opened by numbered requests with a step for each round of `#!`, so that a re-run finds the same opens.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use abi::{Frame, RequestNumber};
+use protocols::vfs::{Actor, At, FileId, Kind, OpenFlags, Opened};
+
+use crate::call::{ASK, EFFECT, Stop, vfs_stop};
+use crate::elf::{self, Program};
+use crate::errno::Errno;
+use crate::path::Target;
+use crate::saved::{AREAS, Id, MapIndex, Vma};
+use crate::server::Posix;
+use crate::stack::{self, Auxiliary, Stack};
+use crate::vma::{Areas, FILE, GROWS_DOWN, HEAP, PAGE, READ, STACK, STACK_BYTES, STACK_TOP, WRITE};
+
+/// Most rounds of `#!` (Linux: `BINPRM_MAX_RECURSION` and a half).
+const MAX_ROUNDS: u8 = 5;
+/// Step of the interpreter's open.
+const INTERPRETER_STEP: u8 = EFFECT + MAX_ROUNDS + 1;
+
+/// What is to be executed.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Where a relative path starts.
+    pub start: FileId,
+    /// The path.
+    pub path: Vec<u8>,
+    /// Whether a link as its last part is followed.
+    pub follow: bool,
+    /// Arguments.
+    pub arguments: Vec<Vec<u8>>,
+    /// Environment.
+    pub environment: Vec<Vec<u8>>,
+    /// For whom.
+    pub actor: Actor,
+    /// The process, for `/proc/self`; 0 for none.
+    pub process: usize,
+    /// Real and effective user and group.
+    pub ids: [u32; 4],
+    /// Number of the request.
+    pub number: RequestNumber,
+}
+
+/// A program that was found, with all that it needs open.
+#[derive(Clone, Debug)]
+pub struct Found {
+    program: Program,
+    opened: Opened,
+    interpreter: Option<(Program, Opened)>,
+    arguments: Vec<Vec<u8>>,
+    /// What `AT_EXECFN` says.
+    name: Vec<u8>,
+    /// Last part of the path: the process's name.
+    pub short_name: [u8; 16],
+}
+
+impl Found {
+    /// Mode bits and owners, for set-user-id.
+    #[must_use]
+    pub fn owner(&self) -> (u16, u32, u32) {
+        (self.opened.permissions, self.opened.uid, self.opened.gid)
+    }
+}
+
+/// What a program starts with.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// Instruction pointer.
+    pub entry: u64,
+    /// Stack pointer.
+    pub stack: u64,
+}
+
+impl Start {
+    /// All registers.
+    #[must_use]
+    pub fn frame(self) -> Frame {
+        Frame { rip: self.entry, rsp: self.stack, ..Frame::new() }
+    }
+}
+
+impl Posix<'_> {
+    /// Finds and opens a program, following `#!`.
+    ///
+    /// # Errors
+    /// Linux's for `execve`.
+    pub fn find_program(&mut self, request: &Request) -> Result<Found, Stop> {
+        let mut arguments = request.arguments.clone();
+        let mut path = request.path.clone();
+        let (mut start, mut follow) = (request.start, request.follow);
+        for round in 0..MAX_ROUNDS {
+            let opened = self.open_program(request, start, &path, follow, EFFECT + round)?;
+            let mut head = vec![0; elf::HEAD_BYTES];
+            let length = self.read_file(request.number, opened.file, 0, &mut head);
+            let length = self.or_close(length, &[opened])?;
+            let head = head.get(..length).unwrap_or_default();
+            match elf::shebang(head) {
+                Ok(None) => return self.open_elf(request, head, opened, arguments, path),
+                Ok(Some(line)) => {
+                    if arguments.is_empty() {
+                        arguments.push(Vec::new());
+                    }
+                    arguments[0] = path;
+                    if let Some(argument) = line.argument {
+                        arguments.insert(0, argument.to_vec());
+                    }
+                    arguments.insert(0, line.interpreter.to_vec());
+                    path = line.interpreter.to_vec();
+                    (start, follow) = (request.start, true);
+                    self.close_later(opened.file.into());
+                }
+                Err(errno) => return self.or_close(Err(errno.into()), &[opened]),
+            }
+        }
+        Err(Errno::ELOOP.into())
+    }
+
+    fn open_program(&mut self, request: &Request, start: FileId, path: &[u8], follow: bool, step: u8) -> Result<Opened, Stop> {
+        let number = request.number.with_step(step);
+        let at = At { start, path, follow };
+        match self.vfs().open(number, at, &request.actor, OpenFlags::EXECUTE, 0) {
+            Ok(opened) if opened.kind == Kind::File => Ok(opened),
+            Ok(opened) => self.or_close(Err(Errno::EACCES.into()), &[opened]),
+            Err(error) => match self.leaves_vfs(error, at, &request.actor, request.process, number)? {
+                Target::Vfs { start, rest } => {
+                    let at = At { start, path: &rest, follow };
+                    self.vfs().open(number, at, &request.actor, OpenFlags::EXECUTE, 0).map_err(vfs_stop)
+                }
+                Target::Proc(_) => Err(Errno::EACCES.into()),
+            },
+        }
+    }
+
+    /// Passes a result on; an error closes what was opened.
+    fn or_close<T>(&mut self, result: Result<T, Stop>, opened: &[Opened]) -> Result<T, Stop> {
+        // One that waits runs again under the same numbers, and finds its files open.
+        if let Err(Stop::Errno(_)) = &result {
+            for opened in opened {
+                self.close_later(opened.file.into());
+            }
+        }
+        result
+    }
+
+    fn open_elf(&mut self, request: &Request, head: &[u8], opened: Opened, arguments: Vec<Vec<u8>>, path: Vec<u8>) -> Result<Found, Stop> {
+        let program = self.or_close(elf::parse(head).map_err(Stop::from), &[opened])?;
+        let interpreter = match program.interpreter {
+            None => None,
+            Some((offset, length)) => {
+                let found = self.open_interpreter(request, opened.file, offset, length);
+                Some(self.or_close(found, &[opened])?)
+            }
+        };
+        let base = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let mut short_name = [0; 16];
+        for (to, from) in short_name.iter_mut().take(15).zip(base) {
+            *to = *from;
+        }
+        Ok(Found { program, opened, interpreter, arguments, name: path, short_name })
+    }
+
+    fn open_interpreter(&mut self, request: &Request, file: FileId, offset: u64, length: usize) -> Result<(Program, Opened), Stop> {
+        let mut path = vec![0; length];
+        if self.read_file(request.number, file, offset, &mut path)? != length {
+            return Err(Errno::ENOEXEC.into());
+        }
+        let opened = self.open_program(request, request.actor.root, &path, true, INTERPRETER_STEP)?;
+        let mut head = vec![0; elf::HEAD_BYTES];
+        let read = self.read_file(request.number, opened.file, 0, &mut head);
+        let read = self.or_close(read, &[opened])?;
+        let program = elf::parse(head.get(..read).unwrap_or_default()).map_err(|_| Stop::Errno(Errno::ENOEXEC));
+        Ok((self.or_close(program, &[opened])?, opened))
+    }
+
+    /// A program that was found is not executed after all.
+    pub fn close_program(&mut self, found: &Found) {
+        for opened in found.interpreter.iter().map(|(_, opened)| opened).chain([&found.opened]) {
+            self.close_later(opened.file.into());
+        }
+    }
+
+    /// Reads a file of vfs until the buffer is full or the file ends.
+    ///
+    /// # Errors
+    /// What vfs says.
+    pub fn read_file(&mut self, number: RequestNumber, file: FileId, offset: u64, to: &mut [u8]) -> Result<usize, Stop> {
+        let mut done = 0;
+        while done < to.len() {
+            let part = (to.len() - done).min(crate::server::BUFFER_BYTES);
+            let mut buffer = core::mem::take(&mut self.buffer);
+            let lease = self.kernel.lend_mut(buffer.get_mut(..part).unwrap_or_default());
+            let result = self.vfs().read(number.with_step(ASK), file, offset + done as u64, part as u32, lease);
+            let count = result.as_ref().map_or(0, |count| (*count as usize).min(part));
+            if let (Some(to), Some(from)) = (to.get_mut(done..done + count), buffer.get(..count)) {
+                to.copy_from_slice(from);
+            }
+            buffer.resize(crate::server::BUFFER_BYTES, 0);
+            self.buffer = buffer;
+            if result.map_err(vfs_stop)? == 0 {
+                break;
+            }
+            done += count;
+        }
+        Ok(done)
+    }
+
+    /// Lays a program out in a map whose space is empty.
+    ///
+    /// # Errors
+    /// `ENOMEM`, `E2BIG`, or what vfs says.
+    pub fn load_program(&mut self, map: MapIndex, request: &Request, found: &Found) -> Result<Start, Stop> {
+        let node = self.node_opened(found.opened.file, Kind::File.mode_bits() | u32::from(found.opened.permissions), 0)?;
+        let mut areas = Areas::default();
+        let bias = found.program.bias(elf::PIE_BASE);
+        let mut tails = Vec::new();
+        add_segments(&mut areas, &found.program, found.opened.file.into(), bias, &mut tails)?;
+        let heap = found.program.extent().1.wrapping_add(bias);
+        let mut entry = found.program.entry.wrapping_add(bias);
+        let mut interpreter_base = 0;
+        let mut interpreter_node = 0;
+        if let Some((program, opened)) = &found.interpreter {
+            interpreter_node = self.node_opened(opened.file, Kind::File.mode_bits() | u32::from(opened.permissions), 0)?;
+            let bias = program.bias(elf::INTERPRETER_BASE);
+            add_segments(&mut areas, program, opened.file.into(), bias, &mut tails)?;
+            interpreter_base = bias;
+            entry = program.entry.wrapping_add(bias);
+        }
+        let flags = READ | WRITE | STACK | GROWS_DOWN;
+        areas.insert(Vma { start: STACK_TOP - STACK_BYTES, end: STACK_TOP, flags, ..Vma::default() });
+        self.set_areas(map, &areas)?;
+        // The areas count as its users from here on.
+        self.release_node(interpreter_node);
+        for (start, end) in tails {
+            self.clear_tail(map, start, end, request.number)?;
+        }
+        let auxiliary = Auxiliary {
+            headers: found.program.headers.wrapping_add(bias),
+            header_count: found.program.header_count,
+            interpreter_base,
+            entry: found.program.entry.wrapping_add(bias),
+            ids: request.ids.map(u64::from),
+            hwcap: 0x0f8b_fbff,
+            vdso: 0,
+            random: self.random_bytes(),
+        };
+        let stack = stack::build(STACK_TOP, &found.name, &found.arguments, &request.environment, &auxiliary)?;
+        self.write_guest(map, stack.pointer, &stack.bytes, request.number)?;
+        self.record_map(map, node, heap, &stack);
+        Ok(Start { entry, stack: stack.pointer })
+    }
+
+    fn record_map(&mut self, map: MapIndex, node: usize, heap: u64, stack: &Stack) {
+        self.store.edit_map(map, |map| {
+            map.program = node as u32;
+            (map.heap_start, map.heap_end) = (heap, heap);
+            map.arguments = [stack.arguments.0, stack.arguments.1];
+            map.environment = [stack.environment.0, stack.environment.1];
+            map.stack = stack.pointer;
+        });
+    }
+
+    /// Zeros between the end of a segment's file bytes and the end of their page.
+    fn clear_tail(&mut self, map: MapIndex, start: u64, end: u64, number: RequestNumber) -> Result<(), Stop> {
+        let zeros = [0; PAGE as usize];
+        let length = (end - start) as usize;
+        self.write_guest(map, start, zeros.get(..length).unwrap_or_default(), number)
+    }
+
+    /// Sixteen bytes that cannot be foreseen.
+    pub fn random_bytes(&mut self) -> [u8; 16] {
+        let (low, high) = (self.random(), self.random());
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&low.to_le_bytes());
+        bytes[8..].copy_from_slice(&high.to_le_bytes());
+        bytes
+    }
+
+    /// A random word: the machine's entropy through splitmix64, so that a weak source still gives bits that look independent.
+    pub fn random(&mut self) -> u64 {
+        let mut word = self.kernel.entropy();
+        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ word >> 31
+    }
+}
+
+/// Adds a program's segments; `tails` gets the ranges whose bytes must be cleared.
+fn add_segments(areas: &mut Areas, program: &Program, file: Id, bias: u64, tails: &mut Vec<(u64, u64)>) -> Result<(), Errno> {
+    for segment in &program.segments {
+        let address = segment.address.wrapping_add(bias);
+        let end = address.checked_add(segment.memory_bytes).filter(|end| *end <= STACK_TOP - STACK_BYTES).ok_or(Errno::ENOMEM)?;
+        let (start, end) = (address & !(PAGE - 1), end.next_multiple_of(PAGE));
+        if start < crate::vma::LOWEST || !areas.is_free(start, end) || areas.0.len() + 3 > AREAS {
+            return Err(Errno::ENOMEM);
+        }
+        let file_end = address + segment.file_bytes;
+        let mapped_end = if segment.file_bytes == 0 { start } else { file_end.next_multiple_of(PAGE) };
+        if mapped_end > start {
+            areas.insert(Vma {
+                start,
+                end: mapped_end,
+                flags: segment.protection | FILE,
+                inode: file.inode,
+                generation: file.generation,
+                offset: segment.offset & !(PAGE - 1),
+            });
+            if segment.memory_bytes > segment.file_bytes && segment.protection & WRITE != 0 && file_end < mapped_end {
+                tails.push((file_end, mapped_end));
+            }
+        }
+        if end > mapped_end {
+            areas.insert(Vma { start: mapped_end, end, flags: segment.protection, ..Vma::default() });
+        }
+    }
+    Ok(())
+}
+
+/// The flags of the program break's area.
+pub const HEAP_FLAGS: u64 = READ | WRITE | HEAP;

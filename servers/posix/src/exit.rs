@@ -1,0 +1,210 @@
+//! The end of processes and threads.
+//!
+//! Saved state says first that something is dying, in the transaction of its cause; then its kernel objects are destroyed, and only then is the record free.
+//! So a crash anywhere leaves something dying, which the successor's first reaping finishes.
+
+use alloc::vec::Vec;
+
+use crate::frames::Place;
+use crate::saved::{Lane, Map, MapIndex, Process, ProcessIndex, Terminal, Thread, flag, slot, state};
+use crate::server::Posix;
+use crate::signal::{IGNORE, SI_KERNEL, SIGCHLD, SIGCONT, SIGHUP};
+use crate::vma::Areas;
+use crate::wait::Event;
+
+/// `CLD_EXITED`, `CLD_KILLED`, `CLD_DUMPED`.
+const CLD_EXITED: u32 = 1;
+const CLD_KILLED: u32 = 2;
+/// `SA_NOCLDWAIT`.
+const NO_CHILD_WAIT: u64 = 2;
+
+/// Kernel objects to be destroyed, an index of the records in [`state::DYING`].
+#[derive(Debug, Default)]
+pub struct Dying {
+    /// Threads; they go first, because they use the spaces.
+    pub lanes: Vec<Lane>,
+    /// Address spaces.
+    pub maps: Vec<MapIndex>,
+}
+
+impl Posix<'_> {
+    /// Ends a process with a wait status.
+    pub fn exit_process(&mut self, process: ProcessIndex, status: u32) {
+        if self.store.process(process).flags & flag::EXITING != 0 {
+            return;
+        }
+        self.store.edit_process(process, |process| {
+            process.flags = process.flags & !flag::STOPPED | flag::EXITING;
+            process.status = status;
+            process.timer = 0;
+        });
+        for lane in self.lanes_of(process) {
+            self.end_lane(lane);
+        }
+        for number in self.descriptors(process) {
+            // It is open: the list was just made.
+            let _closed = self.close(process, number as u64);
+        }
+        let record = self.store.process(process);
+        self.release_node(record.directory as usize);
+        self.release_node(record.root as usize);
+        self.release_map(record.map as usize);
+        self.release_vfork(process);
+        self.leave_session(&record);
+        self.disown_children(process);
+        self.session_ended(process, status);
+        self.become_zombie(process, status);
+    }
+
+    fn become_zombie(&mut self, process: ProcessIndex, status: u32) {
+        let record = self.store.process(process);
+        let parent = record.parent as usize;
+        let action = self.store.action(parent, SIGCHLD);
+        let unwanted = parent == 0 || action.handler == IGNORE || action.flags & NO_CHILD_WAIT != 0;
+        self.store.edit_process(process, |process| process.state = state::ZOMBIE);
+        let code = if status & 0x7f == 0 { CLD_EXITED } else { CLD_KILLED };
+        let value = if code == CLD_EXITED { status >> 8 & 0xff } else { status & 0x7f };
+        self.tell_parent(process, code, value);
+        if unwanted {
+            self.forget_process(process);
+        }
+    }
+
+    /// The record of a process that nobody will wait for any more.
+    pub fn forget_process(&mut self, process: ProcessIndex) {
+        self.store.set_process(process, Process::default());
+        self.processes.retain(|other| *other != process);
+    }
+
+    /// A thread ends: it runs no more.
+    pub fn end_lane(&mut self, lane: Lane) {
+        let next = self.last_number(lane).next();
+        let ticks = self.kernel.thread_state(slot::thread(lane)).map_or([0; 2], |(ticks, _)| [ticks.user, ticks.system]);
+        let process = self.store.thread(lane).process as usize;
+        self.abandon_operation(lane);
+        self.store.edit_thread(lane, |thread| {
+            thread.state = state::DYING;
+            thread.number = next.0;
+        });
+        self.store.edit_process(process, |process| {
+            process.lanes = process.lanes.saturating_sub(1);
+            process.ticks = [process.ticks[0] + ticks[0], process.ticks[1] + ticks[1]];
+        });
+        self.in_hand[lane] = None;
+        self.lanes.retain(|other| *other != lane);
+        self.dying.lanes.push(lane);
+    }
+
+    /// One process fewer uses a map.
+    pub fn release_map(&mut self, map: MapIndex) {
+        let record = self.store.map(map);
+        if record.references > 1 {
+            self.store.edit_map(map, |map| map.references -= 1);
+            return;
+        }
+        // No areas use files from here on. It cannot fail: fewer always fit.
+        let _fewer = self.set_areas(map, &Areas::default());
+        self.release_node(record.program as usize);
+        self.store.edit_map(map, |map| {
+            map.references = 0;
+            map.state = state::DYING;
+        });
+        self.dying.maps.push(map);
+    }
+
+    /// A vfork child is through with its parent's memory.
+    pub fn release_vfork(&mut self, process: ProcessIndex) {
+        let lane = self.store.process(process).vfork_lane as usize;
+        if lane != 0 {
+            self.store.edit_process(process, |process| process.vfork_lane = 0);
+            self.wake_lane(lane - 1);
+        }
+    }
+
+    /// The end of a session's leader takes the terminal away; the end of a parent may orphan stopped groups (POSIX, `_exit`).
+    fn leave_session(&mut self, record: &Process) {
+        let hang_up = crate::saved::Origin { code: SI_KERNEL, ..Default::default() };
+        if record.pid == record.session && record.terminal != 0 {
+            let terminal = record.terminal as usize;
+            let foreground = self.store.terminal(terminal).foreground;
+            self.store.edit_terminal(terminal, |terminal: &mut Terminal| (terminal.session, terminal.foreground) = (0, 0));
+            for member in self.processes.clone() {
+                if self.store.process(member).session == record.session {
+                    self.store.edit_process(member, |process| process.terminal = 0);
+                }
+            }
+            if foreground != 0 {
+                self.send_group(foreground, SIGHUP, hang_up);
+                self.send_group(foreground, SIGCONT, hang_up);
+            }
+        }
+    }
+
+    fn disown_children(&mut self, process: ProcessIndex) {
+        let hang_up = crate::saved::Origin { code: SI_KERNEL, ..Default::default() };
+        let heir = self.reaper_of(process);
+        for child in self.processes.clone() {
+            let record = self.store.process(child);
+            if record.parent as usize != process || child == process {
+                continue;
+            }
+            self.store.edit_process(child, |child| child.parent = heir as u32);
+            if record.state == state::ZOMBIE {
+                if heir == 0 {
+                    self.forget_process(child);
+                } else {
+                    self.wake(Event::Child(heir as u32));
+                }
+            } else if record.flags & flag::STOPPED != 0 {
+                self.send(child, SIGHUP, hang_up);
+                self.send(child, SIGCONT, hang_up);
+            }
+        }
+    }
+
+    /// Who inherits the children of a process: the nearest ancestor that asked for it, else init, which is posix itself (0).
+    fn reaper_of(&self, process: ProcessIndex) -> ProcessIndex {
+        let mut ancestor = self.store.process(process).parent as usize;
+        for _ in 0..crate::saved::PROCESSES {
+            if ancestor == 0 || self.store.process(ancestor).flags & flag::SUBREAPER != 0 {
+                break;
+            }
+            ancestor = self.store.process(ancestor).parent as usize;
+        }
+        ancestor
+    }
+
+    /// Destroys what is dying.
+    pub fn reap(&mut self) {
+        if self.store.is_changed() {
+            self.store.commit();
+        }
+        while let Some(lane) = self.dying.lanes.pop() {
+            let handle = slot::thread(lane);
+            let thread = self.store.thread(lane);
+            // A thread that was never made, or is gone already, cannot be stopped.
+            let _state_before = self.kernel.thread_stop(handle);
+            self.kernel.forget_reply(lane);
+            self.destroy(handle, thread.page);
+            self.store.set_thread(lane, Thread { number: thread.number, ..Thread::default() });
+            self.store.commit();
+        }
+        while let Some(map) = self.dying.maps.pop() {
+            let handle = slot::space(map);
+            while let Ok(true) = self.kernel.dismantle(handle) {}
+            self.destroy(handle, self.store.map(map).page);
+            self.store.set_map(map, Map::default());
+            self.store.commit();
+        }
+    }
+
+    fn destroy(&mut self, handle: u32, page: u64) {
+        if self.kernel.describe(handle).is_none() {
+            return;
+        }
+        if let Err(error) = self.kernel.reclaim(Place(page).source()) {
+            self.kernel.log(&alloc::format!("posix: an object of slot {handle} stays: {error:?}"));
+        }
+        self.kernel.delete(handle);
+    }
+}

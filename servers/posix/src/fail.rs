@@ -1,0 +1,48 @@
+//! Where tests let posix die: around the effect of every operation that cannot simply be done again.
+
+libsys::failpoints! {
+    /// See the module; `intent` is before the first change, `effect` after the change of kernel objects or of another server, `record` after the commit, `reply`
+    /// after the answer.
+    pub enum Point {
+        /// fork: embryos are recorded.
+        ForkIntent => "fork.intent",
+        /// fork: objects are made.
+        ForkEffect => "fork.effect",
+        /// fork: the child lives.
+        ForkRecord => "fork.record",
+        /// fork: the parent was answered.
+        ForkReply => "fork.reply",
+        /// execve: the new map is recorded.
+        ExecIntent => "exec.intent",
+        /// execve: the new space is complete.
+        ExecEffect => "exec.effect",
+        /// execve: the process has its new program.
+        ExecRecord => "exec.record",
+        /// exit: before anything.
+        ExitIntent => "exit.intent",
+        /// exit: the process is a zombie.
+        ExitRecord => "exit.record",
+        /// exit: its objects are gone.
+        ExitReply => "exit.reply",
+        /// Pipe write: before anything.
+        WriteIntent => "write.intent",
+        /// Pipe write: the bytes are in the pipe, uncommitted.
+        WriteEffect => "write.effect",
+        /// Pipe write: committed.
+        WriteRecord => "write.record",
+        /// Pipe write: answered.
+        WriteReply => "write.reply",
+        /// Pipe read: the bytes are in the program's memory.
+        ReadEffect => "read.effect",
+        /// Pipe read: committed.
+        ReadRecord => "read.record",
+        /// wait4: the child's status is in the program's memory.
+        WaitEffect => "wait.effect",
+        /// wait4: the child is forgotten.
+        WaitRecord => "wait.record",
+        /// A handler's frame is on the stack.
+        SignalEffect => "signal.effect",
+        /// The handler's registers are to be set.
+        SignalRecord => "signal.record",
+    }
+}

@@ -1,0 +1,173 @@
+//! Page faults: an area's promise is kept.
+//!
+//! What is mapped already decides first, because page tables are the truth: a fault on a present page is about writing (copy-on-write, or a page that is
+//! still the page cache's) or about executing. A missing page is zeros, or the file's page shared from vfs's cache. All of it may be done twice.
+
+use abi::{FaultAccess, MapFlags, RequestNumber};
+use protocols::call::CallError;
+use protocols::vfs;
+
+use crate::call::{Stop, vfs_stop};
+use crate::errno::Errno;
+use crate::kernel::Origin;
+use crate::saved::{Id, MapIndex, Vma};
+use crate::server::Posix;
+use crate::space::map_flags;
+use crate::vma::{EXEC, FILE, PAGE, PROTECTION, SHARED, WRITE};
+use crate::wait::Wait;
+
+/// Pages mapped around a fault in a file: what one answer of vfs covers.
+pub const AROUND: u64 = 32;
+/// Pages of zeros mapped at once in an area without file.
+const ZERO_AROUND: u64 = 8;
+
+/// Why a fault was not handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// SIGSEGV.
+    Segment {
+        /// Whether an area is there, but does not allow the access (`SEGV_ACCERR`).
+        mapped: bool,
+    },
+    /// SIGBUS: the file does not reach so far.
+    Bus,
+    /// SIGKILL, as Linux' out-of-memory killer would.
+    NoMemory,
+    /// Not yet.
+    Wait(Wait),
+}
+
+impl From<Errno> for Refused {
+    fn from(errno: Errno) -> Self {
+        if errno == Errno::ENOMEM { Self::NoMemory } else { Self::Segment { mapped: true } }
+    }
+}
+
+impl Posix<'_> {
+    /// Makes a page ready for an access.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn fault(&mut self, map: MapIndex, address: u64, access: u64, number: RequestNumber) -> Result<(), Refused> {
+        let area = self.store.area_at(map, address).ok_or(Refused::Segment { mapped: false })?;
+        let (write, execute) = (access & FaultAccess::WRITE != 0, access & FaultAccess::EXECUTE != 0);
+        let needed = if write { WRITE } else if execute { EXEC } else { PROTECTION };
+        if area.flags & needed == 0 {
+            return Err(Refused::Segment { mapped: true });
+        }
+        let page = address & !(PAGE - 1);
+        match self.page_at(map, page) {
+            Some(present) => self.fault_on_present(map, &area, page, present, write, execute),
+            None if area.flags & FILE != 0 => self.fault_in_file(map, &area, page, write, number),
+            None => self.fault_on_nothing(map, &area, page),
+        }
+    }
+
+    fn fault_on_present(
+        &mut self,
+        map: MapIndex,
+        area: &Vma,
+        page: u64,
+        present: u64,
+        write: bool,
+        execute: bool,
+    ) -> Result<(), Refused> {
+        if write && present & MapFlags::WRITE == 0 {
+            if area.flags & SHARED == 0 && present & (MapFlags::COW | MapFlags::SHARED) != 0 {
+                return Ok(self.unshare(map, page)?);
+            }
+            return Ok(self.protect(map, page, page + PAGE, MapFlags::READ | MapFlags::WRITE)?);
+        }
+        if execute && present & MapFlags::EXECUTE == 0 {
+            return Ok(self.protect(map, page, page + PAGE, MapFlags::READ | MapFlags::EXECUTE)?);
+        }
+        // Another thread's fault was first.
+        Ok(())
+    }
+
+    fn fault_on_nothing(&mut self, map: MapIndex, area: &Vma, page: u64) -> Result<(), Refused> {
+        let pages = ((area.end - page) / PAGE).min(ZERO_AROUND);
+        Ok(self.map_zero(map, page, pages, map_flags(area.flags))?)
+    }
+
+    fn fault_in_file(&mut self, map: MapIndex, area: &Vma, page: u64, write: bool, number: RequestNumber) -> Result<(), Refused> {
+        self.populate(map, area, page, write, number)?;
+        if self.page_at(map, page).is_none() {
+            return Err(Refused::Bus);
+        }
+        if write && area.flags & SHARED == 0 {
+            // The page is the cache's, or zeros of our own: either way it becomes writable now.
+            let present = self.page_at(map, page).unwrap_or(0);
+            return self.fault_on_present(map, area, page, present, true, false);
+        }
+        Ok(())
+    }
+
+    /// Maps the pages of a file area from `page` on, as many as one answer of vfs covers. Returns the address behind them.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn populate(&mut self, map: MapIndex, area: &Vma, page: u64, write: bool, number: RequestNumber) -> Result<u64, Refused> {
+        let file = vfs::FileId::from(Id { inode: area.inode, generation: area.generation });
+        let first = (area.offset + (page - area.start)) / PAGE;
+        let count = ((area.end - page) / PAGE).min(AROUND);
+        let shared_write = write && area.flags & SHARED != 0;
+        let number = number.with_step(RequestNumber::FIRST_FAULT_STEP);
+        // A write through a shared mapping concerns one page: holes around it stay holes.
+        let count = if shared_write { 1 } else { count };
+        let pages = self.vfs().map_pages(number, file, first, count as u8, shared_write).map_err(refused)?;
+        let flags = if area.flags & SHARED != 0 && !shared_write || area.flags & SHARED == 0 {
+            map_flags(area.flags & !WRITE)
+        } else {
+            map_flags(area.flags)
+        };
+        let mut index = 0;
+        while index < pages.len() {
+            let at = page + index as u64 * PAGE;
+            let run = run_length(&pages[index..]);
+            match pages[index] {
+                Some(region) => self.share(map, at, Origin::PageCache, u64::from(region) * PAGE, run, flags)?,
+                None if area.flags & SHARED == 0 => self.map_zero(map, at, 1, map_flags(area.flags))?,
+                // A hole of a shared file: nothing is there until somebody writes, and a reader sees zeros of the file itself.
+                None => self.fill_hole(map, file, first + index as u64, at, flags, number)?,
+            }
+            index += run as usize;
+        }
+        Ok(page + count * PAGE)
+    }
+
+    fn fill_hole(&mut self, map: MapIndex, file: vfs::FileId, first: u64, at: u64, flags: u64, number: RequestNumber) -> Result<(), Refused> {
+        let pages = self.vfs().map_pages(number, file, first, 1, true).map_err(refused)?;
+        match pages.first() {
+            Some(Some(region)) => Ok(self.share(map, at, Origin::PageCache, u64::from(*region) * PAGE, 1, flags)?),
+            _ => Err(Refused::Bus),
+        }
+    }
+}
+
+/// How many pages at the start lie next to each other in the cache; a hole stands alone.
+fn run_length(pages: &[Option<u32>]) -> u64 {
+    let Some(Some(first)) = pages.first().copied() else { return 1 };
+    let follows = |(index, page): &(usize, &Option<u32>)| **page == Some(first + *index as u32);
+    pages.iter().enumerate().take_while(follows).count() as u64
+}
+
+fn refused(error: CallError<vfs::Error>) -> Refused {
+    match vfs_stop(error) {
+        Stop::Wait(wait) => Refused::Wait(wait),
+        Stop::Errno(Errno::ENOMEM | Errno::ENOSPC) => Refused::NoMemory,
+        _ => Refused::Bus,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run_length;
+
+    #[test]
+    fn runs_are_of_neighbours_in_the_cache() {
+        assert_eq!(run_length(&[Some(5), Some(6), Some(8)]), 2);
+        assert_eq!(run_length(&[Some(5), None, Some(6)]), 1);
+        assert_eq!(run_length(&[None, None]), 1);
+    }
+}

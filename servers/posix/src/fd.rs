@@ -1,0 +1,284 @@
+//! Descriptors, open file descriptions, and the vfs files behind them.
+//!
+//! A descriptor names a [`File`] (what POSIX calls an open file description), a file may name a [`Node`]: a vfs file that posix has opened exactly once, however
+//! many files, directories, programs and areas use it. All counts live in the saved state and change in the transaction of their cause; a node without users
+//! goes into a ring of vfs files to be closed, which is drained one numbered request at a time, so that each close happens once.
+
+use alloc::vec::Vec;
+
+use abi::RequestNumber;
+use protocols::service::Service;
+use protocols::vfs::{self, FileId};
+
+use crate::call::EFFECT;
+use crate::errno::Errno;
+use crate::saved::{CLOSING, DESCRIPTORS, Descriptor, FILES, File, Id, MapIndex, NODES, Node, ProcessIndex};
+use crate::server::Posix;
+use crate::vma::{Areas, FILE};
+
+/// Values of [`File::kind`].
+pub mod kind {
+    /// A regular file of vfs.
+    pub const REGULAR: u32 = 1;
+    /// A directory of vfs.
+    pub const DIRECTORY: u32 = 2;
+    /// The reading end of a pipe, or both ends of a FIFO.
+    pub const PIPE: u32 = 3;
+    /// A terminal: the object is its index.
+    pub const TERMINAL: u32 = 4;
+    /// A device of memory: the object is Linux's minor number.
+    pub const DEVICE: u32 = 5;
+    /// Something under /proc: object and detail are its [`crate::proc::Entry`].
+    pub const PROC: u32 = 6;
+    /// A place opened with `O_PATH`.
+    pub const PLACE: u32 = 7;
+    /// An event counter.
+    pub const EVENT: u32 = 8;
+}
+
+/// `O_ACCMODE` and its values.
+pub const ACCESS_MODE: u32 = 3;
+/// `O_WRONLY`.
+pub const WRITE_ONLY: u32 = 1;
+/// `O_RDWR`.
+pub const READ_WRITE: u32 = 2;
+/// `O_APPEND`.
+pub const APPEND: u32 = 0o2000;
+/// `O_NONBLOCK`.
+pub const NONBLOCK: u32 = 0o4000;
+
+/// Lane of the requests that close vfs files.
+const CLOSER_LANE: u16 = 0xfe00;
+/// Set in the inode of what is not vfs's: /proc.
+pub const FOREIGN: u32 = 1 << 31;
+
+impl File {
+    /// Whether it may be read from.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        self.flags & ACCESS_MODE != WRITE_ONLY && self.kind != kind::PLACE
+    }
+
+    /// Whether it may be written to.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        self.flags & ACCESS_MODE != 0 && self.kind != kind::PLACE
+    }
+
+    /// Whether it never waits.
+    #[must_use]
+    pub fn is_nonblocking(&self) -> bool {
+        self.flags & NONBLOCK != 0
+    }
+}
+
+impl Posix<'_> {
+    /// The file behind a descriptor.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn file_of(&self, process: ProcessIndex, descriptor: u64) -> Result<(usize, File), Errno> {
+        // A descriptor is an int: what a program put into the upper half of the register does not count.
+        let record = self.store.descriptor(process, descriptor as u32 as usize);
+        let index = (record.file as usize).checked_sub(1).ok_or(Errno::EBADF)?;
+        Ok((index, self.store.file(index)))
+    }
+
+    /// A record for a new file, with one reference that the caller will put into a descriptor.
+    ///
+    /// # Errors
+    /// `ENFILE`.
+    pub fn make_file(&mut self, file: File) -> Result<usize, Errno> {
+        let index = (0..FILES).find(|index| self.store.file(*index).references == 0).ok_or(Errno::ENFILE)?;
+        self.store.set_file(index, File { references: 1, ..file });
+        Ok(index)
+    }
+
+    /// The lowest free descriptor from `least` on.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn free_descriptor(&self, process: ProcessIndex, least: usize) -> Result<usize, Errno> {
+        let limit = (self.store.process(process).descriptor_limit as usize).min(DESCRIPTORS);
+        (least..limit).find(|number| self.store.descriptor(process, *number).file == 0).ok_or(Errno::EMFILE)
+    }
+
+    /// Puts a file into a descriptor that is free.
+    pub fn install(&mut self, process: ProcessIndex, number: usize, file: usize, close_on_exec: bool) {
+        let descriptor = Descriptor { file: file as u32 + 1, close_on_exec: u32::from(close_on_exec) };
+        self.store.set_descriptor(process, number, descriptor);
+    }
+
+    /// A new file in the lowest free descriptor.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`.
+    pub fn open_file(&mut self, process: ProcessIndex, file: File, close_on_exec: bool) -> Result<usize, Errno> {
+        let number = self.free_descriptor(process, 0)?;
+        let index = self.make_file(file)?;
+        self.install(process, number, index, close_on_exec);
+        Ok(number)
+    }
+
+    /// One more descriptor names a file.
+    pub fn hold_file(&mut self, index: usize) {
+        self.store.edit_file(index, |file| file.references += 1);
+    }
+
+    /// Closes a descriptor.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn close(&mut self, process: ProcessIndex, number: u64) -> Result<(), Errno> {
+        let (index, _) = self.file_of(process, number)?;
+        self.store.set_descriptor(process, number as u32 as usize, Descriptor::default());
+        self.release_file(index);
+        Ok(())
+    }
+
+    /// Descriptors in use, in order.
+    #[must_use]
+    pub fn descriptors(&self, process: ProcessIndex) -> Vec<usize> {
+        (0..DESCRIPTORS).filter(|number| self.store.descriptor(process, *number).file != 0).collect()
+    }
+
+    /// One descriptor fewer names a file; the last one closes it.
+    pub fn release_file(&mut self, index: usize) {
+        let file = self.store.file(index);
+        if file.references > 1 {
+            self.store.edit_file(index, |file| file.references -= 1);
+            return;
+        }
+        self.store.set_file(index, File::default());
+        match file.kind {
+            kind::PIPE => self.close_pipe_end(&file),
+            kind::REGULAR | kind::DIRECTORY => self.unlock_file(index, &file),
+            _ => {}
+        }
+        if file.node != 0 {
+            self.release_node(file.node as usize);
+        }
+    }
+
+    /// The node of a vfs file that was just opened. A file that is open already keeps its one open.
+    ///
+    /// # Errors
+    /// `ENFILE`.
+    pub fn node_opened(&mut self, file: FileId, mode: u32, device: u32) -> Result<usize, Errno> {
+        let id = Id::from(file);
+        if let Some(index) = self.find_node(id) {
+            self.hold_node(index);
+            self.close_later(id);
+            return Ok(index);
+        }
+        let index = (1..NODES).find(|index| self.store.node(*index).references == 0).ok_or(Errno::ENFILE)?;
+        self.store.set_node(index, Node { file: id, references: 1, mode, device, ..Node::default() });
+        Ok(index)
+    }
+
+    /// The node of a vfs file.
+    #[must_use]
+    pub fn find_node(&self, id: Id) -> Option<usize> {
+        (1..NODES).find(|index| {
+            let node = self.store.node(*index);
+            node.references != 0 && node.file == id
+        })
+    }
+
+    /// What a node stands for; index 0 is the root.
+    #[must_use]
+    pub fn node_id(&self, index: u32) -> FileId {
+        if index == 0 { vfs::ROOT } else { self.store.node(index as usize).file.into() }
+    }
+
+    /// One more user of a node.
+    pub fn hold_node(&mut self, index: usize) {
+        if index != 0 {
+            self.store.edit_node(index, |node| node.references += 1);
+        }
+    }
+
+    /// One user of a node fewer; the last one closes it in vfs.
+    pub fn release_node(&mut self, index: usize) {
+        if index == 0 {
+            return;
+        }
+        let node = self.store.node(index);
+        if node.references > 1 {
+            self.store.edit_node(index, |node| node.references -= 1);
+            return;
+        }
+        self.store.set_node(index, Node::default());
+        self.close_later(node.file);
+    }
+
+    /// vfs is to count one open less.
+    pub fn close_later(&mut self, file: Id) {
+        if file.inode & FOREIGN != 0 {
+            return;
+        }
+        let globals = self.store.globals();
+        if globals.closing as usize >= CLOSING {
+            self.kernel.log("posix: too many files wait to be closed; one stays open");
+            return;
+        }
+        let at = (globals.closing_first as usize + globals.closing as usize) % CLOSING;
+        self.store.set_closing(at, file);
+        self.store.edit_globals(|globals| globals.closing += 1);
+    }
+
+    /// Tells vfs of the closes that wait.
+    pub fn drain_closes(&mut self) {
+        loop {
+            let globals = self.store.globals();
+            if globals.closing == 0 {
+                return;
+            }
+            let file = self.store.closing(globals.closing_first as usize);
+            let number = RequestNumber::new(Service::Posix.id(), CLOSER_LANE, globals.close_sequence, EFFECT);
+            // A file that vfs no longer knows is as closed as it can be.
+            let _closed = self.vfs().close(number, file.into());
+            self.store.edit_globals(|globals| {
+                globals.closing -= 1;
+                globals.closing_first = (globals.closing_first + 1) % CLOSING as u32;
+                globals.close_sequence = globals.close_sequence.wrapping_add(1);
+            });
+            self.store.commit();
+        }
+    }
+
+    /// Sets the areas of a map; each file that they are of counts as one user of its node.
+    ///
+    /// # Errors
+    /// `ENOMEM` if there are too many areas.
+    pub fn set_areas(&mut self, map: MapIndex, areas: &Areas) -> Result<(), Errno> {
+        let before = files_of(&self.store.areas(map));
+        let after = files_of(areas);
+        if !self.store.set_areas(map, areas) {
+            return Err(Errno::ENOMEM);
+        }
+        for id in after.iter().filter(|id| !before.contains(id)) {
+            if let Some(node) = self.find_node(*id) {
+                self.hold_node(node);
+            }
+        }
+        for id in before.iter().filter(|id| !after.contains(id)) {
+            if let Some(node) = self.find_node(*id) {
+                self.release_node(node);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The files that areas are of, each once.
+fn files_of(areas: &Areas) -> Vec<Id> {
+    let mut files: Vec<Id> = Vec::new();
+    for area in areas.0.iter().filter(|area| area.flags & FILE != 0) {
+        let id = Id { inode: area.inode, generation: area.generation };
+        if !files.contains(&id) {
+            files.push(id);
+        }
+    }
+    files
+}

@@ -1,0 +1,163 @@
+//! Pages for Linux spaces: bought from memory in chunks, given to whoever needs one, never counted.
+//!
+//! A page is free when the kernel says so: plain memory that nothing maps. So nothing here is saved, and nothing can be lost: this is a cache of
+//! answers of [`Kernel::free_pages`]. A page handed out is used at once, by an operation of the kernel that maps it or makes an object of it; the cached
+//! answer is dropped as soon as it was used.
+
+use alloc::vec::Vec;
+
+use crate::errno::Errno;
+use crate::kernel::{Kernel, Source};
+use crate::saved::slot;
+
+/// Pages of a chunk: one purchase serves many programs, and 64 divides it.
+const CHUNK_PAGES: u32 = 1024;
+/// What is bought when no such run is left.
+const SMALL_CHUNK_PAGES: u32 = 64;
+/// Pages that one answer covers.
+const WORD: u64 = 64;
+
+/// Where a page lies: chunk's vault slot in the high half, page in the low one. 0 is nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(pub u64);
+
+impl Place {
+    /// Of one page.
+    #[must_use]
+    pub fn new(source: Source) -> Self {
+        Self(u64::from(source.chunk) << 32 | source.page)
+    }
+
+    /// The page.
+    #[must_use]
+    pub fn source(self) -> Source {
+        Source { chunk: (self.0 >> 32) as u32, page: self.0 & 0xffff_ffff, pages: 1 }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    slot: u32,
+    pages: u64,
+}
+
+/// The bought memory.
+#[derive(Debug, Default)]
+pub struct Frames {
+    chunks: Vec<Chunk>,
+    /// Chunk and first page of the word in hand, and its bits.
+    current: (usize, u64),
+    bits: u64,
+    /// Pages set aside for objects that are not made yet: [`Place`]s.
+    reserved: Vec<Place>,
+}
+
+impl Frames {
+    /// Finds what was bought before.
+    pub fn recover(kernel: &mut dyn Kernel) -> Self {
+        let mut frames = Self::default();
+        for slot in slot::CHUNK..slot::CHUNK + slot::CHUNKS {
+            if let Some((abi::ObjectKind::Memory, pages)) = kernel.describe(slot) {
+                frames.chunks.push(Chunk { slot, pages });
+            }
+        }
+        frames
+    }
+
+    /// Pages bought.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.pages).sum()
+    }
+
+    /// Counts the free pages among them.
+    pub fn count_free(&self, kernel: &mut dyn Kernel) -> u64 {
+        let words = self.chunks.iter().flat_map(|chunk| (0..chunk.pages.div_ceil(WORD)).map(move |word| (chunk.slot, word * WORD)));
+        words.map(|(slot, page)| u64::from(kernel.free_pages(slot, page).unwrap_or(0).count_ones())).sum()
+    }
+
+    /// One page, to be used at once.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn take(&mut self, kernel: &mut dyn Kernel) -> Result<Source, Errno> {
+        self.take_run(kernel, 1)
+    }
+
+    /// Between one and `most` pages in a row, to be used at once.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn take_run(&mut self, kernel: &mut dyn Kernel, most: u64) -> Result<Source, Errno> {
+        if self.bits == 0 && !self.search(kernel) {
+            self.buy(kernel)?;
+            if !self.search(kernel) {
+                return Err(Errno::ENOMEM);
+            }
+        }
+        let (chunk, first) = self.current;
+        let Chunk { slot, .. } = *self.chunks.get(chunk).ok_or(Errno::ENOMEM)?;
+        let bit = u64::from(self.bits.trailing_zeros());
+        let run = u64::from((self.bits >> bit).trailing_ones()).min(most).max(1);
+        let mask = if run >= WORD { u64::MAX } else { ((1 << run) - 1) << bit };
+        self.bits &= !mask;
+        Ok(Source { chunk: slot, page: first + bit, pages: run })
+    }
+
+    /// One page that nobody else gets until [`Frames::release_reserved`].
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn reserve(&mut self, kernel: &mut dyn Kernel) -> Result<Place, Errno> {
+        let place = Place::new(self.take(kernel)?);
+        self.reserved.push(place);
+        Ok(place)
+    }
+
+    /// The reserved pages are objects now, or not wanted.
+    pub fn release_reserved(&mut self) {
+        self.reserved.clear();
+    }
+
+    /// Goes around all words once, from behind the current one.
+    fn search(&mut self, kernel: &mut dyn Kernel) -> bool {
+        let words: u64 = self.chunks.iter().map(|chunk| chunk.pages.div_ceil(WORD)).sum();
+        for _ in 0..words {
+            self.advance();
+            let Some(chunk) = self.chunks.get(self.current.0) else { return false };
+            let mut bits = kernel.free_pages(chunk.slot, self.current.1).unwrap_or(0);
+            let left = chunk.pages - self.current.1;
+            if left < WORD {
+                bits &= (1 << left) - 1;
+            }
+            for place in &self.reserved {
+                let Source { chunk: slot, page, .. } = place.source();
+                if slot == chunk.slot && (self.current.1..self.current.1 + WORD).contains(&page) {
+                    bits &= !(1 << (page - self.current.1));
+                }
+            }
+            if bits != 0 {
+                self.bits = bits;
+                return true;
+            }
+        }
+        false
+    }
+
+    fn advance(&mut self) {
+        let (chunk, page) = self.current;
+        let pages = self.chunks.get(chunk).map_or(0, |chunk| chunk.pages);
+        self.current = if page + WORD < pages { (chunk, page + WORD) } else { ((chunk + 1) % self.chunks.len().max(1), 0) };
+    }
+
+    fn buy(&mut self, kernel: &mut dyn Kernel) -> Result<(), Errno> {
+        let used = |slot: u32| self.chunks.iter().any(|chunk| chunk.slot == slot);
+        let slot = (slot::CHUNK..slot::CHUNK + slot::CHUNKS).find(|slot| !used(*slot)).ok_or(Errno::ENOMEM)?;
+        let pages = [CHUNK_PAGES, SMALL_CHUNK_PAGES].into_iter().find(|pages| kernel.buy(*pages, slot)).ok_or(Errno::ENOMEM)?;
+        // A slot filled by a purchase that was forgotten holds what was asked for then.
+        let pages = kernel.describe(slot).map_or(u64::from(pages), |(_, pages)| pages);
+        self.chunks.push(Chunk { slot, pages });
+        self.current = (self.chunks.len() - 1, pages);
+        Ok(())
+    }
+}

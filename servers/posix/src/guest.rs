@@ -1,0 +1,202 @@
+//! The one access to a program's memory.
+//!
+//! A page that is missing is made present by our own fault handler, as if the program had touched it, and the copy goes on; an address that the program
+//! could not have used is `EFAULT`. Data is copied once and then looked at: nothing here is read twice.
+
+use alloc::vec::Vec;
+
+use abi::RequestNumber;
+
+use crate::call::{Call, Stop};
+use crate::errno::Errno;
+use crate::fault::Refused;
+use crate::kernel::CopyFault;
+use crate::saved::{MapIndex, slot};
+use crate::server::Posix;
+
+/// Most bytes of a path, its zero included (Linux: `PATH_MAX`).
+pub const PATH_MAX: usize = 4096;
+/// Most bytes of an argument string (`MAX_ARG_STRLEN`).
+const ARGUMENT_MAX: usize = crate::stack::MAX_BYTES;
+
+fn check(address: u64, length: usize) -> Result<(), Errno> {
+    let end = address.checked_add(length as u64).ok_or(Errno::EFAULT)?;
+    if end > abi::USER_END { Err(Errno::EFAULT) } else { Ok(()) }
+}
+
+impl Posix<'_> {
+    /// Copies from a program's memory.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn read_guest(&mut self, map: MapIndex, mut address: u64, mut to: &mut [u8], number: RequestNumber) -> Result<(), Stop> {
+        check(address, to.len())?;
+        while !to.is_empty() {
+            match self.kernel.copy_from(slot::space(map), address, to) {
+                Ok(0) => return Err(Errno::EFAULT.into()),
+                Ok(done) => {
+                    address += done as u64;
+                    to = to.get_mut(done..).unwrap_or_default();
+                }
+                Err(fault) => self.make_ready(map, fault, number)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies to a program's memory.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn write_guest(&mut self, map: MapIndex, mut address: u64, mut from: &[u8], number: RequestNumber) -> Result<(), Stop> {
+        check(address, from.len())?;
+        while !from.is_empty() {
+            match self.kernel.copy_to(slot::space(map), address, from) {
+                Ok(0) => return Err(Errno::EFAULT.into()),
+                Ok(done) => {
+                    address += done as u64;
+                    from = from.get(done..).unwrap_or_default();
+                }
+                Err(fault) => self.make_ready(map, fault, number)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn make_ready(&mut self, map: MapIndex, fault: CopyFault, number: RequestNumber) -> Result<(), Stop> {
+        let CopyFault::NeedsPage { address, write } = fault else { return Err(Errno::EFAULT.into()) };
+        let access = if write { abi::FaultAccess::WRITE } else { 0 };
+        match self.fault(map, address, access, number) {
+            Ok(()) => Ok(()),
+            Err(Refused::Wait(wait)) => Err(Stop::Wait(wait)),
+            Err(Refused::NoMemory) => Err(Errno::ENOMEM.into()),
+            Err(Refused::Segment { .. } | Refused::Bus) => Err(Errno::EFAULT.into()),
+        }
+    }
+}
+
+impl Call<'_, '_> {
+    /// Copies from the caller's memory.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn read(&mut self, address: u64, to: &mut [u8]) -> Result<(), Stop> {
+        self.posix.read_guest(self.map, address, to, self.number)
+    }
+
+    /// Copies to the caller's memory.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn write(&mut self, address: u64, from: &[u8]) -> Result<(), Stop> {
+        self.posix.write_guest(self.map, address, from, self.number)
+    }
+
+    /// Reads `N` bytes.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn read_bytes<const N: usize>(&mut self, address: u64) -> Result<[u8; N], Stop> {
+        let mut bytes = [0; N];
+        self.read(address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads a 32-bit word.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn read_u32(&mut self, address: u64) -> Result<u32, Stop> {
+        self.read_bytes(address).map(u32::from_le_bytes)
+    }
+
+    /// Reads a 64-bit word.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn read_u64(&mut self, address: u64) -> Result<u64, Stop> {
+        self.read_bytes(address).map(u64::from_le_bytes)
+    }
+
+    /// Reads 64-bit words.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn read_words<const N: usize>(&mut self, address: u64) -> Result<[u64; N], Stop> {
+        let mut words = [0; N];
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = self.read_u64(address.checked_add(index as u64 * 8).ok_or(Errno::EFAULT)?)?;
+        }
+        Ok(words)
+    }
+
+    /// Writes a 32-bit word.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn write_u32(&mut self, address: u64, value: u32) -> Result<(), Stop> {
+        self.write(address, &value.to_le_bytes())
+    }
+
+    /// Writes 64-bit words.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn write_words(&mut self, address: u64, words: &[u64]) -> Result<(), Stop> {
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        self.write(address, &bytes)
+    }
+
+    /// Reads up to `most` bytes, until a zero, which is not part of the result.
+    fn read_string(&mut self, address: u64, most: usize, too_long: Errno) -> Result<Vec<u8>, Stop> {
+        let mut string = Vec::new();
+        let mut at = address;
+        loop {
+            // Never beyond the page: the next one need not exist.
+            let length = (4096 - (at % 4096) as usize).min(512);
+            let mut chunk = [0; 512];
+            let chunk = chunk.get_mut(..length).unwrap_or_default();
+            self.read(at, chunk)?;
+            if let Some(end) = chunk.iter().position(|byte| *byte == 0) {
+                string.extend_from_slice(chunk.get(..end).unwrap_or_default());
+                return if string.len() < most { Ok(string) } else { Err(too_long.into()) };
+            }
+            string.extend_from_slice(chunk);
+            if string.len() >= most {
+                return Err(too_long.into());
+            }
+            at += length as u64;
+        }
+    }
+
+    /// Reads a path.
+    ///
+    /// # Errors
+    /// `EFAULT`, `ENAMETOOLONG`, or a wait for a page.
+    pub fn read_path(&mut self, address: u64) -> Result<Vec<u8>, Stop> {
+        self.read_string(address, PATH_MAX, Errno::ENAMETOOLONG)
+    }
+
+    /// Reads a list of strings that ends with a null pointer; a null list is empty.
+    ///
+    /// # Errors
+    /// `EFAULT`, `E2BIG`, or a wait for a page.
+    pub fn read_strings(&mut self, mut address: u64) -> Result<Vec<Vec<u8>>, Stop> {
+        let mut strings = Vec::new();
+        let mut total = 0;
+        while address != 0 {
+            let pointer = self.read_u64(address)?;
+            if pointer == 0 {
+                break;
+            }
+            let string = self.read_string(pointer, ARGUMENT_MAX, Errno::E2BIG)?;
+            total += string.len() + 9;
+            if total > crate::stack::MAX_BYTES || strings.len() >= crate::stack::MAX_STRINGS {
+                return Err(Errno::E2BIG.into());
+            }
+            strings.push(string);
+            address = address.checked_add(8).ok_or(Errno::EFAULT)?;
+        }
+        Ok(strings)
+    }
+}

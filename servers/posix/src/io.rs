@@ -1,0 +1,308 @@
+//! Reading and writing open files, whatever they are.
+//!
+//! Reads of vfs are idempotent: the offset moves with the commit. Writes are numbered, one step for each piece, so a re-run finds the pieces that
+//! were written; a call writes at most [`MAX_PIECES`] of them and then counts as partial.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use protocols::vfs::{FileId, WriteAt};
+
+use crate::call::{ASK, Call, EFFECT, Stop, SysResult, vfs_stop};
+use crate::errno::Errno;
+use crate::fd::{APPEND, kind};
+use crate::saved::File;
+use crate::server::BUFFER_BYTES;
+
+/// Most pieces of one write, each of [`BUFFER_BYTES`].
+const MAX_PIECES: u8 = 32;
+/// Most bytes of one call (Linux: `MAX_RW_COUNT`).
+pub const MAX_COUNT: u64 = 0x7fff_f000;
+/// Most buffers of `readv` and `writev` (`UIO_MAXIOV`).
+const MAX_VECTORS: u64 = 1024;
+
+/// A buffer of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vector {
+    /// Where.
+    pub address: u64,
+    /// How long.
+    pub length: usize,
+}
+
+/// What is to be written.
+#[derive(Clone, Copy, Debug)]
+pub enum Data<'a> {
+    /// A program's own buffer.
+    Program(Vector),
+    /// Bytes that were fetched before.
+    Bytes(&'a [u8]),
+}
+
+impl Data<'_> {
+    /// How many bytes.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        match self {
+            Self::Program(vector) => vector.length,
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl Call<'_, '_> {
+    /// Copies the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// `EFAULT`, or a wait for a page.
+    pub fn fetch(&mut self, data: Data<'_>, offset: usize, to: &mut [u8]) -> Result<(), Stop> {
+        match data {
+            Data::Program(vector) => self.read(vector.address.checked_add(offset as u64).ok_or(Errno::EFAULT)?, to),
+            Data::Bytes(bytes) => {
+                let from = bytes.get(offset..).and_then(|bytes| bytes.get(..to.len())).ok_or(Errno::EFAULT)?;
+                to.copy_from_slice(from);
+                Ok(())
+            }
+        }
+    }
+
+    /// A buffer argument; lengths beyond Linux's bound are cut to it.
+    ///
+    /// # Errors
+    /// `EFAULT` if it leaves user space.
+    pub fn buffer_argument(&self, address: u64, length: u64) -> Result<Vector, Errno> {
+        if length > i64::MAX as u64 {
+            return Err(Errno::EINVAL);
+        }
+        let length = length.min(MAX_COUNT);
+        if address.checked_add(length).is_none_or(|end| end > abi::USER_END) {
+            return Err(Errno::EFAULT);
+        }
+        Ok(Vector { address, length: length as usize })
+    }
+
+    /// The buffers of `readv` and `writev`.
+    ///
+    /// # Errors
+    /// `EINVAL`, `EFAULT`.
+    pub fn vectors(&mut self, address: u64, count: u64) -> Result<Vec<Vector>, Stop> {
+        if count > MAX_VECTORS {
+            return Err(Errno::EINVAL.into());
+        }
+        let mut vectors = Vec::new();
+        let mut total = 0u64;
+        for index in 0..count {
+            let at = address.checked_add(index * 16).ok_or(Errno::EFAULT)?;
+            let [base, length] = self.read_words(at)?;
+            let vector = self.buffer_argument(base, length)?;
+            total = total.saturating_add(length);
+            if total > i64::MAX as u64 {
+                return Err(Errno::EINVAL.into());
+            }
+            if vector.length > 0 {
+                vectors.push(vector);
+            }
+        }
+        Ok(vectors)
+    }
+
+    /// Reads from a file, at its own offset or at `offset`.
+    ///
+    /// # Errors
+    /// Linux's for `read`.
+    pub fn read_from(&mut self, index: usize, file: &File, offset: Option<u64>, to: Vector) -> SysResult {
+        if !file.reads() {
+            return Err(Errno::EBADF.into());
+        }
+        if offset.is_some() && !matches!(file.kind, kind::REGULAR | kind::PROC | kind::DEVICE | kind::DIRECTORY) {
+            return Err(Errno::ESPIPE.into());
+        }
+        match file.kind {
+            kind::REGULAR => self.read_regular(index, file, offset, to),
+            kind::DIRECTORY => Err(Errno::EISDIR.into()),
+            kind::PIPE => self.read_pipe(file, to.address, to.length),
+            kind::TERMINAL => self.read_terminal(file, to.address, to.length),
+            kind::DEVICE => self.read_device(file.object, to.address, to.length),
+            kind::PROC => self.read_proc(index, file, offset, to),
+            kind::EVENT => self.read_event(index, file, to),
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    fn read_regular(&mut self, index: usize, file: &File, offset: Option<u64>, to: Vector) -> SysResult {
+        let id = self.posix.node_id(file.node);
+        let start = offset.unwrap_or(file.offset);
+        let number = self.number.with_step(ASK);
+        let mut done = 0;
+        while done < to.length {
+            let part = (to.length - done).min(BUFFER_BYTES);
+            let count = self.with_buffer(part, |call, buffer| {
+                let lease = call.posix.kernel.lend_mut(buffer);
+                let at = start.wrapping_add(done as u64);
+                let count = call.vfs().read(number, id, at, part as u32, lease).map_err(vfs_stop)?;
+                let count = (count as usize).min(buffer.len());
+                call.write(to.address + done as u64, buffer.get(..count).unwrap_or_default())?;
+                Ok(count)
+            })?;
+            done += count;
+            if count < part {
+                break;
+            }
+        }
+        if offset.is_none() && done > 0 {
+            self.posix.store.edit_file(index, |file| file.offset = start + done as u64);
+        }
+        Ok(done as u64)
+    }
+
+    /// Writes to a file, at its own offset or at `offset`.
+    ///
+    /// # Errors
+    /// Linux's for `write`.
+    pub fn write_to(&mut self, index: usize, file: &File, offset: Option<u64>, from: Data<'_>) -> SysResult {
+        if !file.writes() {
+            return Err(Errno::EBADF.into());
+        }
+        if offset.is_some() && !matches!(file.kind, kind::REGULAR | kind::PROC | kind::DEVICE) {
+            return Err(Errno::ESPIPE.into());
+        }
+        match file.kind {
+            kind::REGULAR => self.write_regular(index, file, offset, from),
+            kind::PIPE => self.write_pipe(file, from),
+            kind::TERMINAL => self.write_terminal(file, from),
+            kind::DEVICE => self.write_device(file.object, from.length()),
+            kind::PROC => self.write_proc(file),
+            kind::EVENT => self.write_event(index, file, from),
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    fn write_regular(&mut self, index: usize, file: &File, offset: Option<u64>, from: Data<'_>) -> SysResult {
+        let id = self.posix.node_id(file.node);
+        let privileged = self.me().uid[1] == 0;
+        let mut place = if file.flags & APPEND != 0 && offset.is_none() { None } else { Some(offset.unwrap_or(file.offset)) };
+        let limit = self.me().limits[2];
+        if let Some(at) = place
+            && from.length() > 0
+            && at >= limit
+        {
+            self.posix.send_thread(self.lane, 25, crate::saved::Origin::default());
+            return Err(Errno::EFBIG.into());
+        }
+        let mut done = 0;
+        for piece in 0..MAX_PIECES {
+            let part = (from.length() - done).min(BUFFER_BYTES);
+            if part == 0 {
+                break;
+            }
+            match self.write_piece((id, place, privileged), from, done..done + part, piece) {
+                Ok((count, end)) => {
+                    done += count;
+                    place = Some(end);
+                    if count < part {
+                        break;
+                    }
+                }
+                // What was written counts; the error comes with the next call.
+                Err(Stop::Errno(_)) if done > 0 => break,
+                Err(stop) => return Err(stop),
+            }
+        }
+        if offset.is_none()
+            && let Some(end) = place
+            && done > 0
+        {
+            self.posix.store.edit_file(index, |file| file.offset = end);
+        }
+        Ok(done as u64)
+    }
+
+    fn write_piece(
+        &mut self,
+        (id, place, privileged): (FileId, Option<u64>, bool),
+        from: Data<'_>,
+        range: Range<usize>,
+        piece: u8,
+    ) -> Result<(usize, u64), Stop> {
+        let number = self.number.with_step(EFFECT + piece);
+        self.with_buffer(range.len(), |call, buffer| {
+            call.fetch(from, range.start, buffer)?;
+            let lease = call.posix.kernel.lend(buffer);
+            let at = place.map_or(WriteAt::End, WriteAt::Offset);
+            let (count, end) = call.vfs().write(number, id, at, buffer.len() as u32, privileged, lease).map_err(vfs_stop)?;
+            Ok((count as usize, end))
+        })
+    }
+
+    /// Does a transfer for each buffer in turn, until one is not filled.
+    ///
+    /// # Errors
+    /// The first one's; later ones end the transfer.
+    pub fn over_vectors(
+        &mut self,
+        vectors: &[Vector],
+        mut transfer: impl FnMut(&mut Self, Vector, u64) -> SysResult,
+    ) -> SysResult {
+        let mut done = 0;
+        for vector in vectors {
+            match transfer(self, *vector, done) {
+                Ok(count) => {
+                    done += count;
+                    if count < vector.length as u64 {
+                        break;
+                    }
+                }
+                Err(_) if done > 0 => break,
+                Err(stop) => return Err(stop),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Reads an event counter.
+    ///
+    /// # Errors
+    /// `EINVAL`, `EAGAIN`, or a wait.
+    pub fn read_event(&mut self, index: usize, file: &File, to: Vector) -> SysResult {
+        if to.length < 8 {
+            return Err(Errno::EINVAL.into());
+        }
+        if file.offset == 0 {
+            if file.is_nonblocking() {
+                return Err(Errno::EAGAIN.into());
+            }
+            return self.wait(crate::wait::Wait::on(crate::wait::Event::Any), true);
+        }
+        // `EFD_SEMAPHORE` counts down by one.
+        let value = if file.object != 0 { 1 } else { file.offset };
+        self.write(to.address, &value.to_le_bytes())?;
+        self.posix.store.edit_file(index, |file| file.offset -= value);
+        self.posix.wake(crate::wait::Event::Any);
+        Ok(8)
+    }
+
+    /// Adds to an event counter.
+    ///
+    /// # Errors
+    /// `EINVAL`, `EAGAIN`, or a wait.
+    pub fn write_event(&mut self, index: usize, file: &File, from: Data<'_>) -> SysResult {
+        if from.length() < 8 {
+            return Err(Errno::EINVAL.into());
+        }
+        let mut word = [0; 8];
+        self.fetch(from, 0, &mut word)?;
+        let value = u64::from_le_bytes(word);
+        if value == u64::MAX {
+            return Err(Errno::EINVAL.into());
+        }
+        match file.offset.checked_add(value).filter(|sum| *sum < u64::MAX) {
+            Some(sum) => {
+                self.posix.store.edit_file(index, |file| file.offset = sum);
+                self.posix.wake(crate::wait::Event::Any);
+                Ok(8)
+            }
+            None if file.is_nonblocking() => Err(Errno::EAGAIN.into()),
+            None => self.wait(crate::wait::Wait::on(crate::wait::Event::Any), true),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The seam between posix and everything below it: kernel operations, the clock, and the way to the other servers.
+//!
+//! All logic is written against [`Kernel`], so that it runs on the host over a fake machine; `native.rs` is the thin other side. Handles are vault
+//! slots unless said otherwise, ranges are in pages and loop in the caller: each operation returns how many pages it did.
+
+use abi::{Error, Frame, Lease, ObjectKind, ReplyKind, RequestNumber, ThreadSetting};
+use protocols::call::Carrier;
+use protocols::service::Service;
+
+use crate::saved::Lane;
+
+/// What a stopped thread was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Was {
+    /// Stopped already.
+    Stopped,
+    /// Running its own code.
+    Running,
+    /// In a call or a fault, which is given up: its instruction pointer stands behind the `syscall`.
+    Calling,
+}
+
+/// What a thread does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    /// Stopped.
+    Stopped,
+    /// Running its own code, or could.
+    Running,
+    /// Its call or fault waits to be received, or for an answer.
+    Calling,
+}
+
+/// Ticks of a thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ticks {
+    /// In its own code.
+    pub user: u64,
+    /// Servers on its behalf.
+    pub system: u64,
+}
+
+/// Why bytes were not copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyFault {
+    /// This page must be made ready first.
+    NeedsPage {
+        /// Address in the space.
+        address: u64,
+        /// For writing.
+        write: bool,
+    },
+    /// Cannot be done at all.
+    Refused(Error),
+}
+
+/// A source of pages: a page of the bought memory in a vault slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Vault slot of the chunk.
+    pub chunk: u32,
+    /// Page in it.
+    pub page: u64,
+    /// How many.
+    pub pages: u64,
+}
+
+/// What an area's pages may be shared from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The AddressSpace in a vault slot.
+    Space(u32),
+    /// The page cache of vfs.
+    PageCache,
+}
+
+/// See the module.
+pub trait Kernel {
+    /// Whether a vault slot holds a valid capability, and of how many pages if it is Memory.
+    fn describe(&mut self, slot: u32) -> Option<(ObjectKind, u64)>;
+    /// Empties a vault slot (not one of owned memory).
+    fn delete(&mut self, slot: u32);
+    /// Bit `i` says whether page `page + i` of a chunk is free.
+    fn free_pages(&mut self, chunk: u32, page: u64) -> Result<u64, Error>;
+    /// Makes a kernel object of a page.
+    fn retype(&mut self, source: Source, kind: ObjectKind, slot: u32) -> Result<(), Error>;
+    /// Destroys what lies in a page; it is memory again.
+    fn reclaim(&mut self, source: Source) -> Result<(), Error>;
+
+    /// Maps pages.
+    fn map(&mut self, space: u32, address: u64, source: Source, flags: u64) -> Result<u64, Error>;
+    /// Unmaps.
+    fn unmap(&mut self, space: u32, address: u64, pages: u64) -> Result<u64, Error>;
+    /// Changes protection.
+    fn protect(&mut self, space: u32, address: u64, pages: u64, flags: u64) -> Result<u64, Error>;
+    /// Maps another space's pages.
+    fn share(&mut self, space: u32, address: u64, origin: Origin, from: u64, pages: u64, flags: u64) -> Result<u64, Error>;
+    /// The same, copy-on-write.
+    fn clone_pages(&mut self, space: u32, address: u64, from_space: u32, from: u64, pages: u64, flags: u64) -> Result<u64, Error>;
+    /// Ends copy-on-write of one page; whether the source's page was used.
+    fn unshare(&mut self, space: u32, address: u64, source: Source) -> Result<bool, Error>;
+    /// What is mapped: a word a page, as [`abi::Operation::List`].
+    fn list(&mut self, space: u32, address: u64, pages: &mut [u64]) -> Result<usize, Error>;
+    /// Gives a space pages for its tables.
+    fn add_tables(&mut self, space: u32, source: Source) -> Result<(), Error>;
+    /// Makes this server the pager of a space.
+    fn set_pager(&mut self, space: u32) -> Result<(), Error>;
+    /// One step of taking a space apart; whether more is left.
+    fn dismantle(&mut self, space: u32) -> Result<bool, Error>;
+    /// Copies from a space; how many bytes.
+    fn copy_from(&mut self, space: u32, address: u64, to: &mut [u8]) -> Result<usize, CopyFault>;
+    /// Copies to a space; how many bytes.
+    fn copy_to(&mut self, space: u32, address: u64, from: &[u8]) -> Result<usize, CopyFault>;
+
+    /// Sets up a fresh thread for a lane: reflected, with FPU, faults and calls come here under the lane's badge.
+    fn thread_init(&mut self, thread: u32, lane: Lane) -> Result<(), Error>;
+    /// One setting of a thread.
+    fn thread_configure(&mut self, thread: u32, setting: ThreadSetting, value: u64) -> Result<(), Error>;
+    /// Sets the space of a stopped thread.
+    fn thread_space(&mut self, thread: u32, space: u32) -> Result<(), Error>;
+    /// Makes it runnable.
+    fn thread_start(&mut self, thread: u32) -> Result<(), Error>;
+    /// Stops it.
+    fn thread_stop(&mut self, thread: u32) -> Result<Was, Error>;
+    /// Its registers, while it is stopped or waits for an answer.
+    fn get_frame(&mut self, thread: u32) -> Result<Frame, Error>;
+    /// Sets them.
+    fn set_frame(&mut self, thread: u32, frame: &Frame) -> Result<(), Error>;
+    /// Its ticks and what it does.
+    fn thread_state(&mut self, thread: u32) -> Result<(Ticks, Doing), Error>;
+
+    /// Answers the call, fault or exception that a lane waits in; one that is gone is no error.
+    fn reply(&mut self, lane: Lane, kind: ReplyKind, value: u64);
+
+    /// The lane's thread was stopped: what it waited for is not answered any more.
+    fn forget_reply(&mut self, lane: Lane);
+
+    /// A message of a lane came, its Reply lies in an own slot.
+    fn begin_message(&mut self, lane: Lane, reply_slot: u32);
+    /// The message was run: its answer, if it has one by now.
+    fn end_message(&mut self) -> Option<(ReplyKind, u64)>;
+    /// An own slot for the next Reply.
+    fn next_reply_slot(&mut self) -> u32;
+
+    /// Nanoseconds since the machine started.
+    fn now_ns(&mut self) -> u64;
+    /// Unix time in nanoseconds at the start of the machine.
+    fn wall_base_ns(&mut self) -> u64;
+    /// Ticks of [`Ticks`] in a second.
+    fn ticks_per_second(&self) -> u64;
+    /// Asks for a notification when [`Kernel::now_ns`] has passed `at_ns`, or for none.
+    fn set_deadline(&mut self, at_ns: Option<u64>);
+    /// Some bits that a program cannot foresee.
+    fn entropy(&mut self) -> u64;
+    /// A line for the system's log.
+    fn log(&mut self, line: &str);
+
+    /// One attempt to call another server.
+    fn attempt(
+        &mut self,
+        service: Service,
+        number: RequestNumber,
+        message: &[u8],
+        leases: &[Lease],
+        reply: &mut [u8],
+    ) -> Result<usize, Error>;
+    /// A number for a call that belongs to no request.
+    fn own_number(&mut self) -> RequestNumber;
+    /// Lends bytes for a call: a server may read them.
+    fn lend(&mut self, bytes: &[u8]) -> Lease;
+    /// Lends a buffer for a call: a server may fill it.
+    fn lend_mut(&mut self, bytes: &mut [u8]) -> Lease;
+    /// Asks memory for `pages` contiguous pages in a vault slot; whether they are there.
+    fn buy(&mut self, pages: u32, slot: u32) -> bool;
+}
+
+/// Carries messages to one service.
+pub struct Port<'a> {
+    /// Through whom.
+    pub kernel: &'a mut dyn Kernel,
+    /// To whom.
+    pub service: Service,
+}
+
+impl Carrier for Port<'_> {
+    fn attempt(
+        &mut self,
+        number: RequestNumber,
+        message: &[u8],
+        leases: &[Lease],
+        _caps: &[u32],
+        reply: &mut [u8],
+    ) -> Result<usize, Error> {
+        self.kernel.attempt(self.service, number, message, leases, reply)
+    }
+}

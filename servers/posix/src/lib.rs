@@ -1,0 +1,48 @@
+//! Linux system calls for unmodified static x86_64 programs.
+//!
+//! A program's `syscall` reaches this server as a message with its raw registers; so do its page faults. Start at [`server`], which says what becomes of a
+//! message, then [`call`] and [`table`]; [`saved`] and [`recovery`] say what a crash leaves and what the next instance makes of it. Everything below is reached
+//! through [`kernel::Kernel`], so all of this runs in host tests.
+//!
+//! Absent on purpose: paths and file contents (vfs), the line discipline (console), free memory (memory). Locks: there is one receiver.
+#![cfg_attr(not(test), no_std)]
+#![deny(unsafe_code)]
+
+extern crate alloc;
+
+pub mod call;
+pub mod device;
+pub mod elf;
+pub mod errno;
+pub mod exec;
+pub mod exit;
+pub mod fail;
+pub mod fault;
+pub mod fd;
+pub mod fork;
+pub mod frames;
+pub mod guest;
+pub mod io;
+pub mod kernel;
+#[cfg(target_os = "none")]
+pub mod native;
+pub mod options;
+pub mod path;
+pub mod pipe;
+pub mod poll;
+pub mod proc;
+pub mod recovery;
+pub mod registers;
+pub mod saved;
+pub mod script;
+pub mod server;
+pub mod signal;
+pub mod space;
+pub mod stack;
+pub mod stat;
+pub mod store;
+pub mod syscall;
+pub mod table;
+pub mod tty;
+pub mod vma;
+pub mod wait;

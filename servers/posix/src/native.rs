@@ -1,0 +1,365 @@
+//! [`Kernel`] as it is: each method one kernel operation; and the receive loop's side of [`Posix`].
+//!
+//! A message's answer is given by the receive loop when it is known before the next message, which saves a kernel operation; a kept message's Reply stays in its
+//! slot, which is the lane's until it is answered or stale. Slots are taken from a pool of one for each lane and one more.
+use alloc::vec;
+use alloc::vec::Vec;
+
+use abi::{Error, Frame, Lease, ObjectKind, ReplyKind, RequestNumber, ThreadSetting, thread_flags};
+use libsys::serve::{Exception, Outcome, PageFault, Reflected, Server};
+use libsys::syscall::{self, CopyError, MapSource, Stopped};
+use libsys::{Peer, clock, slot as own_slot, start};
+use protocols::call::Carrier;
+use protocols::serve::{Answer, Caller, Serve};
+use protocols::service::{Badge, Service};
+
+use crate::kernel::{CopyFault, Doing, Kernel, Origin, Source, Ticks, Was};
+use crate::saved::{LANES, Lane};
+use crate::server::{Incoming, Posix};
+
+/// Own slot of the page cache's region.
+const PAGE_CACHE: u32 = own_slot::FREE;
+/// First own slot for Replies.
+const REPLIES: u32 = own_slot::FREE + 32;
+/// Priority of Linux programs; the manifest's text says so too.
+const PROGRAM_PRIORITY: u64 = 8;
+/// States of a thread, as `Counters` tells them.
+const STATE_STOPPED: u64 = 0;
+const STATE_RUNNABLE: u64 = 1;
+
+/// The kernel, and which Reply lies where.
+pub struct Native {
+    /// Slot of each lane's Reply, 0 for none.
+    replies: Vec<u32>,
+    /// Slots without Reply, or with one that is stale.
+    free: Vec<u32>,
+    /// The message that the receive loop is about to answer: its lane, and its answer if there is one.
+    current: Option<(Lane, Option<(ReplyKind, u64)>)>,
+    page_cache: bool,
+    random: u64,
+}
+
+impl Native {
+    /// With all slots free.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            replies: vec![0; LANES],
+            free: (REPLIES..REPLIES + LANES as u32 + 1).rev().collect(),
+            current: None,
+            page_cache: false,
+            random: clock::now_ticks(),
+        }
+    }
+
+    fn page_cache(&mut self) -> Result<u32, Error> {
+        if !self.page_cache {
+            let peer = Peer::to(Service::Memory).receiving_into(PAGE_CACHE);
+            let mut memory = protocols::memory::Client(peer);
+            memory.region(libsys::next_number(), Service::Vfs.id()).map_err(|_| Error::InvalidHandle)?;
+            self.page_cache = true;
+        }
+        Ok(PAGE_CACHE)
+    }
+}
+
+impl Default for Native {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn vault(slot: u32) -> u32 {
+    own_slot::vault(slot)
+}
+
+fn map_source(source: Source) -> MapSource {
+    MapSource { memory: vault(source.chunk), first: source.page, pages: source.pages }
+}
+
+fn copy_fault(error: CopyError) -> CopyFault {
+    match error {
+        CopyError::NeedsPage { address, write } => CopyFault::NeedsPage { address, write },
+        CopyError::Kernel(error) => CopyFault::Refused(error),
+    }
+}
+
+impl Kernel for Native {
+    fn describe(&mut self, slot: u32) -> Option<(ObjectKind, u64)> {
+        let described = syscall::describe(own_slot::VAULT, slot).ok()?;
+        (described.kind != ObjectKind::Empty && described.valid).then_some((described.kind, described.count))
+    }
+
+    fn delete(&mut self, slot: u32) {
+        // An empty slot is as empty as it can be.
+        let _was_empty = syscall::delete(own_slot::VAULT, slot);
+    }
+
+    fn free_pages(&mut self, chunk: u32, page: u64) -> Result<u64, Error> {
+        syscall::free_pages(vault(chunk), page)
+    }
+
+    fn retype(&mut self, source: Source, kind: ObjectKind, slot: u32) -> Result<(), Error> {
+        syscall::retype(vault(source.chunk), source.page, kind, 1, own_slot::VAULT, slot)
+    }
+
+    fn reclaim(&mut self, source: Source) -> Result<(), Error> {
+        syscall::reclaim(vault(source.chunk), source.page, source.pages).map(drop)
+    }
+
+    fn map(&mut self, space: u32, address: u64, source: Source, flags: u64) -> Result<u64, Error> {
+        syscall::map(vault(space), address, map_source(source), flags)
+    }
+
+    fn unmap(&mut self, space: u32, address: u64, pages: u64) -> Result<u64, Error> {
+        syscall::unmap(vault(space), address, pages)
+    }
+
+    fn protect(&mut self, space: u32, address: u64, pages: u64, flags: u64) -> Result<u64, Error> {
+        syscall::protect(vault(space), address, pages, flags)
+    }
+
+    fn share(&mut self, space: u32, address: u64, origin: Origin, from: u64, pages: u64, flags: u64) -> Result<u64, Error> {
+        let source = match origin {
+            Origin::Space(slot) => vault(slot),
+            Origin::PageCache => self.page_cache()?,
+        };
+        syscall::share(vault(space), address, source, from, pages, flags)
+    }
+
+    fn clone_pages(&mut self, space: u32, address: u64, from_space: u32, from: u64, pages: u64, flags: u64) -> Result<u64, Error> {
+        syscall::clone(vault(space), address, vault(from_space), from, pages, flags)
+    }
+
+    fn unshare(&mut self, space: u32, address: u64, source: Source) -> Result<bool, Error> {
+        syscall::unshare(vault(space), address, vault(source.chunk), source.page)
+    }
+
+    fn list(&mut self, space: u32, address: u64, pages: &mut [u64]) -> Result<usize, Error> {
+        syscall::list(vault(space), address, pages)
+    }
+
+    fn add_tables(&mut self, space: u32, source: Source) -> Result<(), Error> {
+        syscall::add_tables(vault(space), map_source(source))
+    }
+
+    fn set_pager(&mut self, space: u32) -> Result<(), Error> {
+        syscall::set_pager(vault(space), own_slot::ENDPOINT)
+    }
+
+    fn dismantle(&mut self, space: u32) -> Result<bool, Error> {
+        syscall::dismantle(vault(space)).map(|left| left != 0)
+    }
+
+    fn copy_from(&mut self, space: u32, address: u64, to: &mut [u8]) -> Result<usize, CopyFault> {
+        syscall::copy_from(vault(space), address, to).map_err(copy_fault)
+    }
+
+    fn copy_to(&mut self, space: u32, address: u64, from: &[u8]) -> Result<usize, CopyFault> {
+        syscall::copy_to(vault(space), address, from).map_err(copy_fault)
+    }
+
+    fn thread_init(&mut self, thread: u32, lane: Lane) -> Result<(), Error> {
+        let endpoint = u64::from(own_slot::ENDPOINT);
+        for (setting, value) in [
+            (ThreadSetting::FaultEndpoint, endpoint),
+            (ThreadSetting::Personality, endpoint),
+            (ThreadSetting::Flags, thread_flags::FPU | thread_flags::REFLECT),
+            (ThreadSetting::Badge, Badge::LANE | lane as u64),
+            (ThreadSetting::Priority, PROGRAM_PRIORITY),
+        ] {
+            self.thread_configure(thread, setting, value)?;
+        }
+        Ok(())
+    }
+
+    fn thread_configure(&mut self, thread: u32, setting: ThreadSetting, value: u64) -> Result<(), Error> {
+        syscall::thread_configure(vault(thread), setting, value, 0)
+    }
+
+    fn thread_space(&mut self, thread: u32, space: u32) -> Result<(), Error> {
+        syscall::thread_configure(vault(thread), ThreadSetting::Space, u64::from(vault(space)), 0)
+    }
+
+    fn thread_start(&mut self, thread: u32) -> Result<(), Error> {
+        syscall::thread_start(vault(thread))
+    }
+
+    fn thread_stop(&mut self, thread: u32) -> Result<Was, Error> {
+        syscall::thread_stop(vault(thread)).map(|was| match was {
+            Stopped::Before | Stopped::Waiting => Was::Stopped,
+            Stopped::Running => Was::Running,
+            Stopped::Calling => Was::Calling,
+        })
+    }
+
+    fn get_frame(&mut self, thread: u32) -> Result<Frame, Error> {
+        syscall::get_frame(vault(thread))
+    }
+
+    fn set_frame(&mut self, thread: u32, frame: &Frame) -> Result<(), Error> {
+        syscall::set_frame(vault(thread), frame)
+    }
+
+    fn thread_state(&mut self, thread: u32) -> Result<(Ticks, Doing), Error> {
+        let counters = syscall::counters(vault(thread))?;
+        let doing = match counters.state {
+            STATE_STOPPED => Doing::Stopped,
+            STATE_RUNNABLE => Doing::Running,
+            _ => Doing::Calling,
+        };
+        Ok((Ticks { user: counters.own_ticks, system: counters.behalf_ticks }, doing))
+    }
+
+    fn reply(&mut self, lane: Lane, kind: ReplyKind, value: u64) {
+        if let Some((current, answer)) = &mut self.current
+            && *current == lane
+        {
+            *answer = Some((kind, value));
+            return;
+        }
+        let slot = core::mem::take(&mut self.replies[lane]);
+        if slot != 0 {
+            // A thread that was stopped meanwhile needs no answer.
+            let _gone = libsys::reply(slot, kind, value);
+            self.free.push(slot);
+        }
+    }
+
+    fn forget_reply(&mut self, lane: Lane) {
+        if let Some((current, answer)) = &mut self.current
+            && *current == lane
+        {
+            *answer = Some((ReplyKind::Resume, 0));
+            return;
+        }
+        let slot = core::mem::take(&mut self.replies[lane]);
+        if slot != 0 {
+            self.free.push(slot);
+        }
+    }
+
+    fn now_ns(&mut self) -> u64 {
+        clock::now_ns()
+    }
+
+    fn wall_base_ns(&mut self) -> u64 {
+        start::info().wall_base_ns
+    }
+
+    fn ticks_per_second(&self) -> u64 {
+        start::info().tsc_hz
+    }
+
+    fn set_deadline(&mut self, at_ns: Option<u64>) {
+        let ticks = at_ns.map_or(0, clock::ticks_at);
+        if let Err(error) = syscall::deadline(own_slot::NOTIFICATION, ticks) {
+            libsys::log!("no deadline: {error:?}");
+        }
+    }
+
+    fn entropy(&mut self) -> u64 {
+        // Weyl sequence stirred with the counter's low bits; the generator of the caller spreads them.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ clock::now_ticks().rotate_left(32);
+        self.random
+    }
+
+    fn log(&mut self, line: &str) {
+        libsys::log!("{line}");
+    }
+
+    fn attempt(
+        &mut self,
+        service: Service,
+        number: RequestNumber,
+        message: &[u8],
+        leases: &[Lease],
+        reply: &mut [u8],
+    ) -> Result<usize, Error> {
+        Peer::to(service).attempt(number, message, leases, &[], reply)
+    }
+
+    fn own_number(&mut self) -> RequestNumber {
+        libsys::next_number()
+    }
+
+    fn lend(&mut self, bytes: &[u8]) -> Lease {
+        Lease { address: bytes.as_ptr() as u64, length: bytes.len() as u64, reply: 0, index: 0, rights: Lease::READ }
+    }
+
+    fn lend_mut(&mut self, bytes: &mut [u8]) -> Lease {
+        Lease { address: bytes.as_mut_ptr() as u64, length: bytes.len() as u64, reply: 0, index: 0, rights: Lease::WRITE }
+    }
+
+    fn buy(&mut self, pages: u32, slot: u32) -> bool {
+        let mut memory = protocols::memory::Client(Peer::to(Service::Memory));
+        memory.buy(libsys::next_number(), pages, slot).is_ok()
+    }
+
+    fn begin_message(&mut self, lane: Lane, reply_slot: u32) {
+        // An older Reply of this lane is stale: a thread makes one call at a time.
+        let old = core::mem::replace(&mut self.replies[lane], reply_slot);
+        if old != 0 {
+            self.free.push(old);
+        }
+        self.current = Some((lane, None));
+    }
+
+    fn end_message(&mut self) -> Option<(ReplyKind, u64)> {
+        let (lane, answer) = self.current.take()?;
+        if answer.is_some() {
+            self.replies[lane] = 0;
+        }
+        answer
+    }
+
+    fn next_reply_slot(&mut self) -> u32 {
+        // One more slot than lanes, and each Reply but the current belongs to a lane, so there is one.
+        self.free.pop().unwrap_or(own_slot::reply(0))
+    }
+}
+
+impl Serve for Posix<'_> {
+    /// Nobody calls posix: see `protocols::posix`.
+    fn serve(&mut self, _caller: &mut dyn Caller, _request: &[u8], _reply: &mut [u8]) -> Answer {
+        Answer::new(0)
+    }
+
+    fn notified(&mut self, bits: u64) {
+        Posix::notified(self, bits);
+    }
+}
+
+impl Posix<'_> {
+    fn receive(&mut self, badge: u64, reply: u32, number: RequestNumber, incoming: Incoming) -> Outcome {
+        let lane = (badge & !Badge::LANE) as usize;
+        if badge & Badge::LANE == 0 || lane >= LANES {
+            return Outcome::Reply(ReplyKind::Decline, 0);
+        }
+        self.kernel.begin_message(lane, reply);
+        self.message(lane, number, incoming);
+        match self.kernel.end_message() {
+            Some((kind, value)) => Outcome::Reply(kind, value),
+            None => Outcome::Keep,
+        }
+    }
+}
+
+impl Server for Posix<'_> {
+    fn page_fault(&mut self, fault: &PageFault) -> Outcome {
+        self.receive(fault.badge, fault.reply, fault.number, Incoming::PageFault { address: fault.address, access: fault.access })
+    }
+
+    fn exception(&mut self, exception: &Exception) -> Outcome {
+        let incoming = Incoming::Exception { vector: exception.vector, address: exception.address };
+        self.receive(exception.badge, exception.reply, exception.number, incoming)
+    }
+
+    fn reflected(&mut self, call: &Reflected) -> Outcome {
+        self.receive(call.badge, call.reply, call.number, Incoming::Call { number: call.call, arguments: call.arguments })
+    }
+
+    fn next_reply_slot(&mut self) -> u32 {
+        self.kernel.next_reply_slot()
+    }
+}

@@ -1,0 +1,186 @@
+//! Pipes: a ring of bytes in the saved state, with the positions of its two ends.
+//!
+//! The bytes, the positions and the caller's result are one transaction, so bytes are in a pipe once. A write of at most `PIPE_BUF` bytes is not mixed with
+//! others; a longer one that waits in the middle remembers how far it came. FIFOs are pipes that belong to a node.
+
+use crate::call::{Call, Stop, SysResult};
+use crate::errno::Errno;
+use crate::fail::Point;
+use crate::fd::{ACCESS_MODE, READ_WRITE, kind};
+use crate::io::Data;
+use crate::saved::{File, Origin, PIPE_BYTES, PIPES, Pipe};
+use crate::server::Posix;
+use crate::signal::{SI_KERNEL, SIGPIPE};
+use crate::wait::{Event, Wait};
+
+/// `PIPE_BUF`.
+pub const ATOMIC_BYTES: usize = 4096;
+
+impl Pipe {
+    /// Bytes in it.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        (self.tail.wrapping_sub(self.head) as usize).min(PIPE_BYTES)
+    }
+
+    /// Bytes that fit.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        PIPE_BYTES - self.bytes()
+    }
+}
+
+impl Posix<'_> {
+    /// A new pipe without ends.
+    ///
+    /// # Errors
+    /// `ENFILE`.
+    pub fn make_pipe(&mut self) -> Result<usize, Errno> {
+        let index = (0..PIPES).find(|index| self.store.pipe(*index).used == 0).ok_or(Errno::ENFILE)?;
+        self.store.set_pipe(index, Pipe { used: 1, ..Pipe::default() });
+        Ok(index)
+    }
+
+    /// A file was opened on a pipe.
+    pub fn open_pipe_end(&mut self, pipe: usize, flags: u32) {
+        self.store.edit_pipe(pipe, |pipe| {
+            pipe.opens = pipe.opens.wrapping_add(1);
+            match flags & ACCESS_MODE {
+                0 => pipe.readers += 1,
+                READ_WRITE => (pipe.readers, pipe.writers) = (pipe.readers + 1, pipe.writers + 1),
+                _ => pipe.writers += 1,
+            }
+        });
+    }
+
+    /// The last descriptor of a file on a pipe was closed.
+    pub fn close_pipe_end(&mut self, file: &File) {
+        let index = file.object as usize;
+        let mut pipe = self.store.pipe(index);
+        match file.flags & ACCESS_MODE {
+            0 => pipe.readers = pipe.readers.saturating_sub(1),
+            READ_WRITE => (pipe.readers, pipe.writers) = (pipe.readers.saturating_sub(1), pipe.writers.saturating_sub(1)),
+            _ => pipe.writers = pipe.writers.saturating_sub(1),
+        }
+        if pipe.readers == 0 && pipe.writers == 0 {
+            pipe = Pipe::default();
+            if file.node != 0 {
+                self.store.edit_node(file.node as usize, |node| node.pipe = 0);
+            }
+        }
+        self.store.set_pipe(index, pipe);
+        self.wake(Event::Pipe(index as u32));
+    }
+}
+
+impl Call<'_, '_> {
+    /// Reads from a pipe.
+    ///
+    /// # Errors
+    /// `EAGAIN`, `EFAULT`, or a wait.
+    pub fn read_pipe(&mut self, file: &File, address: u64, length: usize) -> SysResult {
+        let index = file.object as usize;
+        let pipe = self.posix.store.pipe(index);
+        if pipe.bytes() == 0 {
+            if pipe.writers == 0 || length == 0 {
+                return Ok(0);
+            }
+            if file.is_nonblocking() {
+                return Err(Errno::EAGAIN.into());
+            }
+            return self.wait(Wait::on(Event::Pipe(index as u32)), true);
+        }
+        let count = length.min(pipe.bytes());
+        self.with_buffer(count, |call, buffer| {
+            call.posix.store.read_pipe(index, pipe.head, buffer);
+            call.write(address, buffer)
+        })?;
+        libsys::fail::hit(Point::ReadEffect);
+        self.posix.store.edit_pipe(index, |pipe| pipe.head = pipe.head.wrapping_add(count as u64));
+        self.posix.wake(Event::Pipe(index as u32));
+        Ok(count as u64)
+    }
+
+    /// Writes to a pipe.
+    ///
+    /// # Errors
+    /// `EPIPE`, `EAGAIN`, `EFAULT`, or a wait.
+    pub fn write_pipe(&mut self, file: &File, from: Data<'_>) -> SysResult {
+        libsys::fail::hit(Point::WriteIntent);
+        let (index, length) = (file.object as usize, from.length());
+        let done = self.progress() as usize;
+        let pipe = self.posix.store.pipe(index);
+        if pipe.readers == 0 {
+            if done > 0 {
+                return Ok(done as u64);
+            }
+            self.posix.send_thread(self.lane, SIGPIPE, Origin { code: SI_KERNEL, ..Origin::default() });
+            return Err(Errno::EPIPE.into());
+        }
+        let left = length.saturating_sub(done);
+        if left == 0 {
+            return Ok(done as u64);
+        }
+        let whole = left <= ATOMIC_BYTES && done == 0;
+        let count = if whole && pipe.room() < left { 0 } else { left.min(pipe.room()) };
+        if count > 0 {
+            self.with_buffer(count, |call, buffer| {
+                call.fetch(from, done, buffer)?;
+                call.posix.store.write_pipe(index, pipe.tail, buffer);
+                Ok(())
+            })?;
+            libsys::fail::hit(Point::WriteEffect);
+            self.posix.store.edit_pipe(index, |pipe| pipe.tail = pipe.tail.wrapping_add(count as u64));
+            self.posix.wake(Event::Pipe(index as u32));
+        }
+        let done = done + count;
+        if done == length {
+            return Ok(done as u64);
+        }
+        if file.is_nonblocking() {
+            return if done > 0 { Ok(done as u64) } else { Err(Errno::EAGAIN.into()) };
+        }
+        if done > 0 {
+            self.set_progress(done as u64);
+            if self.posix.has_deliverable(self.lane) {
+                return Ok(done as u64);
+            }
+        }
+        self.wait(Wait::on(Event::Pipe(index as u32)), true)
+    }
+
+    /// Opens a FIFO: waits for the other end, unless it is opened for both or not to wait (POSIX, `open`).
+    ///
+    /// # Errors
+    /// `ENXIO`, or a wait.
+    pub fn open_fifo(&mut self, node: usize, flags: u32) -> Result<File, Stop> {
+        let record = self.posix.store.node(node);
+        let pipe = match (record.pipe as usize).checked_sub(1) {
+            Some(pipe) => pipe,
+            None => {
+                let pipe = self.posix.make_pipe()?;
+                self.posix.store.edit_node(node, |node| node.pipe = pipe as u32 + 1);
+                pipe
+            }
+        };
+        let state = self.posix.store.pipe(pipe);
+        if flags & ACCESS_MODE == crate::fd::WRITE_ONLY && flags & crate::fd::NONBLOCK != 0 && state.readers == 0 {
+            return Err(Errno::ENXIO.into());
+        }
+        self.posix.open_pipe_end(pipe, flags);
+        self.posix.wake(Event::Pipe(pipe as u32));
+        Ok(File { kind: kind::PIPE, flags, object: pipe as u32, node: node as u32, ..File::default() })
+    }
+
+    /// Runs something with the first `length` bytes of the buffer, at most all of it.
+    ///
+    /// # Errors
+    /// Its own.
+    pub fn with_buffer<T>(&mut self, length: usize, run: impl FnOnce(&mut Self, &mut [u8]) -> Result<T, Stop>) -> Result<T, Stop> {
+        let mut buffer = core::mem::take(&mut self.posix.buffer);
+        let length = length.min(buffer.len());
+        let result = run(self, buffer.get_mut(..length).unwrap_or_default());
+        self.posix.buffer = buffer;
+        result
+    }
+}

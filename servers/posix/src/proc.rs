@@ -1,0 +1,342 @@
+//! /proc: made up at each read from the saved state, never stored.
+//!
+//! A place is an [`Entry`], small enough to be a file's record. [`walk`] is the path walk below /proc; where it meets a link that leads out (`exe`, `cwd`, `fd/0`) it
+//! hands the rest of the path back to vfs. What a file says is in `system` and `process`.
+
+mod directory;
+mod process;
+mod system;
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use protocols::vfs::{self, FileId};
+
+use crate::call::{Call, Stop, SysResult};
+use crate::errno::Errno;
+use crate::fd::{FOREIGN, kind};
+use crate::io::Vector;
+use crate::saved::{File, ProcessIndex, state};
+use crate::server::Posix;
+pub use directory::path_of;
+
+use crate::stat::{PROC_DEVICE, Stat, mode};
+
+/// Files of /proc itself; an entry's number is its place here.
+const SYSTEM_FILES: [&str; 10] =
+    ["meminfo", "mounts", "uptime", "loadavg", "stat", "version", "cpuinfo", "filesystems", "cmdline", "swaps"];
+/// Files of /proc/synos.
+const SYNOS_FILES: [&str; 2] = ["unimplemented", "version"];
+/// Files of /proc/PID.
+const PROCESS_FILES: [&str; 9] = ["stat", "status", "cmdline", "maps", "comm", "environ", "statm", "mounts", "limits"];
+/// Links of /proc/PID.
+const PROCESS_LINKS: [&str; 3] = ["exe", "cwd", "root"];
+
+/// A place in /proc.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// /proc.
+    Root,
+    /// `self`: a link.
+    Oneself,
+    /// A file of /proc.
+    System(u16),
+    /// /proc/synos.
+    Synos,
+    /// A file of it.
+    SynosFile(u16),
+    /// /proc/PID.
+    Process(u32),
+    /// A file of it.
+    ProcessFile(u32, u16),
+    /// A link of it.
+    ProcessLink(u32, u16),
+    /// /proc/PID/fd.
+    Descriptors(u32),
+    /// A link in it.
+    Descriptor(u32, u16),
+}
+
+impl Entry {
+    /// As a file identity that vfs never gives out.
+    #[must_use]
+    pub const fn to_id(self) -> FileId {
+        let (kind, argument, pid) = match self {
+            Self::Root => (0, 0, 0),
+            Self::Oneself => (1, 0, 0),
+            Self::System(file) => (2, file, 0),
+            Self::Synos => (3, 0, 0),
+            Self::SynosFile(file) => (4, file, 0),
+            Self::Process(pid) => (5, 0, pid),
+            Self::ProcessFile(pid, file) => (6, file, pid),
+            Self::ProcessLink(pid, link) => (7, link, pid),
+            Self::Descriptors(pid) => (8, 0, pid),
+            Self::Descriptor(pid, number) => (9, number, pid),
+        };
+        FileId { inode: FOREIGN | kind << 16 | argument as u32, generation: pid }
+    }
+
+    /// The place of such an identity.
+    #[must_use]
+    pub const fn from_id(id: FileId) -> Self {
+        let (argument, pid) = (id.inode as u16, id.generation);
+        match id.inode >> 16 & 0xff {
+            1 => Self::Oneself,
+            2 => Self::System(argument),
+            3 => Self::Synos,
+            4 => Self::SynosFile(argument),
+            5 => Self::Process(pid),
+            6 => Self::ProcessFile(pid, argument),
+            7 => Self::ProcessLink(pid, argument),
+            8 => Self::Descriptors(pid),
+            9 => Self::Descriptor(pid, argument),
+            _ => Self::Root,
+        }
+    }
+
+    /// The place that an open file is of.
+    #[must_use]
+    pub const fn from_file(file: &File) -> Self {
+        Self::from_id(FileId { inode: file.object, generation: file.detail as u32 })
+    }
+
+    /// An open file of this place.
+    #[must_use]
+    pub fn to_file(self, flags: u32) -> File {
+        let id = self.to_id();
+        File { kind: kind::PROC, flags, object: id.inode, detail: u64::from(id.generation), ..File::default() }
+    }
+
+    /// Whether it is a directory.
+    #[must_use]
+    pub const fn is_directory(self) -> bool {
+        matches!(self, Self::Root | Self::Synos | Self::Process(_) | Self::Descriptors(_))
+    }
+
+    /// Whether it is a link.
+    #[must_use]
+    pub const fn is_link(self) -> bool {
+        matches!(self, Self::Oneself | Self::ProcessLink(..) | Self::Descriptor(..))
+    }
+}
+
+/// How a walk ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Walked {
+    /// Here.
+    Entry(Entry),
+    /// In vfs.
+    Vfs {
+        /// Where it goes on.
+        start: FileId,
+        /// The rest of the path.
+        rest: Vec<u8>,
+    },
+}
+
+fn place(names: &[&str], name: &[u8]) -> Option<u16> {
+    names.iter().position(|known| known.as_bytes() == name).map(|index| index as u16)
+}
+
+fn number(name: &[u8]) -> Option<u32> {
+    core::str::from_utf8(name).ok()?.parse().ok()
+}
+
+/// Walks `path` from `from`.
+///
+/// # Errors
+/// `ENOENT`, `ENOTDIR`.
+pub fn walk(posix: &mut Posix<'_>, from: Entry, path: &[u8], follow: bool, caller: ProcessIndex) -> Result<Walked, Errno> {
+    let mut at = from;
+    let mut rest = path;
+    loop {
+        let trimmed = rest.iter().position(|byte| *byte != b'/').unwrap_or(rest.len());
+        let must_be_directory = trimmed > 0 && !rest.is_empty();
+        rest = rest.get(trimmed..).unwrap_or_default();
+        let is_last = rest.is_empty();
+        if at.is_link() && (!is_last || follow || must_be_directory) {
+            match follow_link(posix, at, caller)? {
+                Walked::Entry(entry) => {
+                    at = entry;
+                    continue;
+                }
+                Walked::Vfs { start, .. } => return Ok(Walked::Vfs { start, rest: rest.to_vec() }),
+            }
+        }
+        if is_last {
+            return if must_be_directory && !at.is_directory() { Err(Errno::ENOTDIR) } else { Ok(Walked::Entry(at)) };
+        }
+        let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        let name = rest.get(..end).unwrap_or_default();
+        rest = rest.get(end..).unwrap_or_default();
+        if name == b".." && at == Entry::Root {
+            return Ok(Walked::Vfs { start: vfs::ROOT, rest: rest.to_vec() });
+        }
+        at = step(posix, at, name)?;
+    }
+}
+
+fn step(posix: &Posix<'_>, at: Entry, name: &[u8]) -> Result<Entry, Errno> {
+    if !at.is_directory() {
+        return Err(Errno::ENOTDIR);
+    }
+    if name == b"." {
+        return Ok(at);
+    }
+    let found = match at {
+        Entry::Root => match name {
+            b"self" => Some(Entry::Oneself),
+            b"synos" => Some(Entry::Synos),
+            _ => place(&SYSTEM_FILES, name).map(Entry::System).or_else(|| number(name).filter(|pid| posix.has_pid(*pid)).map(Entry::Process)),
+        },
+        Entry::Synos if name == b".." => Some(Entry::Root),
+        Entry::Synos => place(&SYNOS_FILES, name).map(Entry::SynosFile),
+        Entry::Process(_) if name == b".." => Some(Entry::Root),
+        Entry::Process(pid) if name == b"fd" => Some(Entry::Descriptors(pid)),
+        Entry::Process(pid) => place(&PROCESS_FILES, name)
+            .map(|file| Entry::ProcessFile(pid, file))
+            .or_else(|| place(&PROCESS_LINKS, name).map(|link| Entry::ProcessLink(pid, link))),
+        Entry::Descriptors(pid) if name == b".." => Some(Entry::Process(pid)),
+        Entry::Descriptors(pid) => number(name)
+            .and_then(|number| u16::try_from(number).ok())
+            .filter(|number| posix.find_pid(pid).is_some_and(|process| posix.store.descriptor(process, usize::from(*number)).file != 0))
+            .map(|number| Entry::Descriptor(pid, number)),
+        _ => None,
+    };
+    found.ok_or(Errno::ENOENT)
+}
+
+/// Where a link leads. One to an open file without a place in the tree leads nowhere.
+fn follow_link(posix: &mut Posix<'_>, link: Entry, caller: ProcessIndex) -> Result<Walked, Errno> {
+    let out = |id: FileId| {
+        let inside = id.inode & FOREIGN != 0;
+        if inside { Walked::Entry(Entry::from_id(id)) } else { Walked::Vfs { start: id, rest: Vec::new() } }
+    };
+    match link {
+        Entry::Oneself if caller == 0 => Err(Errno::ENOENT),
+        Entry::Oneself => Ok(Walked::Entry(Entry::Process(posix.store.process(caller).pid))),
+        Entry::ProcessLink(pid, which) => {
+            let process = posix.store.process(posix.find_pid(pid).ok_or(Errno::ENOENT)?);
+            let node = match which {
+                0 => posix.store.map(process.map as usize).program,
+                1 => process.directory,
+                _ => process.root,
+            };
+            if process.state == state::LIVE { Ok(out(posix.node_id(node))) } else { Err(Errno::ENOENT) }
+        }
+        Entry::Descriptor(pid, number) => {
+            let process = posix.find_pid(pid).ok_or(Errno::ENOENT)?;
+            let (_, file) = posix.file_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
+            match file.kind {
+                kind::PROC => Ok(Walked::Entry(Entry::from_file(&file))),
+                // A file without node is opened again by its descriptor: see `openat`.
+                _ if file.node == 0 => Ok(Walked::Entry(link)),
+                _ => Ok(out(posix.node_id(file.node))),
+            }
+        }
+        other => Ok(Walked::Entry(other)),
+    }
+}
+
+impl Posix<'_> {
+    /// The process with a number, zombies included.
+    #[must_use]
+    pub fn find_pid(&self, pid: u32) -> Option<ProcessIndex> {
+        self.processes.iter().copied().find(|process| self.store.process(*process).pid == pid)
+    }
+
+    fn has_pid(&self, pid: u32) -> bool {
+        self.find_pid(pid).is_some()
+    }
+}
+
+impl Call<'_, '_> {
+    /// Describes a place in /proc.
+    pub fn stat_proc(&mut self, entry: Entry) -> Stat {
+        let id = entry.to_id();
+        let kind = if entry.is_directory() {
+            mode::DIRECTORY | 0o555
+        } else if entry.is_link() {
+            mode::LINK | 0o777
+        } else {
+            mode::REGULAR | 0o444
+        };
+        let owner = self.posix.find_pid(id.generation).map_or([0; 2], |process| {
+            let process = self.posix.store.process(process);
+            [process.uid[1], process.gid[1]]
+        });
+        let seconds = self.posix.kernel.wall_base_ns() / 1_000_000_000;
+        let time = vfs::Time { seconds: seconds as i64, nanoseconds: 0 };
+        let links = if entry.is_directory() { 2 } else { 1 };
+        let inode = u64::from(id.generation) << 32 | u64::from(id.inode & !FOREIGN) + 1;
+        let [uid, gid] = owner;
+        Stat { device: PROC_DEVICE, inode, links, mode: kind, uid, gid, times: [time; 3], ..Stat::default() }
+    }
+
+    /// Reads a file of /proc.
+    ///
+    /// # Errors
+    /// `EISDIR`, `ESRCH`, `EFAULT`.
+    pub fn read_proc(&mut self, index: usize, file: &File, offset: Option<u64>, to: Vector) -> SysResult {
+        let text = self.proc_text(Entry::from_file(file))?;
+        let start = (offset.unwrap_or(file.offset)).min(text.len() as u64) as usize;
+        let part = text.get(start..).unwrap_or_default();
+        let part = part.get(..to.length).unwrap_or(part);
+        self.write(to.address, part)?;
+        if offset.is_none() {
+            self.posix.store.edit_file(index, |file| file.offset = (start + part.len()) as u64);
+        }
+        Ok(part.len() as u64)
+    }
+
+    /// Nothing in /proc can be written.
+    ///
+    /// # Errors
+    /// `EINVAL`, always.
+    pub fn write_proc(&mut self, _file: &File) -> SysResult {
+        Err(Errno::EINVAL.into())
+    }
+
+    fn proc_text(&mut self, entry: Entry) -> Result<Vec<u8>, Stop> {
+        match entry {
+            Entry::System(file) => self.system_text(file),
+            Entry::SynosFile(file) => Ok(self.synos_text(file)),
+            Entry::ProcessFile(pid, file) => self.process_text(pid, file),
+            Entry::Root | Entry::Synos | Entry::Process(_) | Entry::Descriptors(_) => Err(Errno::EISDIR.into()),
+            Entry::Oneself | Entry::ProcessLink(..) | Entry::Descriptor(..) => Err(Errno::ELOOP.into()),
+        }
+    }
+
+    /// What a link in /proc says.
+    ///
+    /// # Errors
+    /// `EINVAL` if it is no link, `ENOENT` if its file is gone.
+    pub fn proc_link(&mut self, entry: Entry) -> Result<Vec<u8>, Stop> {
+        if !entry.is_link() {
+            return Err(Errno::EINVAL.into());
+        }
+        let process = self.process;
+        match follow_link(self.posix, entry, process)? {
+            Walked::Entry(Entry::Process(pid)) if entry == Entry::Oneself => Ok(format!("{pid}").into_bytes()),
+            Walked::Entry(other) if other != entry => Ok(directory::path(other)),
+            Walked::Entry(Entry::Descriptor(pid, number)) => {
+                let process = self.posix.find_pid(pid).ok_or(Errno::ENOENT)?;
+                let (index, file) = self.posix.file_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
+                Ok(anonymous_name(index, &file))
+            }
+            Walked::Entry(_) => Err(Errno::ENOENT.into()),
+            Walked::Vfs { start, .. } => self.path_of(start),
+        }
+    }
+}
+
+fn anonymous_name(index: usize, file: &File) -> Vec<u8> {
+    let name = match file.kind {
+        kind::PIPE => format!("pipe:[{}]", 0x1000 + file.object),
+        kind::TERMINAL => "/dev/console".into(),
+        kind::DEVICE => "/dev/null".into(),
+        kind::EVENT => "anon_inode:[eventfd]".into(),
+        _ => format!("anon_inode:[{index}]"),
+    };
+    name.into_bytes()
+}

@@ -1,0 +1,499 @@
+//! What survives a crash of posix: plain records in fixed arrays, named by their index, 0 meaning none or free.
+//!
+//! Invariants, checked by [`crate::recovery`] when an instance starts:
+//! - a live lane belongs to a live process; a live process has a memory map that counts it, and at least one lane;
+//! - [`File::references`] is the number of descriptors (of live processes) that name it, [`Node::references`] the number of files, working directories, roots,
+//!   programs and areas that name it; a pipe lives while a file or a node's user counts it;
+//! - a lane, map or process in [`state::EMBRYO`] belongs to an operation that has not been committed; one in [`state::DYING`] is what the reaper takes apart.
+//!
+//! Kernel objects are not recorded but derived: lane `n` is the Thread in vault slot [`slot::thread`]`(n)`, map `n` the AddressSpace in [`slot::space`]`(n)`; only
+//! the page that each was made of is kept, so that it can be turned back into memory.
+
+use libsys::saved::{Array, Bytes, Cell};
+use protocols::vfs::FileId;
+
+/// Most processes.
+pub const PROCESSES: usize = 256;
+/// Most threads of Linux programs: each is a lane.
+pub const LANES: usize = 512;
+/// Most address spaces, those being built included.
+pub const MAPS: usize = 320;
+/// Most areas of an address space.
+pub const AREAS: usize = 160;
+/// Most descriptors of a process (`RLIMIT_NOFILE`).
+pub const DESCRIPTORS: usize = 256;
+/// Most open file descriptions.
+pub const FILES: usize = 2048;
+/// Most vfs files in use at once.
+pub const NODES: usize = 2048;
+/// Most pipes.
+pub const PIPES: usize = 192;
+/// Bytes of a pipe (Linux: 16 pages).
+pub const PIPE_BYTES: usize = 65536;
+/// Most pseudo terminals.
+pub const PTYS: usize = 8;
+/// Signals.
+pub const SIGNALS: usize = 64;
+/// System call numbers that unknown calls are counted for.
+pub const COUNTED_CALLS: usize = 512;
+/// vfs files that wait to be closed.
+pub const CLOSING: usize = 4096;
+
+/// Index of a process.
+pub type ProcessIndex = usize;
+/// Index of a thread.
+pub type Lane = usize;
+/// Index of an address space.
+pub type MapIndex = usize;
+
+/// What a process, lane or map is.
+pub mod state {
+    /// Nothing: the record is free, and all of it is to be set anew.
+    pub const FREE: u32 = 0;
+    /// Being made.
+    pub const EMBRYO: u32 = 1;
+    /// In use.
+    pub const LIVE: u32 = 2;
+    /// A process that ended and was not yet waited for.
+    pub const ZOMBIE: u32 = 3;
+    /// A lane or map whose kernel objects are still to be destroyed.
+    pub const DYING: u32 = 4;
+}
+
+/// Vault slots.
+pub mod slot {
+    use super::{LANES, Lane, MAPS, MapIndex};
+
+    /// First slot for bought memory.
+    pub const CHUNK: u32 = 16;
+    /// Slots for bought memory.
+    pub const CHUNKS: u32 = 240;
+    /// The region in which new pages are prepared.
+    pub const STAGE: u32 = 8;
+    const SPACE: u32 = 256;
+    const THREAD: u32 = SPACE + MAPS as u32;
+    /// All of them: `keeps` in services.toml must be at least this.
+    pub const END: u32 = THREAD + LANES as u32;
+
+    /// Slot of a map's AddressSpace.
+    #[must_use]
+    pub const fn space(map: MapIndex) -> u32 {
+        SPACE + map as u32
+    }
+
+    /// Slot of a lane's Thread.
+    #[must_use]
+    pub const fn thread(lane: Lane) -> u32 {
+        THREAD + lane as u32
+    }
+}
+
+libsys::plain! {
+    /// A file of vfs by identity.
+    pub struct Id {
+        /// Inode; 0 is no file.
+        pub inode: u32,
+        /// Generation.
+        pub generation: u32,
+    }
+
+    /// What belongs to no process.
+    pub struct Globals {
+        /// The last process identifier given out.
+        pub last_pid: u32,
+        /// Whether the first process was started once.
+        pub started: u32,
+        /// Process index of the session that runs the script or the console's shell; 0 when there is none.
+        pub session: u32,
+        /// Number of the next session.
+        pub session_sequence: u32,
+        /// The script's exit status plus one, when it ended.
+        pub script_status: u32,
+        /// Files of the script's two pipes, one more than their index, while they are to be drained.
+        pub script_pipes: [u32; 2],
+        /// Bytes of each that are being written to the host.
+        pub script_writing: [u32; 2],
+        /// Numbers of the writes to the host.
+        pub script_sequence: [u32; 2],
+        /// Number of the next close sent to vfs, and how many wait.
+        pub close_sequence: u32,
+        /// How many files wait to be closed.
+        pub closing: u32,
+        /// First of them in the ring.
+        pub closing_first: u32,
+        /// Signal counts of the console that were acted on.
+        pub console_signals: [u32; 3],
+        /// Padding made explicit.
+        pub reserved: u32,
+        /// Processes made since the start.
+        pub forks: u64,
+        /// What is added to the wall clock.
+        pub clock_offset_ns: u64,
+    }
+
+    /// A process.
+    pub struct Process {
+        /// [`state`].
+        pub state: u32,
+        /// Its number.
+        pub pid: u32,
+        /// Index of its parent; 0 for a process without one.
+        pub parent: u32,
+        /// Process group.
+        pub group: u32,
+        /// Session.
+        pub session: u32,
+        /// Controlling terminal: 0 none, 1 the console, 2 and up pseudo terminals.
+        pub terminal: u32,
+        /// Memory map.
+        pub map: u32,
+        /// Real, effective, saved and file system user.
+        pub uid: [u32; 4],
+        /// Likewise group.
+        pub gid: [u32; 4],
+        /// How many supplementary groups.
+        pub group_count: u32,
+        /// Supplementary groups.
+        pub groups: [u32; 16],
+        /// File mode creation mask.
+        pub umask: u32,
+        /// Wait status of a zombie.
+        pub status: u32,
+        /// Signal to the parent at the end.
+        pub exit_signal: u32,
+        /// How many live lanes.
+        pub lanes: u32,
+        /// [`flag`] bits.
+        pub flags: u32,
+        /// Signal that stopped it, for wait.
+        pub stop_signal: u32,
+        /// Index of the lane that waits until a vfork child is through, plus one.
+        pub vfork_lane: u32,
+        /// Nice value plus 20.
+        pub nice: u32,
+        /// Descriptor bound.
+        pub descriptor_limit: u32,
+        /// Padding made explicit.
+        pub reserved: u32,
+        /// Name.
+        pub name: [u8; 16],
+        /// Working directory (node index).
+        pub directory: u32,
+        /// Root directory (node index; 0 is vfs's root).
+        pub root: u32,
+        /// Signals sent to the process as a whole.
+        pub pending: u64,
+        /// When the interval timer fires (ns), 0 never.
+        pub timer: u64,
+        /// Its interval.
+        pub timer_interval: u64,
+        /// When it was made.
+        pub started_ns: u64,
+        /// Ticks used by ended lanes: in user code and on their behalf.
+        pub ticks: [u64; 2],
+        /// Of children that were waited for.
+        pub child_ticks: [u64; 2],
+        /// Pairs of limits.
+        pub limits: [u64; 32],
+    }
+
+    /// What a process does with a signal.
+    pub struct Action {
+        /// Handler, 0 default, 1 ignore.
+        pub handler: u64,
+        /// Flags.
+        pub flags: u64,
+        /// Restorer.
+        pub restorer: u64,
+        /// Mask.
+        pub mask: u64,
+    }
+
+    /// Where a signal came from.
+    pub struct Origin {
+        /// `si_code`.
+        pub code: u32,
+        /// Sender, or the child.
+        pub pid: u32,
+        /// Sender's user.
+        pub uid: u32,
+        /// Status of a child.
+        pub status: u32,
+        /// Fault address or value.
+        pub value: u64,
+    }
+
+    /// A thread.
+    pub struct Thread {
+        /// [`state`].
+        pub state: u32,
+        /// Index of its process.
+        pub process: u32,
+        /// Its number.
+        pub tid: u32,
+        /// 1 while posix holds it stopped for job control.
+        pub held: u32,
+        /// [`redo`] step after a commit.
+        pub redo: u32,
+        /// Kind of the operation in progress: [`operation`].
+        pub operation: u32,
+        /// Process index that it makes.
+        pub operation_process: u32,
+        /// Lane that it makes.
+        pub operation_lane: u32,
+        /// Map that it makes.
+        pub operation_map: u32,
+        /// File that it opened (node index).
+        pub operation_node: u32,
+        /// Request of the operation in progress.
+        pub operation_number: u64,
+        /// Page of the Thread object: [`crate::frames::Place`].
+        pub page: u64,
+        /// Blocked signals.
+        pub mask: u64,
+        /// Mask to go back to after a handler of `sigsuspend`; valid with [`Thread::restore_mask`].
+        pub saved_mask: u64,
+        /// 1: the mask goes back to `saved_mask`.
+        pub restore_mask: u64,
+        /// Signals sent to this thread.
+        pub pending: u64,
+        /// Alternative stack: address, bytes, flags.
+        pub alternate: [u64; 3],
+        /// Address to clear and wake at the end.
+        pub clear_tid: u64,
+        /// Robust list head.
+        pub robust: u64,
+        /// Last request known when the registers were set; while the record is free, the request that its next user begins after.
+        pub number: u64,
+        /// Request whose result is `done_result`.
+        pub done_number: u64,
+        /// That result.
+        pub done_result: u64,
+        /// Request that `deadline`, `progress` and the step belong to.
+        pub wait_number: u64,
+        /// Absolute deadline in ns, 0 for none.
+        pub deadline: u64,
+        /// What a partly done request has achieved.
+        pub progress: u64,
+        /// Key of the futex it waits for.
+        pub futex: [u64; 2],
+        /// Bits that it waits for.
+        pub futex_bits: u64,
+    }
+
+    /// Registers to be set, [`abi::Frame`] as words.
+    pub struct SavedFrame {
+        /// All of them.
+        pub words: [u64; 128],
+    }
+
+    /// An address space.
+    pub struct Map {
+        /// [`state`].
+        pub state: u32,
+        /// Processes that use it.
+        pub references: u32,
+        /// Page of the AddressSpace object.
+        pub page: u64,
+        /// Start of the program break area.
+        pub heap_start: u64,
+        /// The program break.
+        pub heap_end: u64,
+        /// Arguments on the stack: first and last byte.
+        pub arguments: [u64; 2],
+        /// Environment likewise.
+        pub environment: [u64; 2],
+        /// Initial stack pointer.
+        pub stack: u64,
+        /// The program (node index).
+        pub program: u32,
+        /// How many areas.
+        pub areas: u32,
+    }
+
+    /// An area of an address space; see [`crate::vma`].
+    pub struct Vma {
+        /// First address.
+        pub start: u64,
+        /// Address after the last.
+        pub end: u64,
+        /// Bits of [`crate::vma`].
+        pub flags: u64,
+        /// File: inode.
+        pub inode: u32,
+        /// File: generation.
+        pub generation: u32,
+        /// File: offset of the first byte.
+        pub offset: u64,
+    }
+
+    /// A descriptor.
+    pub struct Descriptor {
+        /// Index of the file plus one.
+        pub file: u32,
+        /// 1: closed by exec.
+        pub close_on_exec: u32,
+    }
+
+    /// An open file description.
+    pub struct File {
+        /// [`crate::fd::kind`].
+        pub kind: u32,
+        /// Descriptors that name it.
+        pub references: u32,
+        /// Status flags and access mode, Linux's numbers.
+        pub flags: u32,
+        /// Pipe, terminal, device or /proc object.
+        pub object: u32,
+        /// Node index of a vfs file.
+        pub node: u32,
+        /// Owner for SIGIO; the lock's holder.
+        pub owner: u32,
+        /// Offset, or directory cookie.
+        pub offset: u64,
+        /// Second word of the object.
+        pub detail: u64,
+    }
+
+    /// A vfs file in use.
+    pub struct Node {
+        /// Which.
+        pub file: Id,
+        /// How often.
+        pub references: u32,
+        /// Linux mode of its kind, 0 for not known.
+        pub mode: u32,
+        /// FIFO: its pipe plus one.
+        pub pipe: u32,
+        /// flock: 0 none, 1 shared, 2 exclusive.
+        pub lock: u32,
+        /// flock: holders.
+        pub lock_holders: u32,
+        /// Device number.
+        pub device: u32,
+    }
+
+    /// A pipe.
+    pub struct Pipe {
+        /// 1 in use.
+        pub used: u32,
+        /// Files open for reading.
+        pub readers: u32,
+        /// Files open for writing.
+        pub writers: u32,
+        /// FIFO: opens so far, for the rendezvous of `open`.
+        pub opens: u32,
+        /// Bytes ever read.
+        pub head: u64,
+        /// Bytes ever written.
+        pub tail: u64,
+    }
+
+    /// A terminal's job control.
+    pub struct Terminal {
+        /// 1 in use.
+        pub used: u32,
+        /// Session that it controls.
+        pub session: u32,
+        /// Foreground process group.
+        pub foreground: u32,
+        /// Pseudo terminal: 1 while locked; how many masters and slaves are open.
+        pub locked: u32,
+        /// Masters open.
+        pub masters: u32,
+        /// Slaves open.
+        pub slaves: u32,
+    }
+}
+
+/// Bits of [`Process::flags`].
+pub mod flag {
+    /// It has executed a program since its fork.
+    pub const EXECUTED: u32 = 1;
+    /// A stop is to be reported to the parent.
+    pub const STOP_REPORT: u32 = 2;
+    /// A continuation is to be reported.
+    pub const CONTINUE_REPORT: u32 = 4;
+    /// Stopped by a signal.
+    pub const STOPPED: u32 = 8;
+    /// Killed or exiting: no lane of it runs again.
+    pub const EXITING: u32 = 16;
+    /// `PR_SET_CHILD_SUBREAPER`.
+    pub const SUBREAPER: u32 = 32;
+    /// `PR_SET_NO_NEW_PRIVS`.
+    pub const NO_NEW_PRIVILEGES: u32 = 64;
+    /// Not dumpable.
+    pub const NOT_DUMPABLE: u32 = 128;
+}
+
+/// Values of [`Thread::redo`]: what is still to be done to the kernel's thread after a commit.
+pub mod redo {
+    /// Nothing.
+    pub const NONE: u32 = 0;
+    /// Stop it, set its space and its saved frame, start it. It cannot have run since the commit.
+    pub const FRAME: u32 = 1;
+    /// Start it. It may have been started already.
+    pub const START: u32 = 2;
+}
+
+/// Values of [`Thread::operation`].
+pub mod operation {
+    /// None.
+    pub const NONE: u32 = 0;
+    /// fork, vfork or clone.
+    pub const FORK: u32 = 1;
+    /// execve.
+    pub const EXEC: u32 = 2;
+}
+
+impl From<FileId> for Id {
+    fn from(file: FileId) -> Self {
+        Self { inode: file.inode, generation: file.generation }
+    }
+}
+
+impl From<Id> for FileId {
+    fn from(id: Id) -> Self {
+        Self { inode: id.inode, generation: id.generation }
+    }
+}
+
+libsys::saved_state! {
+    /// All of it. Order and sizes are the format: a change needs a new version.
+    pub struct State: 1 {
+        /// What belongs to no process.
+        pub globals: Cell<Globals>,
+        /// Index 0 is never used.
+        pub processes: Array<Process, PROCESSES>,
+        /// [`SIGNALS`] for each process.
+        pub actions: Array<Action, { PROCESSES * SIGNALS }>,
+        /// Origins of signals sent to the process.
+        pub origins: Array<Origin, { PROCESSES * SIGNALS }>,
+        /// Threads; index 0 is never used.
+        pub threads: Array<Thread, LANES>,
+        /// Origins of signals sent to the thread.
+        pub thread_origins: Array<Origin, { LANES * SIGNALS }>,
+        /// Frames to be set.
+        pub frames: Array<SavedFrame, LANES>,
+        /// Address spaces; index 0 is never used.
+        pub maps: Array<Map, MAPS>,
+        /// [`AREAS`] for each map.
+        pub areas: Array<Vma, { MAPS * AREAS }>,
+        /// [`DESCRIPTORS`] for each process.
+        pub descriptors: Array<Descriptor, { PROCESSES * DESCRIPTORS }>,
+        /// Open file descriptions.
+        pub files: Array<File, FILES>,
+        /// vfs files; index 0 is never used.
+        pub nodes: Array<Node, NODES>,
+        /// Pipes.
+        pub pipes: Array<Pipe, PIPES>,
+        /// Terminals: 0 is none, 1 the console, then pseudo terminals.
+        pub terminals: Array<Terminal, { PTYS + 2 }>,
+        /// vfs files to be closed, a ring.
+        pub closing: Array<Id, CLOSING>,
+        /// How often each unknown call was made.
+        pub unknown_calls: Array<u32, COUNTED_CALLS>,
+        /// The pipes' bytes. Only the part between head and tail means anything, nothing else of them is read.
+        pub pipe_bytes: Bytes<{ PIPES * PIPE_BYTES }>,
+    }
+}

@@ -1,0 +1,338 @@
+//! The server: what a message does from its arrival to its answer.
+//!
+//! Every message of a Linux thread is run to its end or to a wait, in one transaction. What changed saved state records its result with the effect, so that the
+//! same request, delivered again after a crash, is answered and not done; what changed nothing is simply done again. A wait is not a state: the message is kept
+//! in hand (volatile), and run again from its start when what it waits for may have happened. After a restart the kernel delivers it again.
+
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use abi::{ReplyKind, RequestNumber};
+use libsys::saved::Area;
+use protocols::service::Service;
+
+use crate::call::{Call, Stop};
+use crate::frames::Frames;
+use crate::kernel::Kernel;
+use crate::saved::{LANES, Lane, ProcessIndex, State, flag, redo, slot, state};
+use crate::signal::deliver::Resume;
+use crate::store::Store;
+use crate::wait::Wait;
+use crate::{fault, table};
+
+/// Bytes of the buffer through which data passes between programs and servers.
+pub const BUFFER_BYTES: usize = 64 * 1024;
+
+/// What a lane's thread asks.
+#[derive(Clone, Copy, Debug)]
+pub enum Incoming {
+    /// A system call.
+    Call {
+        /// Its number.
+        number: u64,
+        /// Its six arguments, in Linux's order.
+        arguments: [u64; 6],
+    },
+    /// A page is missing or protected.
+    PageFault {
+        /// Where.
+        address: u64,
+        /// [`abi::FaultAccess`] bits.
+        access: u64,
+    },
+    /// Another exception.
+    Exception {
+        /// Vector.
+        vector: u64,
+        /// Address, of a declined page fault.
+        address: u64,
+    },
+}
+
+/// A message that is being run, or kept.
+#[derive(Clone, Copy, Debug)]
+pub struct InHand {
+    /// The request's number.
+    pub number: RequestNumber,
+    /// What is asked.
+    pub incoming: Incoming,
+    /// What it waits for, if it does.
+    pub wait: Option<Wait>,
+}
+
+/// Something to be done to a thread once saved state says why. After a crash, recovery finds the reasons there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It has a signal to take.
+    Poke(Lane),
+    /// Its process is stopped.
+    Hold(Lane),
+    /// Its registers or its start are due.
+    Redo(Lane),
+}
+
+/// Posix.
+pub struct Posix<'k> {
+    /// Saved state.
+    pub store: Store,
+    /// Everything below.
+    pub kernel: &'k mut dyn Kernel,
+    /// Pages for Linux spaces.
+    pub frames: Frames,
+    /// The message of each lane.
+    pub in_hand: Vec<Option<InHand>>,
+    /// Lanes whose message is to be run again.
+    pub ready: VecDeque<Lane>,
+    /// Data on its way; every page of it has been touched.
+    pub buffer: Vec<u8>,
+    /// This run's options.
+    pub options: crate::options::Options,
+    /// What is to be done to threads after the commit.
+    pub afterwards: VecDeque<After>,
+    /// The last request of each lane that this instance has heard of.
+    pub last_seen: Vec<Option<RequestNumber>>,
+    /// Lanes in use, an index of the saved records.
+    pub lanes: Vec<Lane>,
+    /// Processes in use, zombies included, likewise.
+    pub processes: Vec<ProcessIndex>,
+    /// Lanes and maps whose kernel objects are to be destroyed.
+    pub dying: crate::exit::Dying,
+    /// Directory of /proc in vfs.
+    pub proc_mount: protocols::vfs::FileId,
+    /// The session's process has ended, and what follows is not done yet.
+    pub session_due: bool,
+}
+
+impl<'k> Posix<'k> {
+    /// A server over an opened saved area. [`Posix::recover`] must run before the first message.
+    pub fn new(area: &'static Area<State>, kernel: &'k mut dyn Kernel, options: &str) -> Self {
+        let frames = Frames::recover(kernel);
+        let mut buffer = vec![0; BUFFER_BYTES];
+        // Touched here, because a server that is lent an untouched page can only answer NeedsPage.
+        buffer.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+        Self {
+            store: Store::new(area),
+            kernel,
+            frames,
+            in_hand: vec![None; LANES],
+            ready: VecDeque::new(),
+            buffer,
+            options: crate::options::Options::parse(options),
+            afterwards: VecDeque::new(),
+            last_seen: vec![None; LANES],
+            lanes: Vec::new(),
+            processes: Vec::new(),
+            dying: crate::exit::Dying::default(),
+            proc_mount: protocols::vfs::FileId::default(),
+            session_due: false,
+        }
+    }
+
+    /// A message of a lane came.
+    pub fn message(&mut self, lane: Lane, number: RequestNumber, incoming: Incoming) {
+        if lane >= LANES || self.store.thread(lane).state != state::LIVE {
+            return;
+        }
+        self.last_seen[lane] = Some(number.with_step(0));
+        self.in_hand[lane] = Some(InHand { number, incoming, wait: None });
+        self.run(lane);
+        self.settle();
+    }
+
+    /// Events came: bits of [`protocols::posix::event`] and [`abi::DEADLINE_BIT`].
+    pub fn notified(&mut self, bits: u64) {
+        if bits & abi::DEADLINE_BIT != 0 {
+            self.deadlines_passed();
+        }
+        self.events(bits);
+        self.settle();
+    }
+
+    /// Everything that follows from what was done: woken lanes, closes, dying things, the script's output, the next deadline.
+    pub fn settle(&mut self) {
+        loop {
+            while let Some(lane) = self.ready.pop_front() {
+                self.run(lane);
+            }
+            self.run_afterwards();
+            self.drain_script();
+            self.reap();
+            if self.ready.is_empty() && self.afterwards.is_empty() {
+                break;
+            }
+        }
+        self.drain_closes();
+        self.set_next_deadline();
+    }
+
+    /// Runs the message in a lane's hand.
+    pub fn run(&mut self, lane: Lane) {
+        let Some(hand) = self.in_hand.get(lane).copied().flatten() else { return };
+        let thread = self.store.thread(lane);
+        let process = self.store.process(thread.process as usize);
+        if thread.state != state::LIVE || process.flags & flag::EXITING != 0 {
+            return;
+        }
+        if process.flags & flag::STOPPED != 0 && !self.has_fatal(lane) {
+            self.keep(lane, Wait::stopped());
+            return;
+        }
+        match hand.incoming {
+            Incoming::Call { number, arguments } => self.run_call(lane, hand.number, number, arguments),
+            Incoming::PageFault { address, access } => self.run_fault(lane, hand.number, address, access),
+            Incoming::Exception { vector, address } => self.run_exception(lane, vector, address),
+        }
+    }
+
+    fn run_call(&mut self, lane: Lane, number: RequestNumber, call_number: u64, arguments: [u64; 6]) {
+        let thread = self.store.thread(lane);
+        if thread.done_number == number.0 && thread.redo == redo::NONE {
+            self.answer(lane, thread.done_result);
+            return;
+        }
+        let process = thread.process as usize;
+        let map = self.store.process(process).map as usize;
+        let mut call = Call { posix: self, lane, process, map, number, call_number, arguments };
+        let result = table::dispatch(&mut call);
+        self.finish(lane, call_number, result);
+    }
+
+    fn finish(&mut self, lane: Lane, call_number: u64, result: Result<u64, Stop>) {
+        match result {
+            Ok(value) => self.complete(lane, value),
+            Err(Stop::Errno(errno)) => self.complete(lane, errno.to_rax()),
+            Err(Stop::Wait(wait)) => {
+                self.store.commit();
+                self.keep(lane, wait);
+            }
+            Err(Stop::Interrupted { restart: true }) => self.return_to_program(lane, Resume::Again { call_number }),
+            Err(Stop::Interrupted { restart: false }) => self.return_to_program(lane, Resume::Interrupted),
+            Err(Stop::Frame) => {
+                self.store.commit();
+                self.redo(lane);
+            }
+            Err(Stop::Gone) => self.store.commit(),
+        }
+    }
+
+    /// The call has a result: records it with the effect, delivers what signals there are, answers.
+    fn complete(&mut self, lane: Lane, value: u64) {
+        if self.store.is_changed() {
+            self.record(lane, value);
+        }
+        self.return_to_program(lane, Resume::Value(value));
+    }
+
+    /// The request in hand has this result, whatever happens to us.
+    pub fn record(&mut self, lane: Lane, value: u64) {
+        let number = self.in_hand[lane].map_or(0, |hand| hand.number.0);
+        self.store.edit_thread(lane, |thread| {
+            thread.done_number = number;
+            thread.done_result = value;
+        });
+    }
+
+    /// Answers a call.
+    pub fn answer(&mut self, lane: Lane, value: u64) {
+        self.in_hand[lane] = None;
+        self.kernel.reply(lane, ReplyKind::Resume, value);
+    }
+
+    /// Lets a faulting thread try its instruction again.
+    pub fn resume(&mut self, lane: Lane) {
+        self.answer(lane, 0);
+    }
+
+    /// Keeps a message until something wakes it.
+    pub fn keep(&mut self, lane: Lane, wait: Wait) {
+        if let Some(hand) = self.in_hand.get_mut(lane).and_then(Option::as_mut) {
+            hand.wait = Some(wait);
+        }
+    }
+
+    fn run_fault(&mut self, lane: Lane, number: RequestNumber, address: u64, access: u64) {
+        let process = self.store.thread(lane).process as usize;
+        let map = self.store.process(process).map as usize;
+        let outcome = self.fault(map, address, access, number);
+        match outcome {
+            Ok(()) => self.return_to_program(lane, Resume::Instruction),
+            Err(fault::Refused::Wait(wait)) => {
+                self.store.commit();
+                self.keep(lane, wait);
+            }
+            Err(refused) => self.force_fault_signal(lane, address, refused),
+        }
+    }
+
+    /// What is left to do to a thread's registers after a commit; see [`redo`].
+    pub fn redo(&mut self, lane: Lane) {
+        let thread = self.store.thread(lane);
+        let handle = slot::thread(lane);
+        if thread.redo == redo::FRAME {
+            // Stopped first: a thread that is told to trap again by our death must not do so with half of its new registers.
+            let _state_before = self.kernel.thread_stop(handle);
+            self.kernel.forget_reply(lane);
+            let map = self.store.process(thread.process as usize).map as usize;
+            let frame = crate::registers::to_frame(&self.store.frame(lane));
+            let done = self
+                .kernel
+                .thread_space(handle, slot::space(map))
+                .and_then(|()| self.kernel.set_frame(handle, &frame))
+                .and_then(|()| self.kernel.thread_configure(handle, abi::ThreadSetting::Lane, thread.number));
+            if done.is_err() {
+                self.kernel.log("posix: a thread's registers were refused");
+            }
+            self.in_hand[lane] = None;
+            self.store.edit_thread(lane, |thread| thread.redo = redo::START);
+            self.store.commit();
+        }
+        if self.store.thread(lane).redo == redo::START {
+            if self.store.thread(lane).held == 0 {
+                // A thread that was started before the crash is not stopped, which is the only error this can have.
+                let _started_before = self.kernel.thread_start(handle);
+            }
+            self.store.edit_thread(lane, |thread| thread.redo = redo::NONE);
+            self.store.commit();
+        }
+    }
+
+    /// A lane's thread will be set to this frame when the transaction is committed and [`Posix::redo`] runs.
+    pub fn set_frame(&mut self, lane: Lane, frame: &abi::Frame) {
+        let number = self.last_number(lane);
+        self.store.set_frame(lane, crate::registers::from_frame(frame));
+        self.store.edit_thread(lane, |thread| {
+            thread.redo = redo::FRAME;
+            thread.number = number.0;
+        });
+    }
+
+    /// The last request that a lane made. An instance that has not heard of it yet goes so far ahead that nobody has seen such a number.
+    #[must_use]
+    pub fn last_number(&self, lane: Lane) -> RequestNumber {
+        const AHEAD: u32 = 1 << 28;
+        let thread = self.store.thread(lane);
+        let saved = RequestNumber(thread.number.max(thread.done_number));
+        let known = self.last_seen.get(lane).copied().flatten();
+        let ahead = || RequestNumber::new(Service::Posix.id(), lane as u16, saved.request().wrapping_add(AHEAD), 0);
+        known.map_or_else(ahead, |number| number.with_step(0))
+    }
+
+    /// The errno of a system that has no room for one more.
+    pub const FULL: crate::errno::Errno = crate::errno::Errno::EAGAIN;
+
+    /// Does what was put off until the transaction of the message in hand was committed.
+    fn run_afterwards(&mut self) {
+        while let Some(after) = self.afterwards.pop_front() {
+            let (After::Poke(lane) | After::Hold(lane) | After::Redo(lane)) = after;
+            if self.store.thread(lane).state != state::LIVE {
+                continue;
+            }
+            match after {
+                After::Poke(lane) => self.poke(lane),
+                After::Hold(lane) => self.hold(lane),
+                After::Redo(lane) => self.redo(lane),
+            }
+        }
+    }
+}

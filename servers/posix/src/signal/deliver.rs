@@ -1,0 +1,280 @@
+//! A thread goes back to its program, by way of its signals.
+//!
+//! Everything that changes a thread's registers ends in [`Posix::set_frame`] and a commit, so that a crash before it leaves the signal pending and one
+//! after it finds the registers to be set.
+
+use abi::Frame;
+
+use super::frame::{Context, Layout, encode, encode_fpu};
+use super::{DEFAULT, IGNORE, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, STOPS, UNSTOPPABLE, bit};
+use crate::errno::Errno;
+use crate::fault::Refused;
+use crate::kernel::Was;
+use crate::saved::{Lane, Origin, redo, slot};
+use crate::server::Posix;
+use crate::wait::Wait;
+
+const SA_ONSTACK: u64 = 0x0800_0000;
+const SA_RESTART: u64 = 0x1000_0000;
+const SA_NODEFER: u64 = 0x4000_0000;
+const SA_RESETHAND: u64 = 0x8000_0000;
+/// `SS_DISABLE`.
+pub const STACK_DISABLED: u64 = 2;
+/// `SEGV_MAPERR` and `SEGV_ACCERR`.
+const SEGV_MAPERR: u32 = 1;
+const SEGV_ACCERR: u32 = 2;
+const BUS_ADRERR: u32 = 2;
+/// Vectors that mean something else than SIGSEGV (SDM vol. 3, table 6-1).
+const DIVIDE: u64 = 0;
+const DEBUG: u64 = 1;
+const BREAKPOINT: u64 = 3;
+const INVALID_OPCODE: u64 = 6;
+const X87: u64 = 16;
+const ALIGNMENT: u64 = 17;
+const SIMD: u64 = 19;
+
+/// How a thread goes on when no handler comes in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    /// A call returns this.
+    Value(u64),
+    /// A fault's instruction is tried again.
+    Instruction,
+    /// A call's wait was interrupted: it returns `EINTR`.
+    Interrupted,
+    /// Likewise, but it is made again unless a handler without `SA_RESTART` runs.
+    Again {
+        /// The call's number, for `rax`.
+        call_number: u64,
+    },
+    /// It was running.
+    Running,
+}
+
+/// What became of a lane's signals.
+enum Taken {
+    /// None is left that matters.
+    Nothing,
+    /// This one has a handler.
+    Handler(usize, Origin),
+    /// The process has ended.
+    Ended,
+}
+
+impl Posix<'_> {
+    /// Ends a message: its thread goes on as `resume` says, or in a handler, or not at all.
+    pub fn return_to_program(&mut self, lane: Lane, resume: Resume) {
+        match self.take_signal(lane) {
+            Taken::Ended => self.store.commit(),
+            Taken::Handler(signal, origin) => self.enter_handler(lane, signal, origin, resume),
+            Taken::Nothing => self.plainly(lane, resume),
+        }
+    }
+
+    /// Goes on without a handler.
+    fn plainly(&mut self, lane: Lane, resume: Resume) {
+        if self.store.thread(lane).restore_mask != 0 {
+            self.store.edit_thread(lane, |thread| {
+                thread.mask = thread.saved_mask;
+                thread.restore_mask = 0;
+            });
+        }
+        let stopped = self.is_stopped(lane);
+        match resume {
+            Resume::Value(value) if stopped => {
+                // The answer is given when the process goes on.
+                self.record(lane, value);
+                self.store.commit();
+                self.keep(lane, Wait::stopped());
+            }
+            Resume::Value(value) => {
+                self.store.commit();
+                self.answer(lane, value);
+            }
+            // Only what stops or is ignored came: the wait goes on as if nothing had.
+            Resume::Interrupted | Resume::Again { .. } => {
+                self.store.commit();
+                self.ready.push_back(lane);
+            }
+            Resume::Instruction => {
+                self.store.commit();
+                self.resume(lane);
+            }
+            Resume::Running => {
+                self.store.edit_thread(lane, |thread| thread.redo = redo::START);
+                self.store.commit();
+                self.redo(lane);
+            }
+        }
+    }
+
+    fn is_stopped(&self, lane: Lane) -> bool {
+        self.store.process(self.store.thread(lane).process as usize).flags & crate::saved::flag::STOPPED != 0
+    }
+
+    /// Takes signals until one has a handler.
+    fn take_signal(&mut self, lane: Lane) -> Taken {
+        loop {
+            let deliverable = self.deliverable(lane);
+            if deliverable == 0 || self.is_stopped(lane) && deliverable & bit(SIGKILL) == 0 {
+                return Taken::Nothing;
+            }
+            let first = if deliverable & bit(SIGKILL) != 0 { bit(SIGKILL) } else { deliverable & deliverable.wrapping_neg() };
+            let signal = first.trailing_zeros() as usize + 1;
+            let process = self.store.thread(lane).process as usize;
+            let origin = if self.store.thread(lane).pending & first != 0 {
+                self.store.edit_thread(lane, |thread| thread.pending &= !first);
+                self.store.thread_origin(lane, signal)
+            } else {
+                self.store.edit_process(process, |process| process.pending &= !first);
+                self.store.origin(process, signal)
+            };
+            let action = self.store.action(process, signal);
+            if action.handler > IGNORE && UNSTOPPABLE & first == 0 {
+                return Taken::Handler(signal, origin);
+            }
+            if STOPS & first != 0 {
+                if signal == super::SIGSTOP || !self.is_orphaned(process) {
+                    self.stop_process(process, signal);
+                }
+            } else {
+                self.exit_process(process, signal as u32);
+                return Taken::Ended;
+            }
+        }
+    }
+
+    /// A process group without a parent in the session outside of the group cannot be continued by anybody: its stop keys are ignored (POSIX, 2.4.3).
+    fn is_orphaned(&self, process: usize) -> bool {
+        let record = self.store.process(process);
+        !self.processes.iter().any(|member| {
+            let member = self.store.process(*member);
+            let parent = self.store.process(member.parent as usize);
+            member.group == record.group && member.parent != 0 && parent.group != record.group && parent.session == record.session
+        })
+    }
+
+    fn enter_handler(&mut self, lane: Lane, signal: usize, origin: Origin, resume: Resume) {
+        let process = self.store.thread(lane).process as usize;
+        let action = self.store.action(process, signal);
+        let Ok(mut frame) = self.kernel.get_frame(slot::thread(lane)) else {
+            self.exit_process(process, SIGKILL as u32);
+            self.store.commit();
+            return;
+        };
+        match resume {
+            Resume::Value(value) => frame.rax = value,
+            Resume::Again { call_number } if action.flags & SA_RESTART != 0 => {
+                frame.rax = call_number;
+                frame.rip = frame.rip.wrapping_sub(2);
+            }
+            Resume::Interrupted | Resume::Again { .. } => frame.rax = Errno::EINTR.to_rax(),
+            Resume::Instruction | Resume::Running => {}
+        }
+        match self.push_frame(lane, signal, origin, &frame) {
+            Ok(entered) => {
+                self.set_frame(lane, &entered);
+                self.store.commit();
+                self.redo(lane);
+            }
+            Err(()) => {
+                self.exit_process(process, SIGSEGV as u32);
+                self.store.commit();
+            }
+        }
+    }
+
+    /// Writes the handler's frame onto the program's stack. Gives the registers with which the handler starts.
+    fn push_frame(&mut self, lane: Lane, signal: usize, origin: Origin, frame: &Frame) -> Result<Frame, ()> {
+        let thread = self.store.thread(lane);
+        let process = thread.process as usize;
+        let map = self.store.process(process).map as usize;
+        let action = self.store.action(process, signal);
+        let [base, size, flags] = thread.alternate;
+        let on_alternate = size != 0 && frame.rsp.wrapping_sub(base) < size;
+        let switches = action.flags & SA_ONSTACK != 0 && size != 0 && !on_alternate;
+        let top = if switches { base.wrapping_add(size) } else { frame.rsp };
+        let layout = Layout::below(top, !switches, frame.fpu_valid != 0);
+        let mask = if thread.restore_mask != 0 { thread.saved_mask } else { thread.mask };
+        let alternate = if size == 0 { [0, 0, STACK_DISABLED] } else { [base, size, if on_alternate { 1 } else { flags }] };
+        let fault = if signal == SIGSEGV || signal == SIGBUS { [14, origin.value] } else { [0; 2] };
+        let bytes = encode(action.restorer, frame, layout, &Context { mask, alternate, fault }, signal, &origin);
+        let number = self.last_number(lane);
+        self.write_guest(map, layout.frame, &bytes, number).map_err(drop)?;
+        if layout.fpu != 0 {
+            self.write_guest(map, layout.fpu, &encode_fpu(&frame.xsave), number).map_err(drop)?;
+        }
+        let blocked = action.mask | if action.flags & SA_NODEFER == 0 { bit(signal) } else { 0 };
+        self.store.edit_thread(lane, |thread| {
+            thread.mask = (thread.mask | blocked) & !UNSTOPPABLE;
+            thread.restore_mask = 0;
+        });
+        if action.flags & SA_RESETHAND != 0 {
+            self.store.set_action(process, signal, crate::saved::Action { handler: DEFAULT, ..action });
+        }
+        let context = layout.frame + 8;
+        let info = context + super::frame::CONTEXT_BYTES as u64;
+        Ok(Frame {
+            rax: 0,
+            rdi: signal as u64,
+            rsi: info,
+            rdx: context,
+            rip: action.handler,
+            rsp: layout.frame,
+            rflags: frame.rflags & !0x0001_0500,
+            fpu_valid: 0,
+            ..*frame
+        })
+    }
+
+    /// A thread that runs is made to take its signals.
+    pub fn deliver_running(&mut self, lane: Lane) {
+        match self.kernel.thread_stop(slot::thread(lane)) {
+            Ok(Was::Running) => {}
+            Ok(Was::Calling) => self.rewind(lane),
+            Ok(Was::Stopped) | Err(_) => return,
+        }
+        // From here on the thread must be started again whatever happens to us: its registers are its own until a handler's are set.
+        self.store.edit_thread(lane, |thread| thread.redo = redo::START);
+        self.store.commit();
+        self.return_to_program(lane, Resume::Running);
+    }
+
+    /// A fault that no mapping helps: the thread gets a signal that it cannot block or ignore.
+    pub fn force_fault_signal(&mut self, lane: Lane, address: u64, refused: Refused) {
+        let (signal, code) = match refused {
+            Refused::Segment { mapped: false } => (SIGSEGV, SEGV_MAPERR),
+            Refused::Segment { mapped: true } => (SIGSEGV, SEGV_ACCERR),
+            Refused::Bus | Refused::Wait(_) => (SIGBUS, BUS_ADRERR),
+            Refused::NoMemory => (SIGKILL, SI_KERNEL),
+        };
+        self.force(lane, signal, Origin { code, value: address, ..Origin::default() });
+    }
+
+    /// A processor exception becomes its signal.
+    pub fn run_exception(&mut self, lane: Lane, vector: u64, address: u64) {
+        let (signal, code) = match vector {
+            DIVIDE => (SIGFPE, 1),
+            X87 | SIMD => (SIGFPE, 7),
+            DEBUG => (SIGTRAP, 2),
+            BREAKPOINT => (SIGTRAP, SI_KERNEL),
+            INVALID_OPCODE => (SIGILL, 2),
+            ALIGNMENT => (SIGBUS, 1),
+            _ => (SIGSEGV, SI_KERNEL),
+        };
+        self.force(lane, signal, Origin { code, value: address, ..Origin::default() });
+    }
+
+    fn force(&mut self, lane: Lane, signal: usize, origin: Origin) {
+        let thread = self.store.thread(lane);
+        let process = thread.process as usize;
+        let action = self.store.action(process, signal);
+        if thread.mask & bit(signal) != 0 || action.handler == IGNORE {
+            self.store.set_action(process, signal, crate::saved::Action::default());
+            self.store.edit_thread(lane, |thread| thread.mask &= !bit(signal));
+        }
+        self.store.set_thread_origin(lane, signal, origin);
+        self.store.edit_thread(lane, |thread| thread.pending |= bit(signal));
+        self.return_to_program(lane, Resume::Instruction);
+    }
+}

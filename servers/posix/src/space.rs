@@ -1,0 +1,187 @@
+//! Linux address spaces as kernel objects: made, filled, changed, taken apart.
+//!
+//! Every operation here may be done twice: what is mapped stays mapped, what is gone stays gone. Pages for tables are found when the kernel
+//! asks for them.
+
+use abi::{Error, MapFlags, ObjectKind};
+
+use crate::errno::Errno;
+use crate::frames::Place;
+use crate::kernel::{Kernel, Origin, Source};
+use crate::saved::{MapIndex, slot};
+use crate::server::Posix;
+use crate::vma::{EXEC, PAGE, WRITE};
+
+/// Pages for tables donated at a time.
+const TABLE_PAGES: u64 = 4;
+/// Most rounds of one operation: each makes progress of at least a page or a table.
+const ROUNDS: u64 = 1 << 20;
+
+/// What the kernel is told about protection. A page is never writable and executable: an area that is both flips at each fault.
+#[must_use]
+pub fn map_flags(protection: u64) -> u64 {
+    let write = if protection & WRITE != 0 { MapFlags::WRITE } else { 0 };
+    let execute = if protection & EXEC != 0 && write == 0 { MapFlags::EXECUTE } else { 0 };
+    MapFlags::READ | write | execute
+}
+
+/// A kernel error of an operation on a program's behalf.
+#[must_use]
+pub fn kernel_errno(error: Error) -> Errno {
+    match error {
+        Error::NeedsTable | Error::KernelLimit | Error::Busy => Errno::ENOMEM,
+        _ => Errno::EFAULT,
+    }
+}
+
+impl Posix<'_> {
+    /// Makes the object of a map whose page was set aside.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn make_space(&mut self, map: MapIndex) -> Result<(), Errno> {
+        let place = Place(self.store.map(map).page);
+        let handle = slot::space(map);
+        self.kernel.retype(place.source(), ObjectKind::AddressSpace, handle).map_err(kernel_errno)?;
+        self.kernel.set_pager(handle).map_err(kernel_errno)
+    }
+
+    /// Runs an operation on a range to its end, giving the space pages for tables whenever the kernel asks.
+    fn over_range(
+        &mut self,
+        handle: u32,
+        mut address: u64,
+        mut pages: u64,
+        mut operation: impl FnMut(&mut dyn Kernel, u64, u64) -> Result<u64, Error>,
+    ) -> Result<(), Errno> {
+        for _ in 0..ROUNDS {
+            if pages == 0 {
+                return Ok(());
+            }
+            match operation(self.kernel, address, pages) {
+                Ok(0) => return Err(Errno::EFAULT),
+                Ok(done) => {
+                    address += done * PAGE;
+                    pages = pages.saturating_sub(done);
+                }
+                Err(Error::NeedsTable) => self.donate_tables(handle)?,
+                Err(error) => return Err(kernel_errno(error)),
+            }
+        }
+        Err(Errno::ENOMEM)
+    }
+
+    fn donate_tables(&mut self, handle: u32) -> Result<(), Errno> {
+        let source = self.frames.take_run(self.kernel, TABLE_PAGES)?;
+        self.kernel.add_tables(handle, source).map_err(kernel_errno)
+    }
+
+    /// Maps fresh pages of zeros. Pages that are there already stay.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn map_zero(&mut self, map: MapIndex, mut address: u64, mut pages: u64, flags: u64) -> Result<(), Errno> {
+        let handle = slot::space(map);
+        while pages > 0 {
+            let source = self.frames.take_run(self.kernel, pages)?;
+            match self.kernel.map(handle, address, source, flags | MapFlags::ZERO) {
+                Ok(done) => {
+                    address += done * PAGE;
+                    pages = pages.saturating_sub(done);
+                }
+                Err(Error::AlreadyMapped) => {
+                    address += PAGE;
+                    pages -= 1;
+                }
+                // The cached answer was older than a use of the page.
+                Err(Error::Busy) => {}
+                Err(Error::NeedsTable) => self.donate_tables(handle)?,
+                Err(error) => return Err(kernel_errno(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Unmaps a range.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn unmap(&mut self, map: MapIndex, start: u64, end: u64) -> Result<(), Errno> {
+        let handle = slot::space(map);
+        self.over_range(handle, start, (end - start) / PAGE, |kernel, address, pages| kernel.unmap(handle, address, pages))
+    }
+
+    /// Changes the protection of what is mapped in a range.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn protect(&mut self, map: MapIndex, start: u64, end: u64, flags: u64) -> Result<(), Errno> {
+        let handle = slot::space(map);
+        self.over_range(handle, start, (end - start) / PAGE, |kernel, address, pages| kernel.protect(handle, address, pages, flags))
+    }
+
+    /// Shares pages of the page cache or of another space.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn share(&mut self, map: MapIndex, address: u64, origin: Origin, from: u64, pages: u64, flags: u64) -> Result<(), Errno> {
+        let handle = slot::space(map);
+        self.over_range(handle, address, pages, |kernel, at, left| kernel.share(handle, at, origin, from + (at - address), left, flags))
+    }
+
+    /// Clones a range of another map, at the same addresses.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn clone_range(&mut self, map: MapIndex, from: MapIndex, start: u64, end: u64) -> Result<(), Errno> {
+        let (handle, source) = (slot::space(map), slot::space(from));
+        let flags = MapFlags::READ;
+        self.over_range(handle, start, (end - start) / PAGE, |kernel, at, left| kernel.clone_pages(handle, at, source, at, left, flags))
+    }
+
+    /// Gives a map a page of its own where it has a shared one.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn unshare(&mut self, map: MapIndex, address: u64) -> Result<(), Errno> {
+        // A page in the cache of answers may have been used since; the next one is not.
+        for _ in 0..64 {
+            let source: Source = self.frames.take(self.kernel)?;
+            match self.kernel.unshare(slot::space(map), address, source) {
+                Ok(_) => return Ok(()),
+                Err(Error::Busy) => {}
+                Err(error) => return Err(kernel_errno(error)),
+            }
+        }
+        Err(Errno::ENOMEM)
+    }
+
+    /// What is mapped at an address: [`MapFlags`] bits, or nothing.
+    pub fn page_at(&mut self, map: MapIndex, address: u64) -> Option<u64> {
+        let mut word = [0];
+        match self.kernel.list(slot::space(map), address & !(PAGE - 1), &mut word) {
+            Ok(1) if word[0] != 0 => Some(word[0] & 0xfff),
+            _ => None,
+        }
+    }
+
+    /// Moves the pages of a range to another address of the same map, through the staging region.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn move_pages(&mut self, map: MapIndex, from: u64, to: u64, pages: u64, flags: u64) -> Result<(), Errno> {
+        self.prepare_stage()?;
+        let (handle, stage) = (slot::space(map), slot::STAGE);
+        self.over_range(stage, to, pages, |kernel, at, left| kernel.clone_pages(stage, at, handle, from + (at - to), left, MapFlags::READ))?;
+        self.over_range(handle, to, pages, |kernel, at, left| kernel.clone_pages(handle, at, stage, at, left, flags))?;
+        self.over_range(stage, to, pages, |kernel, at, left| kernel.unmap(stage, at, left))
+    }
+
+    fn prepare_stage(&mut self) -> Result<(), Errno> {
+        if self.kernel.describe(slot::STAGE).is_some() {
+            return Ok(());
+        }
+        let source = self.frames.take(self.kernel)?;
+        self.kernel.retype(source, ObjectKind::AddressSpace, slot::STAGE).map_err(kernel_errno)
+    }
+}

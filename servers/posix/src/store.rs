@@ -1,0 +1,226 @@
+//! The saved state as the rest of posix sees it: records by index, changed inside the transaction of the message in hand.
+//!
+//! A message is one transaction, opened by the first change and committed before the answer, so a crash in between leaves no trace of it and the message,
+//! delivered again, finds everything as it was. An operation that must leave something for after a crash (an intent) commits in between.
+
+use libsys::saved::{Area, Transaction};
+
+use crate::saved::{
+    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, File, Globals, Id, Lane, Map, MapIndex, Node, Origin, PIPE_BYTES, Pipe, Process,
+    ProcessIndex, SIGNALS, SavedFrame, State, Terminal, Thread, Vma,
+};
+use crate::vma::Areas;
+
+/// The saved state and the transaction in progress.
+pub struct Store {
+    area: &'static Area<State>,
+    transaction: Option<Transaction<'static>>,
+}
+
+macro_rules! accessors {
+    ($($(#[$doc:meta])* $get:ident $set:ident $edit:ident: $kind:ty = $field:ident;)*) => { $(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $get(&self, index: usize) -> $kind {
+            self.area.state().$field.get(index).map_or_else(<$kind>::default, libsys::saved::Cell::get)
+        }
+
+        /// Sets the whole record.
+        pub fn $set(&mut self, index: usize, value: $kind) {
+            self.open();
+            if let (Some(transaction), Some(cell)) = (&self.transaction, self.area.state().$field.get(index)) {
+                cell.set(transaction, value);
+            }
+        }
+
+        /// Changes some of its fields.
+        pub fn $edit(&mut self, index: usize, change: impl FnOnce(&mut $kind)) {
+            let mut value = self.$get(index);
+            change(&mut value);
+            self.$set(index, value);
+        }
+    )* };
+}
+
+impl Store {
+    /// Over an opened area.
+    #[must_use]
+    pub fn new(area: &'static Area<State>) -> Self {
+        Self { area, transaction: None }
+    }
+
+    fn open(&mut self) {
+        if self.transaction.is_none() {
+            self.transaction = Some(self.area.begin());
+        }
+    }
+
+    /// Whether something changed since the last commit.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// Makes all changes since the last commit last.
+    pub fn commit(&mut self) {
+        if let Some(transaction) = self.transaction.take() {
+            transaction.commit();
+        }
+    }
+
+    /// Takes all changes since the last commit back.
+    pub fn roll_back(&mut self) {
+        self.transaction = None;
+    }
+
+    accessors! {
+        /// A process.
+        process set_process edit_process: Process = processes;
+        /// A thread.
+        thread set_thread edit_thread: Thread = threads;
+        /// A frame to be set.
+        frame set_frame edit_frame: SavedFrame = frames;
+        /// An address space.
+        map set_map edit_map: Map = maps;
+        /// An open file description.
+        file set_file edit_file: File = files;
+        /// A vfs file.
+        node set_node edit_node: Node = nodes;
+        /// A pipe.
+        pipe set_pipe edit_pipe: Pipe = pipes;
+        /// A terminal.
+        terminal set_terminal edit_terminal: Terminal = terminals;
+        /// A vfs file that waits to be closed.
+        closing set_closing edit_closing: Id = closing;
+        /// How often an unknown call was made.
+        unknown_calls set_unknown_calls edit_unknown_calls: u32 = unknown_calls;
+        /// An action, by its place in the whole array: see [`Store::action`].
+        raw_action set_raw_action edit_raw_action: Action = actions;
+        /// See [`Store::origin`].
+        raw_origin set_raw_origin edit_raw_origin: Origin = origins;
+        /// See [`Store::thread_origin`].
+        raw_thread_origin set_raw_thread_origin edit_raw_thread_origin: Origin = thread_origins;
+        /// See [`Store::descriptor`].
+        raw_descriptor set_raw_descriptor edit_raw_descriptor: Descriptor = descriptors;
+        /// See [`Store::areas`].
+        raw_area set_raw_area edit_raw_area: Vma = areas;
+    }
+
+    /// What belongs to no process.
+    #[must_use]
+    pub fn globals(&self) -> Globals {
+        self.area.state().globals.get()
+    }
+
+    /// Changes it.
+    pub fn edit_globals(&mut self, change: impl FnOnce(&mut Globals)) {
+        let mut value = self.globals();
+        change(&mut value);
+        self.open();
+        if let Some(transaction) = &self.transaction {
+            self.area.state().globals.set(transaction, value);
+        }
+    }
+
+    /// What a process does with a signal (1 to 64).
+    #[must_use]
+    pub fn action(&self, process: ProcessIndex, signal: usize) -> Action {
+        self.raw_action(process * SIGNALS + signal - 1)
+    }
+
+    /// Sets it.
+    pub fn set_action(&mut self, process: ProcessIndex, signal: usize, action: Action) {
+        self.set_raw_action(process * SIGNALS + signal - 1, action);
+    }
+
+    /// Where a signal sent to a process came from.
+    #[must_use]
+    pub fn origin(&self, process: ProcessIndex, signal: usize) -> Origin {
+        self.raw_origin(process * SIGNALS + signal - 1)
+    }
+
+    /// Sets it.
+    pub fn set_origin(&mut self, process: ProcessIndex, signal: usize, origin: Origin) {
+        self.set_raw_origin(process * SIGNALS + signal - 1, origin);
+    }
+
+    /// Where a signal sent to a thread came from.
+    #[must_use]
+    pub fn thread_origin(&self, lane: Lane, signal: usize) -> Origin {
+        self.raw_thread_origin(lane * SIGNALS + signal - 1)
+    }
+
+    /// Sets it.
+    pub fn set_thread_origin(&mut self, lane: Lane, signal: usize, origin: Origin) {
+        self.set_raw_thread_origin(lane * SIGNALS + signal - 1, origin);
+    }
+
+    /// A descriptor, free if it is beyond the table.
+    #[must_use]
+    pub fn descriptor(&self, process: ProcessIndex, number: usize) -> Descriptor {
+        if number < DESCRIPTORS { self.raw_descriptor(process * DESCRIPTORS + number) } else { Descriptor::default() }
+    }
+
+    /// Sets it.
+    pub fn set_descriptor(&mut self, process: ProcessIndex, number: usize, descriptor: Descriptor) {
+        if number < DESCRIPTORS {
+            self.set_raw_descriptor(process * DESCRIPTORS + number, descriptor);
+        }
+    }
+
+    /// The areas of an address space.
+    #[must_use]
+    pub fn areas(&self, map: MapIndex) -> Areas {
+        let count = (self.map(map).areas as usize).min(AREAS);
+        Areas((0..count).map(|index| self.raw_area(map * AREAS + index)).collect())
+    }
+
+    /// The area that holds an address, without loading all of them.
+    #[must_use]
+    pub fn area_at(&self, map: MapIndex, address: u64) -> Option<Vma> {
+        let count = (self.map(map).areas as usize).min(AREAS);
+        (0..count).map(|index| self.raw_area(map * AREAS + index)).find(|area| area.contains(address))
+    }
+
+    /// Sets the areas of an address space; `false` if there are too many.
+    #[must_use]
+    pub fn set_areas(&mut self, map: MapIndex, areas: &Areas) -> bool {
+        if areas.0.len() > AREAS {
+            return false;
+        }
+        let count = self.map(map).areas as usize;
+        for (index, area) in areas.0.iter().enumerate() {
+            if index >= count || self.raw_area(map * AREAS + index) != *area {
+                self.set_raw_area(map * AREAS + index, *area);
+            }
+        }
+        self.edit_map(map, |map| map.areas = areas.0.len() as u32);
+        true
+    }
+
+    /// Copies bytes of a pipe's ring, from position `at` on.
+    pub fn read_pipe(&self, pipe: usize, at: u64, to: &mut [u8]) {
+        let bytes = &self.area.state().pipe_bytes;
+        let start = (at % PIPE_BYTES as u64) as usize;
+        let (head, tail) = to.split_at_mut(to.len().min(PIPE_BYTES - start));
+        bytes.read(pipe * PIPE_BYTES + start, head);
+        bytes.read(pipe * PIPE_BYTES, tail);
+    }
+
+    /// Writes bytes into the free part of a pipe's ring.
+    pub fn write_pipe(&mut self, pipe: usize, at: u64, from: &[u8]) {
+        self.open();
+        let Some(transaction) = &self.transaction else { return };
+        let bytes = &self.area.state().pipe_bytes;
+        let start = (at % PIPE_BYTES as u64) as usize;
+        let (head, tail) = from.split_at(from.len().min(PIPE_BYTES - start));
+        // Both parts lie within the pipe's own range, so there is room for them.
+        let _all = bytes.write(transaction, pipe * PIPE_BYTES + start, head) + bytes.write(transaction, pipe * PIPE_BYTES, tail);
+    }
+
+    /// Counts an unknown call.
+    pub fn count_unknown(&mut self, number: usize) {
+        let index = number.min(COUNTED_CALLS - 1);
+        self.edit_unknown_calls(index, |count| *count = count.saturating_add(1));
+    }
+}

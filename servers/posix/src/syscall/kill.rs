@@ -1,0 +1,81 @@
+//! `kill`, `tkill`, `tgkill`.
+
+use crate::call::{Call, SysResult};
+use crate::errno::Errno;
+use crate::saved::{Lane, Origin, ProcessIndex};
+use crate::signal::{self, SI_TKILL, SI_USER, SIGCONT};
+
+fn origin(call: &Call<'_, '_>, code: u32) -> Origin {
+    let me = call.me();
+    Origin { code, pid: me.pid, uid: me.uid[0], ..Origin::default() }
+}
+
+fn may_send(call: &Call<'_, '_>, to: ProcessIndex, signal: usize) -> bool {
+    let (me, other) = (call.me(), call.posix.store.process(to));
+    let same = [me.uid[0], me.uid[1]].iter().any(|uid| *uid == other.uid[0] || *uid == other.uid[2]);
+    me.uid[1] == 0 || same || signal == SIGCONT && me.session == other.session
+}
+
+fn send_all(call: &mut Call<'_, '_>, signal: usize, counts: impl Fn(&crate::saved::Process) -> bool) -> SysResult {
+    let (mut found, mut sent) = (false, false);
+    let origin = origin(call, SI_USER);
+    for process in call.posix.processes.clone() {
+        if !counts(&call.posix.store.process(process)) {
+            continue;
+        }
+        found = true;
+        if may_send(call, process, signal) {
+            sent = true;
+            call.posix.send(process, signal, origin);
+        }
+    }
+    match (found, sent) {
+        (_, true) => Ok(0),
+        (true, false) => Err(Errno::EPERM.into()),
+        (false, false) => Err(Errno::ESRCH.into()),
+    }
+}
+
+/// Sends a signal to a process, a group or all.
+pub fn sys_kill(call: &mut Call<'_, '_>) -> SysResult {
+    let [pid, signal, ..] = call.arguments;
+    let signal = signal::number(signal)?;
+    let me = call.me();
+    match pid as i32 {
+        0 => send_all(call, signal, |process| process.group == me.group),
+        -1 => send_all(call, signal, |process| process.pid != me.pid),
+        i32::MIN => Err(Errno::ESRCH.into()),
+        group if group < 0 => send_all(call, signal, |process| process.group == group.unsigned_abs()),
+        pid => send_all(call, signal, |process| process.pid == pid as u32),
+    }
+}
+
+fn send_lane(call: &mut Call<'_, '_>, group: Option<u64>, tid: u64, signal: u64) -> SysResult {
+    let signal = signal::number(signal)?;
+    if tid as i32 <= 0 || group.is_some_and(|group| group as i32 <= 0) {
+        return Err(Errno::EINVAL.into());
+    }
+    let matches = |lane: &Lane| {
+        let thread = call.posix.store.thread(*lane);
+        let pid = call.posix.store.process(thread.process as usize).pid;
+        thread.tid == tid as u32 && group.is_none_or(|group| group as u32 == pid)
+    };
+    let lane = call.posix.lanes.iter().copied().find(matches).ok_or(Errno::ESRCH)?;
+    let process = call.posix.store.thread(lane).process as usize;
+    if !may_send(call, process, signal) {
+        return Err(Errno::EPERM.into());
+    }
+    let origin = origin(call, SI_TKILL);
+    call.posix.send_thread(lane, signal, origin);
+    Ok(0)
+}
+
+/// Sends a signal to a thread.
+pub fn sys_tkill(call: &mut Call<'_, '_>) -> SysResult {
+    send_lane(call, None, call.arguments[0], call.arguments[1])
+}
+
+/// Sends a signal to a thread of a process.
+pub fn sys_tgkill(call: &mut Call<'_, '_>) -> SysResult {
+    send_lane(call, Some(call.arguments[0]), call.arguments[1], call.arguments[2])
+}

@@ -1,0 +1,108 @@
+//! `prlimit64`, `getrlimit`, `setrlimit`, `getpriority`, `setpriority`.
+
+use crate::call::{Call, Stop, SysResult};
+use crate::errno::Errno;
+use crate::saved::{DESCRIPTORS, ProcessIndex};
+
+const RESOURCES: u64 = 16;
+const NOFILE: usize = 7;
+
+fn get(call: &Call<'_, '_>, process: ProcessIndex, resource: u64) -> Result<[u64; 2], Errno> {
+    if resource >= RESOURCES {
+        return Err(Errno::EINVAL);
+    }
+    let limits = call.posix.store.process(process).limits;
+    Ok([limits[resource as usize * 2], limits[resource as usize * 2 + 1]])
+}
+
+fn set(call: &mut Call<'_, '_>, process: ProcessIndex, resource: u64, new: [u64; 2]) -> Result<(), Stop> {
+    let [_, hard] = get(call, process, resource)?;
+    if new[0] > new[1] {
+        return Err(Errno::EINVAL.into());
+    }
+    let too_many = resource as usize == NOFILE && new[1] > DESCRIPTORS as u64;
+    if new[1] > hard && call.me().uid[1] != 0 || too_many {
+        return Err(Errno::EPERM.into());
+    }
+    let index = resource as usize * 2;
+    call.posix.store.edit_process(process, |process| {
+        (process.limits[index], process.limits[index + 1]) = (new[0], new[1]);
+        if resource as usize == NOFILE {
+            process.descriptor_limit = new[0] as u32;
+        }
+    });
+    Ok(())
+}
+
+/// Asks and sets a limit of a process.
+pub fn sys_prlimit64(call: &mut Call<'_, '_>) -> SysResult {
+    let [pid, resource, new, old, ..] = call.arguments;
+    let process = if pid as u32 == 0 { call.process } else { call.posix.find_pid(pid as u32).ok_or(Errno::ESRCH)? };
+    let before = get(call, process, resource & 0xffff_ffff)?;
+    if new != 0 {
+        let limits = call.read_words(new)?;
+        set(call, process, resource, limits)?;
+    }
+    if old != 0 {
+        call.write_words(old, &before)?;
+    }
+    Ok(0)
+}
+
+/// Asks a limit.
+pub fn sys_getrlimit(call: &mut Call<'_, '_>) -> SysResult {
+    let limits = get(call, call.process, call.arguments[0] & 0xffff_ffff)?;
+    call.write_words(call.arguments[1], &limits)?;
+    Ok(0)
+}
+
+/// Sets a limit.
+pub fn sys_setrlimit(call: &mut Call<'_, '_>) -> SysResult {
+    let limits = call.read_words(call.arguments[1])?;
+    set(call, call.process, call.arguments[0] & 0xffff_ffff, limits)?;
+    Ok(0)
+}
+
+fn whose(call: &Call<'_, '_>) -> Result<alloc::vec::Vec<ProcessIndex>, Errno> {
+    let [which, who, ..] = call.arguments;
+    let (me, who) = (call.me(), who as u32);
+    let found: alloc::vec::Vec<_> = call
+        .posix
+        .processes
+        .iter()
+        .copied()
+        .filter(|process| {
+            let record = call.posix.store.process(*process);
+            match which {
+                0 => record.pid == if who == 0 { me.pid } else { who },
+                1 => record.group == if who == 0 { me.group } else { who },
+                _ => record.uid[0] == if who == 0 { me.uid[0] } else { who },
+            }
+        })
+        .collect();
+    if which > 2 {
+        Err(Errno::EINVAL)
+    } else if found.is_empty() {
+        Err(Errno::ESRCH)
+    } else {
+        Ok(found)
+    }
+}
+
+/// The best nice value of some processes, as 20 minus it.
+pub fn sys_getpriority(call: &mut Call<'_, '_>) -> SysResult {
+    let nice = whose(call)?.iter().map(|process| call.posix.store.process(*process).nice).min().unwrap_or(20);
+    Ok(u64::from(40 - nice))
+}
+
+/// Sets the nice value of some processes.
+pub fn sys_setpriority(call: &mut Call<'_, '_>) -> SysResult {
+    let nice = (call.arguments[2] as i32).clamp(-20, 19) + 20;
+    for process in whose(call)? {
+        if (nice as u32) < call.posix.store.process(process).nice && call.me().uid[1] != 0 {
+            return Err(Errno::EACCES.into());
+        }
+        call.posix.store.edit_process(process, |process| process.nice = nice as u32);
+    }
+    Ok(0)
+}

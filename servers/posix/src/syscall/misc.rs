@@ -1,0 +1,107 @@
+//! Calls of a few lines: random bytes, affinity, lists of robust futexes, advice.
+
+use crate::call::{Call, SysResult};
+use crate::errno::Errno;
+use crate::fd::{NONBLOCK, READ_WRITE, kind};
+use crate::saved::File;
+use crate::server::BUFFER_BYTES;
+
+const GRND_KNOWN: u64 = 7;
+const O_CLOEXEC: u64 = 0o2_000_000;
+const EFD_SEMAPHORE: u64 = 1;
+
+/// Random bytes.
+pub fn sys_getrandom(call: &mut Call<'_, '_>) -> SysResult {
+    let [to, length, flags, ..] = call.arguments;
+    if flags & !GRND_KNOWN != 0 || flags & 6 == 6 {
+        return Err(Errno::EINVAL.into());
+    }
+    let length = (length as usize).min(BUFFER_BYTES);
+    call.with_buffer(length, |call, buffer| {
+        call.fill_random(buffer);
+        call.write(to, buffer)
+    })?;
+    Ok(length as u64)
+}
+
+/// Lets others run: the call itself does.
+pub fn sys_sched_yield(_call: &mut Call<'_, '_>) -> SysResult {
+    Ok(0)
+}
+
+/// The one processor.
+pub fn sys_sched_getaffinity(call: &mut Call<'_, '_>) -> SysResult {
+    let [_, length, to, ..] = call.arguments;
+    if length < 8 || length % 8 != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    call.write_words(to, &[1])?;
+    Ok(8)
+}
+
+/// A set without the one processor is refused.
+pub fn sys_sched_setaffinity(call: &mut Call<'_, '_>) -> SysResult {
+    let [_, length, from, ..] = call.arguments;
+    if length == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let [first] = call.read_bytes(from)?;
+    if first & 1 == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+}
+
+/// Head of the list of robust futexes.
+pub fn sys_set_robust_list(call: &mut Call<'_, '_>) -> SysResult {
+    let [head, length, ..] = call.arguments;
+    if length != 24 {
+        return Err(Errno::EINVAL.into());
+    }
+    call.posix.store.edit_thread(call.lane, |thread| thread.robust = head);
+    Ok(0)
+}
+
+/// Advice about a file's use: nothing to be done.
+pub fn sys_fadvise64(call: &mut Call<'_, '_>) -> SysResult {
+    let [descriptor, _, _, advice, ..] = call.arguments;
+    let (_, file) = call.posix.file_of(call.process, descriptor)?;
+    if file.kind == kind::PIPE {
+        return Err(Errno::ESPIPE.into());
+    }
+    if advice > 5 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+}
+
+/// An event counter.
+pub fn sys_eventfd2(call: &mut Call<'_, '_>) -> SysResult {
+    let [initial, flags, ..] = call.arguments;
+    if flags & !(O_CLOEXEC | u64::from(NONBLOCK) | EFD_SEMAPHORE) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let file = File {
+        kind: kind::EVENT,
+        flags: READ_WRITE | flags as u32 & NONBLOCK,
+        object: (flags & EFD_SEMAPHORE) as u32,
+        offset: initial & 0xffff_ffff,
+        ..File::default()
+    };
+    Ok(call.posix.open_file(call.process, file, flags & O_CLOEXEC != 0)? as u64)
+}
+
+/// An event counter without flags.
+pub fn sys_eventfd(call: &mut Call<'_, '_>) -> SysResult {
+    call.arguments[1] = 0;
+    sys_eventfd2(call)
+}
+
+/// There are no sockets yet: no family of addresses is known.
+pub fn sys_socket(_call: &mut Call<'_, '_>) -> SysResult {
+    Err(Errno::EAFNOSUPPORT.into())
+}
+
+/// Likewise.
+pub fn sys_socketpair(_call: &mut Call<'_, '_>) -> SysResult {
+    Err(Errno::EAFNOSUPPORT.into())
+}
+
+/// Restartable sequences are not offered; the C library does without.
+pub fn sys_rseq(_call: &mut Call<'_, '_>) -> SysResult {
+    Err(Errno::ENOSYS.into())
+}

@@ -1,0 +1,254 @@
+//! `mmap`, `munmap`, `mprotect`, `mremap`, `brk`, `madvise`.
+
+use crate::call::{Call, SysResult};
+use crate::errno::Errno;
+use crate::exec::HEAP_FLAGS;
+use crate::fd::kind;
+use crate::saved::Vma;
+use crate::space::map_flags;
+use crate::vma::{FILE, GROWS_DOWN, LOWEST, MAY_WRITE, PAGE, SHARED, WRITE};
+
+const PROT_KNOWN: u64 = 7 | 0x0100_0000 | 0x0200_0000;
+const MAP_SHARED: u64 = 1;
+const MAP_PRIVATE: u64 = 2;
+const MAP_SHARED_VALIDATE: u64 = 3;
+const MAP_TYPE: u64 = 0xf;
+const MAP_FIXED: u64 = 0x10;
+const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_GROWSDOWN: u64 = 0x100;
+const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
+const MREMAP_MAYMOVE: u64 = 1;
+const MREMAP_FIXED: u64 = 2;
+
+fn pages(length: u64) -> Result<u64, Errno> {
+    match length.checked_next_multiple_of(PAGE) {
+        Some(0) => Err(Errno::EINVAL),
+        Some(bytes) if bytes <= abi::USER_END => Ok(bytes),
+        _ => Err(Errno::ENOMEM),
+    }
+}
+
+/// Maps a file, or fresh zeros.
+pub fn sys_mmap(call: &mut Call<'_, '_>) -> SysResult {
+    let [address, length, protection, flags, descriptor, offset] = call.arguments;
+    if length == 0 || protection & !PROT_KNOWN != 0 || offset % PAGE != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let bytes = pages(length)?;
+    let shared = match flags & MAP_TYPE {
+        MAP_PRIVATE => false,
+        MAP_SHARED | MAP_SHARED_VALIDATE => true,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    offset.checked_add(bytes).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
+    let mut area = Vma { flags: protection & 7 | if shared { SHARED } else { 0 }, ..Vma::default() };
+    if flags & MAP_GROWSDOWN != 0 {
+        area.flags |= GROWS_DOWN;
+    }
+    if flags & MAP_ANONYMOUS == 0 {
+        file_area(call, &mut area, descriptor, offset)?;
+    } else if shared {
+        shared_area(call, &mut area, bytes)?;
+    }
+    let mut areas = call.posix.store.areas(call.map);
+    let start = if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0 {
+        fixed(call, &mut areas, address, bytes, flags & MAP_FIXED_NOREPLACE != 0)?
+    } else {
+        areas.find_free(address & !(PAGE - 1), bytes)?
+    };
+    check_limit(call, &areas, bytes)?;
+    (area.start, area.end) = (start, start + bytes);
+    areas.insert(area);
+    call.posix.set_areas(call.map, &areas)?;
+    call.release_unnamed(&area);
+    Ok(start)
+}
+
+/// `RLIMIT_AS`.
+fn check_limit(call: &Call<'_, '_>, areas: &crate::vma::Areas, bytes: u64) -> Result<(), Errno> {
+    let total: u64 = areas.0.iter().map(Vma::length).sum();
+    if total.saturating_add(bytes) > call.me().limits[18] { Err(Errno::ENOMEM) } else { Ok(()) }
+}
+
+fn fixed(call: &mut Call<'_, '_>, areas: &mut crate::vma::Areas, address: u64, bytes: u64, keep: bool) -> Result<u64, Errno> {
+    let end = address.checked_add(bytes).filter(|end| *end <= abi::USER_END).ok_or(Errno::ENOMEM)?;
+    if address % PAGE != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if address < LOWEST {
+        return Err(Errno::EPERM);
+    }
+    if keep && !areas.is_free(address, end) {
+        return Err(Errno::EEXIST);
+    }
+    if !areas.remove(address, end).is_empty() {
+        call.posix.unmap(call.map, address, end)?;
+    }
+    Ok(address)
+}
+
+fn file_area(call: &mut Call<'_, '_>, area: &mut Vma, descriptor: u64, offset: u64) -> Result<(), Errno> {
+    let (_, file) = call.posix.file_of(call.process, descriptor)?;
+    if file.kind == kind::DEVICE && file.object == crate::device::ZERO && area.flags & SHARED == 0 {
+        return Ok(());
+    }
+    if file.kind != kind::REGULAR {
+        return Err(Errno::ENODEV);
+    }
+    if !file.reads() || area.flags & SHARED != 0 && area.flags & WRITE != 0 && !file.writes() {
+        return Err(Errno::EACCES);
+    }
+    let id = call.posix.node_id(file.node);
+    area.flags |= FILE | if file.writes() { MAY_WRITE } else { 0 };
+    (area.inode, area.generation, area.offset) = (id.inode, id.generation, offset);
+    Ok(())
+}
+
+/// Shared memory without a file is a file without a name.
+fn shared_area(call: &mut Call<'_, '_>, area: &mut Vma, bytes: u64) -> Result<(), crate::call::Stop> {
+    let (id, _) = call.unnamed_file(bytes)?;
+    area.flags |= FILE | MAY_WRITE;
+    (area.inode, area.generation, area.offset) = (id.inode, id.generation, 0);
+    Ok(())
+}
+
+/// Takes mappings away.
+pub fn sys_munmap(call: &mut Call<'_, '_>) -> SysResult {
+    let [start, length, ..] = call.arguments;
+    let end = start.checked_add(pages(length)?).filter(|end| *end <= abi::USER_END).ok_or(Errno::EINVAL)?;
+    if start % PAGE != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let mut areas = call.posix.store.areas(call.map);
+    let removed = areas.remove(start, end);
+    for part in removed {
+        call.posix.unmap(call.map, part.start, part.end)?;
+    }
+    call.posix.set_areas(call.map, &areas)?;
+    Ok(0)
+}
+
+/// Changes protection. What becomes more than it was is found out at the next fault.
+pub fn sys_mprotect(call: &mut Call<'_, '_>) -> SysResult {
+    let [start, length, protection, ..] = call.arguments;
+    if start % PAGE != 0 || protection & !PROT_KNOWN != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if length == 0 {
+        return Ok(0);
+    }
+    let end = start.checked_add(pages(length)?).filter(|end| *end <= abi::USER_END).ok_or(Errno::ENOMEM)?;
+    let mut areas = call.posix.store.areas(call.map);
+    if !areas.covers(start, end) {
+        return Err(Errno::ENOMEM.into());
+    }
+    let forbidden = |area: &Vma| area.flags & (SHARED | FILE | MAY_WRITE) == SHARED | FILE && area.start < end && start < area.end;
+    if protection & WRITE != 0 && areas.0.iter().any(forbidden) {
+        return Err(Errno::EACCES.into());
+    }
+    areas.protect(start, end, protection & 7);
+    // Never writable here: a private page may be the page cache's, and a fault tells.
+    call.posix.protect(call.map, start, end, map_flags(protection & 7 & !WRITE))?;
+    call.posix.set_areas(call.map, &areas)?;
+    Ok(0)
+}
+
+/// Makes a mapping larger or smaller, or moves it.
+pub fn sys_mremap(call: &mut Call<'_, '_>) -> SysResult {
+    let [old, old_length, new_length, flags, target, _] = call.arguments;
+    if old % PAGE != 0 || flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0 || old_length == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let (old_bytes, bytes) = (pages(old_length)?, pages(new_length)?);
+    let end = old.checked_add(old_bytes).filter(|end| *end <= abi::USER_END).ok_or(Errno::EINVAL)?;
+    let mut areas = call.posix.store.areas(call.map);
+    let area = *areas.find(old).filter(|area| area.end >= end).ok_or(Errno::EFAULT)?;
+    if flags & MREMAP_FIXED == 0 && bytes <= old_bytes {
+        if bytes < old_bytes {
+            areas.remove(old + bytes, end);
+            call.posix.unmap(call.map, old + bytes, end)?;
+            call.posix.set_areas(call.map, &areas)?;
+        }
+        return Ok(old);
+    }
+    let grown = old.checked_add(bytes).filter(|end| *end <= abi::USER_END);
+    if let (Some(grown), 0) = (grown, flags & MREMAP_FIXED)
+        && areas.is_free(end, grown)
+    {
+        areas.remove(old, end);
+        areas.insert(Vma { end: grown, ..area.part(old, end) });
+        call.posix.set_areas(call.map, &areas)?;
+        return Ok(old);
+    }
+    if flags & MREMAP_MAYMOVE == 0 {
+        return Err(if flags & MREMAP_FIXED != 0 { Errno::EINVAL } else { Errno::ENOMEM }.into());
+    }
+    let start = if flags & MREMAP_FIXED != 0 {
+        if target < end && old < target.saturating_add(bytes) {
+            return Err(Errno::EINVAL.into());
+        }
+        fixed(call, &mut areas, target, bytes, false)?
+    } else {
+        areas.find_free(0, bytes)?
+    };
+    areas.remove(old, end);
+    areas.insert(Vma { start, end: start + bytes, ..area.part(old, end) });
+    call.posix.move_pages(call.map, old, start, old_bytes.min(bytes) / PAGE, map_flags(area.flags & !WRITE))?;
+    call.posix.unmap(call.map, old, end)?;
+    call.posix.set_areas(call.map, &areas)?;
+    Ok(start)
+}
+
+/// Moves the program break.
+pub fn sys_brk(call: &mut Call<'_, '_>) -> SysResult {
+    let wanted = call.arguments[0];
+    let record = call.posix.store.map(call.map);
+    let (old, new) = (record.heap_end.next_multiple_of(PAGE), wanted.checked_next_multiple_of(PAGE).unwrap_or(0));
+    let limit = record.heap_start.saturating_add(call.me().limits[4]);
+    if wanted < record.heap_start || new > abi::USER_END || wanted > limit {
+        return Ok(record.heap_end);
+    }
+    let mut areas = call.posix.store.areas(call.map);
+    if new > old {
+        if !areas.is_free(old, new) || check_limit(call, &areas, new - old).is_err() {
+            return Ok(record.heap_end);
+        }
+        areas.insert(Vma { start: old, end: new, flags: HEAP_FLAGS, ..Vma::default() });
+    } else if new < old {
+        areas.remove(new, old);
+        call.posix.unmap(call.map, new, old)?;
+    }
+    if call.posix.set_areas(call.map, &areas).is_err() {
+        return Ok(record.heap_end);
+    }
+    call.posix.store.edit_map(call.map, |map| map.heap_end = wanted);
+    Ok(wanted)
+}
+
+/// Advice. Only what changes contents is more than that.
+pub fn sys_madvise(call: &mut Call<'_, '_>) -> SysResult {
+    const DONT_NEED: u64 = 4;
+    const FREE: u64 = 8;
+    let [start, length, advice, ..] = call.arguments;
+    let bytes = length.checked_next_multiple_of(PAGE).ok_or(Errno::EINVAL)?;
+    let end = start.checked_add(bytes).filter(|end| *end <= abi::USER_END).ok_or(Errno::EINVAL)?;
+    if start % PAGE != 0 || !matches!(advice, 0..=4 | 8..=25) {
+        return Err(Errno::EINVAL.into());
+    }
+    if bytes == 0 {
+        return Ok(0);
+    }
+    let areas = call.posix.store.areas(call.map);
+    if !areas.covers(start, end) {
+        return Err(Errno::ENOMEM.into());
+    }
+    if matches!(advice, DONT_NEED | FREE) {
+        for area in areas.0 {
+            let (low, high) = (area.start.max(start), area.end.min(end));
+            if low < high {
+                call.posix.unmap(call.map, low, high)?;
+            }
+        }
+    }
+    Ok(0)
+}

@@ -1,0 +1,91 @@
+//! `prctl`, `arch_prctl`.
+
+use abi::Frame;
+
+use crate::call::{Call, Stop, SysResult};
+use crate::errno::Errno;
+use crate::saved::{flag, slot};
+
+const PR_SET_PDEATHSIG: u64 = 1;
+const PR_GET_DUMPABLE: u64 = 3;
+const PR_SET_DUMPABLE: u64 = 4;
+const PR_SET_NAME: u64 = 15;
+const PR_GET_NAME: u64 = 16;
+const PR_SET_CHILD_SUBREAPER: u64 = 36;
+const PR_GET_CHILD_SUBREAPER: u64 = 37;
+const PR_SET_NO_NEW_PRIVS: u64 = 38;
+const PR_GET_NO_NEW_PRIVS: u64 = 39;
+const ARCH_SET_GS: u64 = 0x1001;
+const ARCH_SET_FS: u64 = 0x1002;
+const ARCH_GET_FS: u64 = 0x1003;
+const ARCH_GET_GS: u64 = 0x1004;
+
+/// Properties of a process.
+pub fn sys_prctl(call: &mut Call<'_, '_>) -> SysResult {
+    let [option, argument, ..] = call.arguments;
+    let set = |call: &mut Call<'_, '_>, bit: u32, on: bool| {
+        call.posix.store.edit_process(call.process, |process| process.flags = if on { process.flags | bit } else { process.flags & !bit });
+        Ok(0)
+    };
+    let flags = call.me().flags;
+    match option {
+        PR_GET_DUMPABLE => Ok(u64::from(flags & flag::NOT_DUMPABLE == 0)),
+        PR_SET_DUMPABLE if argument <= 1 => set(call, flag::NOT_DUMPABLE, argument == 0),
+        PR_SET_NAME => {
+            let mut name: [u8; 16] = [0; 16];
+            let text = call.read_name(argument)?;
+            for (to, from) in name.iter_mut().take(15).zip(text) {
+                *to = from;
+            }
+            call.posix.store.edit_process(call.process, |process| process.name = name);
+            Ok(0)
+        }
+        PR_GET_NAME => {
+            call.write(argument, &call.me().name)?;
+            Ok(0)
+        }
+        PR_SET_CHILD_SUBREAPER => set(call, flag::SUBREAPER, argument != 0),
+        PR_GET_CHILD_SUBREAPER => {
+            call.write_u32(argument, u32::from(flags & flag::SUBREAPER != 0))?;
+            Ok(0)
+        }
+        PR_SET_NO_NEW_PRIVS if argument == 1 => set(call, flag::NO_NEW_PRIVILEGES, true),
+        PR_GET_NO_NEW_PRIVS => Ok(u64::from(flags & flag::NO_NEW_PRIVILEGES != 0)),
+        PR_SET_PDEATHSIG if argument == 0 => Ok(0),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+impl Call<'_, '_> {
+    /// Up to fifteen bytes of a name.
+    fn read_name(&mut self, address: u64) -> Result<alloc::vec::Vec<u8>, Stop> {
+        let mut name = alloc::vec::Vec::new();
+        for offset in 0..15 {
+            let [byte] = self.read_bytes(address.checked_add(offset).ok_or(Errno::EFAULT)?)?;
+            if byte == 0 {
+                break;
+            }
+            name.push(byte);
+        }
+        Ok(name)
+    }
+}
+
+/// Bases of FS and GS. Setting one is done twice without harm, so nothing of it is saved.
+pub fn sys_arch_prctl(call: &mut Call<'_, '_>) -> SysResult {
+    let [code, address, ..] = call.arguments;
+    let handle = slot::thread(call.lane);
+    let frame: Frame = call.posix.kernel.get_frame(handle).map_err(crate::space::kernel_errno)?;
+    let changed = match code {
+        ARCH_SET_FS | ARCH_SET_GS if address >= 1 << 47 => return Err(Errno::EPERM.into()),
+        ARCH_SET_FS => Frame { fs_base: address, ..frame },
+        ARCH_SET_GS => Frame { gs_base: address, ..frame },
+        ARCH_GET_FS | ARCH_GET_GS => {
+            call.write_words(address, &[if code == ARCH_GET_FS { frame.fs_base } else { frame.gs_base }])?;
+            return Ok(0);
+        }
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    call.posix.kernel.set_frame(handle, &changed).map_err(crate::space::kernel_errno)?;
+    Ok(0)
+}

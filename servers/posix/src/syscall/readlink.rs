@@ -1,0 +1,92 @@
+//! `readlink`, `readlinkat`.
+
+use alloc::vec::Vec;
+
+use protocols::vfs::{At, FileId, MAX_PATH};
+
+use crate::call::{Call, Stop, SysResult, vfs_stop};
+use crate::errno::Errno;
+use crate::fd::FOREIGN;
+use crate::proc::Entry;
+
+/// What a link says.
+pub fn sys_readlink(call: &mut Call<'_, '_>) -> SysResult {
+    let [_, to, length, ..] = call.arguments;
+    let path = call.path_argument(0)?;
+    read(call, -100i64 as u64, &path, to, length)
+}
+
+/// What a link seen from a directory says; an empty path is the link that the descriptor is of.
+pub fn sys_readlinkat(call: &mut Call<'_, '_>) -> SysResult {
+    let [directory, path, to, length, ..] = call.arguments;
+    let path = call.read_path(path)?;
+    read(call, directory, &path, to, length)
+}
+
+/// Where a link's text is.
+enum Found {
+    InBuffer(u32),
+    Text(Vec<u8>),
+}
+
+fn read(call: &mut Call<'_, '_>, directory: u64, path: &[u8], to: u64, length: u64) -> SysResult {
+    if length as i32 <= 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let start = call.start_of(directory, path)?;
+    let number = call.ask();
+    let mut buffer = alloc::vec![1; MAX_PATH];
+    let lease = call.posix.kernel.lend_mut(&mut buffer);
+    let found = call.at(
+        start,
+        path,
+        false,
+        |call, at, actor| call.vfs().read_symlink(number, at, actor, MAX_PATH as u32, lease).map(Found::InBuffer),
+        |call, entry| call.proc_link(entry).map(Found::Text),
+    )?;
+    let target = match found {
+        Found::Text(target) => target,
+        Found::InBuffer(count) => {
+            buffer.truncate(count as usize);
+            buffer
+        }
+    };
+    let length = target.len().min(length as usize);
+    call.write(to, target.get(..length).unwrap_or_default())?;
+    Ok(length as u64)
+}
+
+impl Call<'_, '_> {
+    /// The path of a file or directory; one without a name is shown as Linux does.
+    ///
+    /// # Errors
+    /// What vfs says.
+    pub fn path_of(&mut self, id: FileId) -> Result<Vec<u8>, Stop> {
+        if id.inode & FOREIGN != 0 {
+            return Ok(crate::proc::path_of(Entry::from_id(id)));
+        }
+        let root = self.posix.node_id(self.me().root);
+        let number = self.ask();
+        let mut buffer = alloc::vec![1; 4096];
+        let lease = self.posix.kernel.lend_mut(&mut buffer);
+        match self.vfs().path_of(number, id, root, 4096, lease) {
+            Ok(count) => {
+                buffer.truncate(count as usize);
+                Ok(buffer)
+            }
+            Err(error) => match vfs_stop(error) {
+                Stop::Errno(Errno::ENOENT) => Ok(b"(deleted)".to_vec()),
+                stop => Err(stop),
+            },
+        }
+    }
+
+    /// Whether a place is there.
+    ///
+    /// # Errors
+    /// What vfs says.
+    pub fn check_place(&mut self, at: At<'_>) -> Result<(), Stop> {
+        let (number, actor) = (self.ask(), self.actor());
+        self.vfs().access(number, at, &actor, 0).map_err(vfs_stop)
+    }
+}

@@ -1,0 +1,276 @@
+//! Clocks and sleeping.
+
+use crate::call::{Call, Stop, SysResult};
+use crate::errno::Errno;
+use crate::wait::{Event, Wait};
+
+const NS: u64 = 1_000_000_000;
+const CLOCK_REALTIME: u64 = 0;
+const CLOCK_MONOTONIC: u64 = 1;
+const CLOCK_PROCESS: u64 = 2;
+const CLOCK_THREAD: u64 = 3;
+const CLOCK_MONOTONIC_RAW: u64 = 4;
+const CLOCK_REALTIME_COARSE: u64 = 5;
+const CLOCK_MONOTONIC_COARSE: u64 = 6;
+const CLOCK_BOOTTIME: u64 = 7;
+const TIMER_ABSTIME: u64 = 1;
+const ITIMER_REAL: u64 = 0;
+
+impl Call<'_, '_> {
+    fn wall_ns(&mut self) -> u64 {
+        let offset = self.posix.store.globals().clock_offset_ns;
+        self.posix.kernel.wall_base_ns().wrapping_add(self.posix.kernel.now_ns()).wrapping_add(offset)
+    }
+
+    fn clock(&mut self, clock: u64) -> Result<u64, Errno> {
+        match clock {
+            CLOCK_REALTIME | CLOCK_REALTIME_COARSE => Ok(self.wall_ns()),
+            CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => Ok(self.posix.kernel.now_ns()),
+            CLOCK_PROCESS | CLOCK_THREAD => {
+                let [user, system] = self.posix.process_ticks(self.process);
+                Ok(ticks_to_ns(user + system, self.posix.kernel.ticks_per_second()))
+            }
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// A `timespec`.
+    ///
+    /// # Errors
+    /// `EINVAL`, `EFAULT`.
+    pub fn read_timespec(&mut self, address: u64) -> Result<u64, Stop> {
+        let [seconds, nanoseconds] = self.read_words(address)?;
+        if seconds > i64::MAX as u64 || nanoseconds >= NS {
+            return Err(Errno::EINVAL.into());
+        }
+        Ok(seconds.saturating_mul(NS).saturating_add(nanoseconds))
+    }
+
+    /// The deadline of a relative timeout argument; none for a null pointer.
+    ///
+    /// # Errors
+    /// `EINVAL`, `EFAULT`.
+    pub fn timeout_argument(&mut self, address: u64) -> Result<Option<u64>, Stop> {
+        if address == 0 {
+            return Ok(None);
+        }
+        let relative = self.read_timespec(address)?;
+        Ok(Some(self.deadline_after(relative)))
+    }
+
+    /// Whether a deadline has passed; none never does.
+    pub fn has_passed(&mut self, deadline: Option<u64>) -> bool {
+        deadline.is_some_and(|deadline| deadline <= self.posix.kernel.now_ns())
+    }
+
+    /// A wait with a deadline that may be none.
+    #[must_use]
+    pub fn until(&self, event: Event, deadline: Option<u64>) -> Wait {
+        Wait::on(event).until(deadline.unwrap_or(0))
+    }
+
+    /// `struct rusage`: times, and zeros for what is not counted.
+    ///
+    /// # Errors
+    /// `EFAULT`.
+    pub fn write_usage(&mut self, address: u64, ticks: [u64; 2]) -> Result<(), Stop> {
+        let hz = self.posix.kernel.ticks_per_second();
+        let [user, system] = ticks.map(|ticks| ticks_to_ns(ticks, hz));
+        let mut words = [0; 18];
+        (words[0], words[1]) = (user / NS, user % NS / 1000);
+        (words[2], words[3]) = (system / NS, system % NS / 1000);
+        self.write_words(address, &words)
+    }
+}
+
+/// Ticks of the processor as nanoseconds.
+#[must_use]
+pub fn ticks_to_ns(ticks: u64, hz: u64) -> u64 {
+    (u128::from(ticks) * u128::from(NS)).checked_div(u128::from(hz)).map_or(0, |ns| u64::try_from(ns).unwrap_or(u64::MAX))
+}
+
+/// What a clock shows.
+pub fn sys_clock_gettime(call: &mut Call<'_, '_>) -> SysResult {
+    let [clock, to, ..] = call.arguments;
+    let now = call.clock(clock)?;
+    call.write_words(to, &[now / NS, now % NS])?;
+    Ok(0)
+}
+
+/// How fine a clock is.
+pub fn sys_clock_getres(call: &mut Call<'_, '_>) -> SysResult {
+    let [clock, to, ..] = call.arguments;
+    call.clock(clock)?;
+    if to != 0 {
+        call.write_words(to, &[0, 1])?;
+    }
+    Ok(0)
+}
+
+/// Sets the wall clock.
+pub fn sys_clock_settime(call: &mut Call<'_, '_>) -> SysResult {
+    let [clock, from, ..] = call.arguments;
+    if clock != CLOCK_REALTIME {
+        return Err(Errno::EINVAL.into());
+    }
+    let wanted = call.read_timespec(from)?;
+    set_wall(call, wanted)
+}
+
+fn set_wall(call: &mut Call<'_, '_>, wanted: u64) -> SysResult {
+    if call.me().uid[1] != 0 {
+        return Err(Errno::EPERM.into());
+    }
+    let base = call.posix.kernel.wall_base_ns().wrapping_add(call.posix.kernel.now_ns());
+    call.posix.store.edit_globals(|globals| globals.clock_offset_ns = wanted.wrapping_sub(base));
+    Ok(0)
+}
+
+/// The wall clock in microseconds.
+pub fn sys_gettimeofday(call: &mut Call<'_, '_>) -> SysResult {
+    let [to, zone, ..] = call.arguments;
+    let now = call.wall_ns();
+    if to != 0 {
+        call.write_words(to, &[now / NS, now % NS / 1000])?;
+    }
+    if zone != 0 {
+        call.write_words(zone, &[0])?;
+    }
+    Ok(0)
+}
+
+/// Sets the wall clock in microseconds.
+pub fn sys_settimeofday(call: &mut Call<'_, '_>) -> SysResult {
+    let from = call.arguments[0];
+    if from == 0 {
+        return Ok(0);
+    }
+    let [seconds, microseconds] = call.read_words(from)?;
+    if seconds > i64::MAX as u64 || microseconds >= 1_000_000 {
+        return Err(Errno::EINVAL.into());
+    }
+    set_wall(call, seconds.saturating_mul(NS) + microseconds * 1000)
+}
+
+/// The wall clock in seconds.
+pub fn sys_time(call: &mut Call<'_, '_>) -> SysResult {
+    let now = call.wall_ns() / NS;
+    if call.arguments[0] != 0 {
+        call.write_words(call.arguments[0], &[now])?;
+    }
+    Ok(now)
+}
+
+/// Processor time of the process and its children, in hundredths.
+pub fn sys_times(call: &mut Call<'_, '_>) -> SysResult {
+    let hundredth = (call.posix.kernel.ticks_per_second() / 100).max(1);
+    let own = call.posix.process_ticks(call.process);
+    let children = call.me().child_ticks;
+    if call.arguments[0] != 0 {
+        let words = [own[0], own[1], children[0], children[1]].map(|ticks| ticks / hundredth);
+        call.write_words(call.arguments[0], &words)?;
+    }
+    Ok(call.posix.kernel.now_ns() / 10_000_000)
+}
+
+/// Resources used.
+pub fn sys_getrusage(call: &mut Call<'_, '_>) -> SysResult {
+    let [who, to, ..] = call.arguments;
+    let ticks = match who as i32 {
+        0 | 1 => call.posix.process_ticks(call.process),
+        -1 => call.me().child_ticks,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    call.write_usage(to, ticks)?;
+    Ok(0)
+}
+
+fn sleep(call: &mut Call<'_, '_>, deadline: u64, remaining: u64) -> SysResult {
+    if call.has_passed(Some(deadline)) {
+        return Ok(0);
+    }
+    let result = call.wait(Wait::on(Event::Time).until(deadline), false);
+    if remaining != 0 && matches!(result, Err(Stop::Interrupted { .. })) {
+        let left = deadline.saturating_sub(call.posix.kernel.now_ns());
+        call.write_words(remaining, &[left / NS, left % NS])?;
+    }
+    result
+}
+
+/// Sleeps.
+pub fn sys_nanosleep(call: &mut Call<'_, '_>) -> SysResult {
+    let [time, remaining, ..] = call.arguments;
+    let relative = call.read_timespec(time)?;
+    let deadline = call.deadline_after(relative);
+    sleep(call, deadline, remaining)
+}
+
+/// Sleeps by a clock.
+pub fn sys_clock_nanosleep(call: &mut Call<'_, '_>) -> SysResult {
+    let [clock, flags, time, remaining, ..] = call.arguments;
+    if flags & !TIMER_ABSTIME != 0 || clock == CLOCK_THREAD {
+        return Err(Errno::EINVAL.into());
+    }
+    let wanted = call.read_timespec(time)?;
+    let now = call.clock(clock)?;
+    if flags == 0 {
+        let deadline = call.deadline_after(wanted);
+        return sleep(call, deadline, remaining);
+    }
+    let monotonic = call.posix.kernel.now_ns();
+    sleep(call, monotonic.saturating_add(wanted.saturating_sub(now)), 0)
+}
+
+fn timer(call: &Call<'_, '_>, now: u64) -> [u64; 4] {
+    let me = call.me();
+    let left = if me.timer == 0 { 0 } else { me.timer.saturating_sub(now).max(1000) };
+    [me.timer_interval / NS, me.timer_interval % NS / 1000, left / NS, left % NS / 1000]
+}
+
+/// `SIGALRM` after some seconds.
+pub fn sys_alarm(call: &mut Call<'_, '_>) -> SysResult {
+    let seconds = call.arguments[0] & 0xffff_ffff;
+    let now = call.posix.kernel.now_ns();
+    let [.., left, micro] = timer(call, now);
+    call.posix.store.edit_process(call.process, |process| {
+        process.timer = if seconds == 0 { 0 } else { now.saturating_add(seconds * NS) };
+        process.timer_interval = 0;
+    });
+    Ok(left + u64::from(micro > 0))
+}
+
+/// Asks an interval timer.
+pub fn sys_getitimer(call: &mut Call<'_, '_>) -> SysResult {
+    let [which, to, ..] = call.arguments;
+    let now = call.posix.kernel.now_ns();
+    let words = match which {
+        ITIMER_REAL => timer(call, now),
+        1 | 2 => [0; 4],
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    call.write_words(to, &words)?;
+    Ok(0)
+}
+
+/// Sets an interval timer: the one of real time.
+pub fn sys_setitimer(call: &mut Call<'_, '_>) -> SysResult {
+    let [which, new, old, ..] = call.arguments;
+    if which != ITIMER_REAL {
+        return Err(Errno::EINVAL.into());
+    }
+    let now = call.posix.kernel.now_ns();
+    let before = timer(call, now);
+    let [interval, interval_micro, value, value_micro] = if new == 0 { [0; 4] } else { call.read_words(new)? };
+    if interval_micro >= 1_000_000 || value_micro >= 1_000_000 || interval > i64::MAX as u64 || value > i64::MAX as u64 {
+        return Err(Errno::EINVAL.into());
+    }
+    if old != 0 {
+        call.write_words(old, &before)?;
+    }
+    let first = value.saturating_mul(NS).saturating_add(value_micro * 1000);
+    call.posix.store.edit_process(call.process, |process| {
+        process.timer = if first == 0 { 0 } else { now.saturating_add(first) };
+        process.timer_interval = interval.saturating_mul(NS).saturating_add(interval_micro * 1000);
+    });
+    Ok(0)
+}

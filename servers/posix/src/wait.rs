@@ -1,0 +1,148 @@
+//! Waits: what a kept message waits for, and who is woken by what.
+//!
+//! A wait only says when to try again: the call is run from its start and may wait again, so waking too many is slow and never wrong. That is
+//! why `poll` simply wakes at everything, and why nothing of this needs to survive a crash.
+
+use crate::call::Call;
+use crate::saved::{Lane, ProcessIndex};
+use crate::server::Posix;
+
+/// What may end a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Bytes or room in a pipe, or an end closed.
+    Pipe(u32),
+    /// Input, output room or modes of a terminal (1 is the console).
+    Terminal(u32),
+    /// A child of this process changed.
+    Child(u32),
+    /// A lane is woken by name: futex, vfork, timers.
+    Lane,
+    /// Anything that `poll` looks at.
+    Any,
+    /// vfs has what was pending.
+    Vfs,
+    /// A file lock was given back.
+    Lock,
+    /// The process goes on after a stop.
+    Continued,
+    /// The deadline only.
+    Time,
+}
+
+/// A wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// What it waits for.
+    pub event: Event,
+    /// When it gives up (ns), 0 never.
+    pub deadline: u64,
+}
+
+impl Wait {
+    /// For an event, for ever.
+    #[must_use]
+    pub const fn on(event: Event) -> Self {
+        Self { event, deadline: 0 }
+    }
+
+    /// For a stopped process to go on.
+    #[must_use]
+    pub const fn stopped() -> Self {
+        Self::on(Event::Continued)
+    }
+
+    /// With a deadline.
+    #[must_use]
+    pub const fn until(mut self, deadline: u64) -> Self {
+        self.deadline = deadline;
+        self
+    }
+}
+
+impl Posix<'_> {
+    /// Something happened: whoever may be interested runs again.
+    pub fn wake(&mut self, event: Event) {
+        for lane in self.lanes.clone() {
+            let Some(wait) = self.in_hand[lane].and_then(|hand| hand.wait) else { continue };
+            if wait.event == event || wait.event == Event::Any && !matches!(event, Event::Vfs | Event::Lock) {
+                self.wake_lane(lane);
+            }
+        }
+    }
+
+    /// One lane runs again.
+    pub fn wake_lane(&mut self, lane: Lane) {
+        if let Some(hand) = self.in_hand[lane].as_mut()
+            && hand.wait.take().is_some()
+        {
+            self.ready.push_back(lane);
+        }
+    }
+
+    /// The lanes of a process.
+    #[must_use]
+    pub fn lanes_of(&self, process: ProcessIndex) -> alloc::vec::Vec<Lane> {
+        self.lanes.iter().copied().filter(|lane| self.store.thread(*lane).process as usize == process).collect()
+    }
+
+    /// Wakes all whose time has come, and fires timers.
+    pub fn deadlines_passed(&mut self) {
+        let now = self.kernel.now_ns();
+        for lane in self.lanes.clone() {
+            let due = self.in_hand[lane].and_then(|hand| hand.wait).is_some_and(|wait| wait.deadline != 0 && wait.deadline <= now);
+            if due {
+                self.wake_lane(lane);
+            }
+        }
+        self.fire_timers(now);
+    }
+
+    /// Asks the kernel for the next moment at which something is due.
+    pub fn set_next_deadline(&mut self) {
+        let waits = self.lanes.iter().filter_map(|lane| self.in_hand[*lane].and_then(|hand| hand.wait));
+        let next = waits.map(|wait| wait.deadline).filter(|deadline| *deadline != 0).min();
+        let timer = self.next_timer();
+        let next = [next, timer].into_iter().flatten().min();
+        self.kernel.set_deadline(next);
+    }
+}
+
+impl Call<'_, '_> {
+    /// The absolute deadline of this request: `relative` from its first run, however often it runs.
+    pub fn deadline_after(&mut self, relative_ns: u64) -> u64 {
+        let thread = self.posix.store.thread(self.lane);
+        if thread.wait_number == self.number.0 && thread.deadline != 0 {
+            return thread.deadline;
+        }
+        let deadline = self.posix.kernel.now_ns().saturating_add(relative_ns).max(1);
+        let number = self.number.0;
+        self.posix.store.edit_thread(self.lane, |thread| {
+            if thread.wait_number != number {
+                thread.progress = 0;
+            }
+            thread.wait_number = number;
+            thread.deadline = deadline;
+        });
+        deadline
+    }
+
+    /// What this request has achieved in its earlier runs.
+    #[must_use]
+    pub fn progress(&self) -> u64 {
+        let thread = self.posix.store.thread(self.lane);
+        if thread.wait_number == self.number.0 { thread.progress } else { 0 }
+    }
+
+    /// Remembers what this request has achieved.
+    pub fn set_progress(&mut self, progress: u64) {
+        let number = self.number.0;
+        self.posix.store.edit_thread(self.lane, |thread| {
+            if thread.wait_number != number {
+                thread.deadline = 0;
+            }
+            thread.wait_number = number;
+            thread.progress = progress;
+        });
+    }
+}
