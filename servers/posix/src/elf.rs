@@ -222,4 +222,9 @@ pub fn shebang(head: &[u8]) -> Result<Option<Shebang<'_>>, Errno> {
 }
 
 #[cfg(test)]
+pub(crate) fn small_program() -> alloc::vec::Vec<u8> {
+    tests::small(2)
+}
+
+#[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 
 use alloc::vec::Vec;
 
+use crate::fail::Point;
 use crate::frames::Place;
 use crate::saved::{Lane, Map, MapIndex, Process, ProcessIndex, Terminal, Thread, flag, slot, state};
 use crate::server::Posix;
@@ -195,6 +196,7 @@ impl Posix<'_> {
             self.destroy(handle, self.store.map(map).page);
             self.store.set_map(map, Map::default());
             self.store.commit();
+            libsys::fail::hit(Point::ExitReply);
         }
     }
 

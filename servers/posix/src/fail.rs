@@ -46,3 +46,34 @@ libsys::failpoints! {
         SignalRecord => "signal.record",
     }
 }
+
+/// When a call's commit and answer pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// Its effect and result were committed.
+    Record,
+    /// It was answered.
+    Reply,
+}
+
+/// Passes the failpoint of a call, if it has one there.
+pub fn passed(call_number: u64, passed: Passed) {
+    const READ: u64 = 0;
+    const WRITE: u64 = 1;
+    const FORKS: [u64; 4] = [56, 57, 58, 435];
+    const EXECS: [u64; 2] = [59, 322];
+    const EXITS: [u64; 2] = [60, 231];
+    const WAITS: [u64; 2] = [61, 247];
+    let point = match (call_number, passed) {
+        (READ, Passed::Record) => Point::ReadRecord,
+        (WRITE, Passed::Record) => Point::WriteRecord,
+        (WRITE, Passed::Reply) => Point::WriteReply,
+        (number, Passed::Record) if FORKS.contains(&number) => Point::ForkRecord,
+        (number, Passed::Reply) if FORKS.contains(&number) => Point::ForkReply,
+        (number, Passed::Record) if EXECS.contains(&number) => Point::ExecRecord,
+        (number, Passed::Record) if EXITS.contains(&number) => Point::ExitRecord,
+        (number, Passed::Record) if WAITS.contains(&number) => Point::WaitRecord,
+        _ => return,
+    };
+    libsys::fail::hit(point);
+}

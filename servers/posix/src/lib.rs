@@ -18,6 +18,8 @@ pub mod exec;
 pub mod exit;
 pub mod fail;
 pub mod fault;
+#[cfg(test)]
+mod fake;
 pub mod fd;
 pub mod fork;
 pub mod frames;
@@ -46,3 +48,6 @@ pub mod table;
 pub mod tty;
 pub mod vma;
 pub mod wait;
+
+#[cfg(test)]
+mod tests;

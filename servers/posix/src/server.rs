@@ -13,6 +13,7 @@ use libsys::saved::Area;
 use protocols::service::Service;
 
 use crate::call::{Call, Stop};
+use crate::fail::{self, Passed};
 use crate::frames::Frames;
 use crate::kernel::Kernel;
 use crate::saved::{LANES, Lane, ProcessIndex, State, flag, redo, slot, state};
@@ -210,9 +211,13 @@ impl<'k> Posix<'k> {
             Err(Stop::Interrupted { restart: false }) => self.return_to_program(lane, Resume::Interrupted),
             Err(Stop::Frame) => {
                 self.store.commit();
+                fail::passed(call_number, Passed::Record);
                 self.redo(lane);
             }
-            Err(Stop::Gone) => self.store.commit(),
+            Err(Stop::Gone) => {
+                self.store.commit();
+                fail::passed(call_number, Passed::Record);
+            }
         }
     }
 
@@ -237,6 +242,15 @@ impl<'k> Posix<'k> {
     pub fn answer(&mut self, lane: Lane, value: u64) {
         self.in_hand[lane] = None;
         self.kernel.reply(lane, ReplyKind::Resume, value);
+    }
+
+    /// Linux's number of the call in a lane's hand.
+    #[must_use]
+    pub fn call_in_hand(&self, lane: Lane) -> u64 {
+        match self.in_hand.get(lane).copied().flatten() {
+            Some(InHand { incoming: Incoming::Call { number, .. }, .. }) => number,
+            _ => u64::MAX,
+        }
     }
 
     /// Lets a faulting thread try its instruction again.

@@ -101,15 +101,14 @@ fn add_devices(entry: &Entry<'_>, checked: &mut manifest::Entry) -> Result<(), E
 }
 
 /// A call goes to a service that exists, stands lower, starts earlier, and runs at no lower priority.
-fn check_call(
-    entry: &Entry<'_>, service: Service, name: &str, at: Range<usize>, before: &[Entry<'_>], all: &[Entry<'_>],
-) -> Result<Service, Error> {
+fn check_call(entry: &Entry<'_>, service: Service, name: &str, at: Range<usize>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result<Service, Error> {
     let caller = service.name();
     let peer = known(entry, name, at.clone())?;
     if rank(peer) >= rank(service) {
         return Err(entry.error(at, format!("{caller} may not call {name}: calls go down the order, and {name} is not below it")));
     }
-    let find = |entries: &[Entry<'_>]| entries.iter().find(|other| other.service.name.get_ref() == name).map(|other| *other.service.priority.get_ref());
+    let find =
+        |entries: &[Entry<'_>]| entries.iter().find(|other| other.service.name.get_ref() == name).map(|other| *other.service.priority.get_ref());
     if find(all).is_none() {
         return Err(entry.error(at, format!("{caller} calls {name}, which this manifest does not start: it has no endpoint")));
     }

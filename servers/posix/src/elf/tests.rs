@@ -3,7 +3,7 @@ use crate::errno::Errno;
 use crate::vma::{EXEC, READ, WRITE};
 
 /// A header and two segments, as a linker would write them.
-pub(crate) fn small(kind: u16) -> Vec<u8> {
+pub(super) fn small(kind: u16) -> Vec<u8> {
     let mut file = vec![0u8; 4096];
     file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
     file[16..18].copy_from_slice(&kind.to_le_bytes());

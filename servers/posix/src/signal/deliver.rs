@@ -8,6 +8,7 @@ use abi::Frame;
 use super::frame::{Context, Layout, encode, encode_fpu};
 use super::{DEFAULT, IGNORE, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, STOPS, UNSTOPPABLE, bit};
 use crate::errno::Errno;
+use crate::fail::{self, Passed, Point};
 use crate::fault::Refused;
 use crate::kernel::Was;
 use crate::saved::{Lane, Origin, redo, slot};
@@ -88,13 +89,21 @@ impl Posix<'_> {
                 self.keep(lane, Wait::stopped());
             }
             Resume::Value(value) => {
+                let call_number = self.call_in_hand(lane);
                 self.store.commit();
+                fail::passed(call_number, Passed::Record);
                 self.answer(lane, value);
+                fail::passed(call_number, Passed::Reply);
             }
             // Only what stops or is ignored came: the wait goes on as if nothing had.
             Resume::Interrupted | Resume::Again { .. } => {
                 self.store.commit();
                 self.ready.push_back(lane);
+            }
+            // The fault is looked at again when the process goes on.
+            Resume::Instruction if stopped => {
+                self.store.commit();
+                self.keep(lane, Wait::stopped());
             }
             Resume::Instruction => {
                 self.store.commit();
@@ -173,8 +182,10 @@ impl Posix<'_> {
         }
         match self.push_frame(lane, signal, origin, &frame) {
             Ok(entered) => {
+                libsys::fail::hit(Point::SignalEffect);
                 self.set_frame(lane, &entered);
                 self.store.commit();
+                libsys::fail::hit(Point::SignalRecord);
                 self.redo(lane);
             }
             Err(()) => {

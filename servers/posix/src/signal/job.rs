@@ -9,9 +9,9 @@ use crate::server::{After, Posix};
 use crate::wait::Event;
 
 /// `CLD_STOPPED`.
-pub const CLD_STOPPED: u32 = 5;
+const CLD_STOPPED: u32 = 5;
 /// `CLD_CONTINUED`.
-pub const CLD_CONTINUED: u32 = 6;
+const CLD_CONTINUED: u32 = 6;
 
 /// `SA_NOCLDSTOP`.
 const NO_CHILD_STOP: u64 = 1;

@@ -1,6 +1,6 @@
 //! `open`, `openat`, `creat`.
 
-use protocols::vfs::{FileId, Kind, OpenFlags, Opened};
+use protocols::vfs::{Kind, OpenFlags, Opened};
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
@@ -196,10 +196,4 @@ fn open_again(call: &mut Call<'_, '_>, pid: u32, number: u16, close_on_exec: boo
     call.posix.hold_file(index);
     call.posix.install(call.process, free, index, close_on_exec);
     Ok(free as u64)
-}
-
-/// The identity behind an open file, for calls that take a descriptor in place of a path.
-pub(super) fn identity(call: &Call<'_, '_>, descriptor: u64) -> Result<FileId, Errno> {
-    let (_, file) = call.posix.file_of(call.process, descriptor)?;
-    if file.node == 0 { Err(Errno::EINVAL) } else { Ok(call.posix.node_id(file.node)) }
 }

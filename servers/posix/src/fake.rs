@@ -1,0 +1,735 @@
+//! A machine for tests: pages, spaces, threads, a console, and the real vfs, all on the host.
+//!
+//! It behaves as the kernel does where posix can see it: pages are counted by what maps them, tables are asked for, a stopped thread gives up its call, and a
+//! dead posix leaves its callers at their `syscall` instructions with their numbers kept.
+#![allow(unsafe_code, reason = "leases of tests are pointers, as they are on the machine")]
+
+pub(crate) mod harness;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use abi::{Error, Frame, Lease, MapFlags, ObjectKind, ReplyKind, RequestNumber, ThreadSetting};
+use libsys::saved::Area;
+use protocols::console::{self, WindowSize};
+use protocols::serve::{Caller, LeaseError, Serve};
+use protocols::service::{Badge, Service};
+use protocols::vfs::Time;
+
+use crate::kernel::{CopyFault, Doing, Kernel, Origin, Source, Ticks, Was};
+use crate::saved::Lane;
+
+const PAGE: usize = 4096;
+/// Page faults' tables: a space needs one for each so many pages.
+const PAGES_PER_TABLE: usize = 64;
+
+type Bytes = Rc<RefCell<Box<[u8; PAGE]>>>;
+
+fn blank() -> Bytes {
+    Rc::new(RefCell::new(Box::new([0; PAGE])))
+}
+
+/// What lies in a page of a chunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Use {
+    Plain,
+    Object(u32),
+    Table(u32),
+}
+
+struct ChunkPage {
+    bytes: Bytes,
+    used: Use,
+}
+
+#[derive(Clone)]
+struct Leaf {
+    bytes: Bytes,
+    flags: u64,
+}
+
+#[derive(Default)]
+struct Space {
+    leaves: BTreeMap<u64, Leaf>,
+    tables: usize,
+    has_pager: bool,
+}
+
+/// What a fake thread does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Runs {
+    Stopped,
+    Running,
+    Calling,
+}
+
+pub(crate) struct FakeThread {
+    pub(crate) frame: Frame,
+    pub(crate) runs: Runs,
+    pub(crate) space: u32,
+    pub(crate) request: RequestNumber,
+    pub(crate) redeliver: bool,
+    pub(crate) lane: Lane,
+}
+
+/// vfs's side of the machine: pages that posix can share.
+pub(crate) struct CachePages {
+    pages: Rc<RefCell<Vec<Bytes>>>,
+    copies: Vec<Box<[u8; PAGE]>>,
+}
+
+impl vfs::host::Host for CachePages {
+    fn page_count(&self) -> u32 {
+        self.pages.borrow().len() as u32
+    }
+
+    fn room(&mut self, wanted: u32) -> u32 {
+        wanted
+    }
+
+    fn page(&mut self, page: u32) -> &vfs::host::Page {
+        *self.copies[page as usize] = **self.pages.borrow()[page as usize].borrow();
+        &self.copies[page as usize]
+    }
+
+    fn page_mut(&mut self, page: u32) -> &mut vfs::host::Page {
+        let pointer = self.pages.borrow()[page as usize].borrow_mut().as_mut_ptr();
+        // SAFETY: the page lives as long as the machine, and vfs does not keep the reference beyond its request.
+        unsafe { &mut *pointer.cast::<vfs::host::Page>() }
+    }
+
+    fn discard(&mut self, first: u32, count: u32) -> bool {
+        for page in first..first + count {
+            self.pages.borrow_mut()[page as usize] = blank();
+        }
+        true
+    }
+
+    fn now(&self) -> Time {
+        Time { seconds: 1000, nanoseconds: 0 }
+    }
+
+    fn signal_ready(&mut self, _service: u8) {}
+}
+
+/// A caller whose leases are pointers.
+struct Pointers<'a> {
+    number: RequestNumber,
+    leases: &'a [Lease],
+}
+
+impl Caller for Pointers<'_> {
+    fn badge(&self) -> u64 {
+        Badge::new(Service::Posix, 1).to_word()
+    }
+
+    fn number(&self) -> RequestNumber {
+        self.number
+    }
+
+    fn read(&mut self, lease: usize, offset: u64, to: &mut [u8]) -> Result<(), LeaseError> {
+        let lease = self.leases.get(lease).ok_or(LeaseError::Invalid)?;
+        if offset + to.len() as u64 > lease.length || lease.rights & Lease::READ == 0 {
+            return Err(LeaseError::Invalid);
+        }
+        // SAFETY: the lease was made from a slice that outlives the call.
+        let from = unsafe { std::slice::from_raw_parts((lease.address + offset) as *const u8, to.len()) };
+        to.copy_from_slice(from);
+        Ok(())
+    }
+
+    fn write(&mut self, lease: usize, offset: u64, from: &[u8]) -> Result<(), LeaseError> {
+        let lease = self.leases.get(lease).ok_or(LeaseError::Invalid)?;
+        if offset + from.len() as u64 > lease.length || lease.rights & Lease::WRITE == 0 {
+            return Err(LeaseError::Invalid);
+        }
+        // SAFETY: as in `read`, of a slice that was mutable.
+        let to = unsafe { std::slice::from_raw_parts_mut((lease.address + offset) as *mut u8, from.len()) };
+        to.copy_from_slice(from);
+        Ok(())
+    }
+
+    fn caps(&self) -> usize {
+        0
+    }
+}
+
+/// A console that keeps what is written, and gives what tests type.
+#[derive(Default)]
+pub(crate) struct FakeConsole {
+    pub(crate) input: VecDeque<u8>,
+    pub(crate) output: Vec<u8>,
+    pub(crate) streams: [Vec<u8>; 2],
+    pub(crate) signals: console::Signals,
+    done: BTreeMap<u64, console::Reply>,
+}
+
+impl console::Service for FakeConsole {
+    fn handle(&mut self, caller: &mut dyn Caller, request: console::Request<'_>) -> Result<console::Reply, console::Error> {
+        use console::{Reply, Request};
+        let number = caller.number().0;
+        match request {
+            Request::Read { length, .. } => {
+                if self.input.is_empty() {
+                    return Err(console::Error::Pending(console::Pending::default()));
+                }
+                let count = self.input.len().min(length as usize);
+                let bytes: Vec<u8> = self.input.drain(..count).collect();
+                caller.write(0, 0, &bytes)?;
+                Ok(Reply::Count(count as u32))
+            }
+            Request::Write { length, .. } | Request::ScriptWrite { length, .. } => {
+                if let Some(reply) = self.done.get(&number) {
+                    return Ok(reply.clone());
+                }
+                let mut bytes = vec![0; length as usize];
+                caller.read(0, 0, &mut bytes)?;
+                match request {
+                    Request::ScriptWrite { stream: console::Stream::Error, .. } => self.streams[1].extend(bytes),
+                    Request::ScriptWrite { .. } => self.streams[0].extend(bytes),
+                    _ => self.output.extend(bytes),
+                }
+                self.done.insert(number, Reply::Count(length));
+                Ok(Reply::Count(length))
+            }
+            Request::Status => {
+                let input = self.input.len() as u32;
+                Ok(Reply::Status(console::Status { readable: input > 0, input_bytes: input, output_room: 4096, output_bytes: 0 }))
+            }
+            Request::Signals => Ok(Reply::Signals(self.signals)),
+            Request::Termios => Ok(Reply::Termios(console::Termios::INITIAL)),
+            Request::WindowSize => Ok(Reply::WindowSize(WindowSize::INITIAL)),
+            _ => Ok(Reply::Done),
+        }
+    }
+}
+
+/// The machine.
+pub(crate) struct Machine {
+    chunks: BTreeMap<u32, Vec<ChunkPage>>,
+    spaces: BTreeMap<u32, Space>,
+    pub(crate) threads: BTreeMap<u32, FakeThread>,
+    pub(crate) answers: Vec<(Lane, ReplyKind, u64)>,
+    cache: Rc<RefCell<Vec<Bytes>>>,
+    vfs_area: &'static Area<vfs::saved::State>,
+    vfs: vfs::Vfs<CachePages>,
+    pub(crate) console: FakeConsole,
+    pub(crate) now: u64,
+    pub(crate) deadline: Option<u64>,
+    pub(crate) log: Vec<String>,
+    pub(crate) powered_off: Option<u8>,
+    /// Pages that memory still sells.
+    pub(crate) for_sale: usize,
+    numbers: u32,
+    entropy: u64,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        let cache = Rc::new(RefCell::new((0..2048).map(|_| blank()).collect::<Vec<_>>()));
+        let vfs_area = Area::on_host();
+        let vfs = start_vfs(vfs_area, libsys::saved::Opened::Fresh, &cache);
+        Self {
+            chunks: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+            threads: BTreeMap::new(),
+            answers: Vec::new(),
+            cache,
+            vfs_area,
+            vfs,
+            console: FakeConsole::default(),
+            now: 1_000_000,
+            deadline: None,
+            log: Vec::new(),
+            powered_off: None,
+            for_sale: 1 << 14,
+            numbers: 0,
+            entropy: 1,
+        }
+    }
+
+    fn chunk_page(&mut self, chunk: u32, page: u64) -> Result<&mut ChunkPage, Error> {
+        self.chunks.get_mut(&chunk).and_then(|pages| pages.get_mut(page as usize)).ok_or(Error::InvalidArgument)
+    }
+
+    fn space(&mut self, space: u32) -> Result<&mut Space, Error> {
+        self.spaces.get_mut(&space).ok_or(Error::InvalidHandle)
+    }
+
+    fn insert(&mut self, space: u32, address: u64, leaf: Leaf) -> Result<(), Error> {
+        let space = self.space(space)?;
+        if space.leaves.contains_key(&address) {
+            return Err(Error::AlreadyMapped);
+        }
+        if space.leaves.len() >= space.tables * PAGES_PER_TABLE {
+            return Err(Error::NeedsTable);
+        }
+        space.leaves.insert(address, leaf);
+        Ok(())
+    }
+
+    /// How often a page is mapped: its chunk or the cache holds it once, each leaf once more. `held` references are the asker's own.
+    fn maps(bytes: &Bytes, held: usize) -> usize {
+        Rc::strong_count(bytes) - 1 - held
+    }
+
+    fn in_cache(&self, bytes: &Bytes) -> bool {
+        self.cache.borrow().iter().any(|page| Rc::ptr_eq(page, bytes))
+    }
+
+    fn copy_from_space(&mut self, space: u32, from: u64, pages: u64, at: u64) -> Result<Vec<(u64, Leaf)>, Error> {
+        let source = self.space(space)?;
+        let end = from + pages * PAGE as u64;
+        Ok(source.leaves.range(from..end).map(|(address, leaf)| (address - from + at, leaf.clone())).collect())
+    }
+
+    /// Chunk pages that are neither free nor accounted for: there must be none.
+    pub(crate) fn used_pages(&self) -> usize {
+        let all = self.chunks.values().flatten();
+        all.filter(|page| page.used != Use::Plain || Self::maps(&page.bytes, 0) > 0).count()
+    }
+
+    /// How many objects of each kind there are: spaces and threads.
+    pub(crate) fn objects(&self) -> (usize, usize) {
+        (self.spaces.len(), self.threads.len())
+    }
+
+    /// The server died: its callers go back to their instructions.
+    pub(crate) fn server_died(&mut self) {
+        for thread in self.threads.values_mut().filter(|thread| thread.runs == Runs::Calling) {
+            thread.runs = Runs::Running;
+            thread.frame.rip -= 2;
+            thread.redeliver = true;
+        }
+        self.answers.clear();
+        // It may have died in the middle of a request to vfs, as far as the count of stores goes: then vfs died too.
+        let opened = self.vfs_area.recover();
+        self.vfs = start_vfs(self.vfs_area, opened, &self.cache);
+    }
+}
+
+fn start_vfs(
+    area: &'static Area<vfs::saved::State>,
+    opened: libsys::saved::Opened,
+    cache: &Rc<RefCell<Vec<Bytes>>>,
+) -> vfs::Vfs<CachePages> {
+    let copies = (0..cache.borrow().len()).map(|_| Box::new([0; PAGE])).collect();
+    let pages = CachePages { pages: Rc::clone(cache), copies };
+    vfs::Vfs::new(area, opened, pages, vfs::ready::Readiness::default(), &[]).expect("a file system")
+}
+
+/// The machine as posix sees it; clones are the same machine.
+#[derive(Clone)]
+pub(crate) struct Shared(pub(crate) Rc<RefCell<Machine>>);
+
+fn page_of(address: u64) -> u64 {
+    address & !(PAGE as u64 - 1)
+}
+
+impl Kernel for Shared {
+    fn describe(&mut self, slot: u32) -> Option<(ObjectKind, u64)> {
+        let machine = self.0.borrow();
+        if let Some(chunk) = machine.chunks.get(&slot) {
+            return Some((ObjectKind::Memory, chunk.len() as u64));
+        }
+        if machine.spaces.contains_key(&slot) {
+            return Some((ObjectKind::AddressSpace, 0));
+        }
+        machine.threads.contains_key(&slot).then_some((ObjectKind::Thread, 0))
+    }
+
+    fn delete(&mut self, slot: u32) {
+        let mut machine = self.0.borrow_mut();
+        machine.spaces.remove(&slot);
+        machine.threads.remove(&slot);
+    }
+
+    fn free_pages(&mut self, chunk: u32, page: u64) -> Result<u64, Error> {
+        let machine = self.0.borrow();
+        let pages = machine.chunks.get(&chunk).ok_or(Error::InvalidHandle)?;
+        let mut bits = 0;
+        for (index, page) in pages.iter().skip(page as usize).take(64).enumerate() {
+            if page.used == Use::Plain && Machine::maps(&page.bytes, 0) == 0 {
+                bits |= 1 << index;
+            }
+        }
+        Ok(bits)
+    }
+
+    fn retype(&mut self, source: Source, kind: ObjectKind, slot: u32) -> Result<(), Error> {
+        if self.describe(slot).is_some() {
+            return Err(Error::SlotFull);
+        }
+        if self.free_pages(source.chunk, source.page)? & 1 == 0 {
+            return Err(Error::Busy);
+        }
+        let mut machine = self.0.borrow_mut();
+        machine.chunk_page(source.chunk, source.page)?.used = Use::Object(slot);
+        match kind {
+            ObjectKind::AddressSpace => drop(machine.spaces.insert(slot, Space::default())),
+            ObjectKind::Thread => {
+                let thread = FakeThread {
+                    frame: Frame::new(),
+                    runs: Runs::Stopped,
+                    space: 0,
+                    request: RequestNumber::default(),
+                    redeliver: false,
+                    lane: 0,
+                };
+                machine.threads.insert(slot, thread);
+            }
+            _ => return Err(Error::InvalidArgument),
+        }
+        Ok(())
+    }
+
+    fn reclaim(&mut self, source: Source) -> Result<(), Error> {
+        let mut machine = self.0.borrow_mut();
+        let Use::Object(slot) = machine.chunk_page(source.chunk, source.page)?.used else { return Err(Error::InvalidArgument) };
+        if machine.threads.values().any(|thread| thread.space == slot) || machine.spaces.get(&slot).is_some_and(|space| !space.leaves.is_empty()) {
+            return Err(Error::Busy);
+        }
+        machine.threads.remove(&slot);
+        machine.spaces.remove(&slot);
+        let page = machine.chunk_page(source.chunk, source.page)?;
+        page.used = Use::Plain;
+        page.bytes.borrow_mut().fill(0);
+        Ok(())
+    }
+
+    fn map(&mut self, space: u32, address: u64, source: Source, flags: u64) -> Result<u64, Error> {
+        assert!(flags & MapFlags::WRITE == 0 || flags & MapFlags::EXECUTE == 0, "writable and executable");
+        for index in 0..source.pages {
+            if flags & MapFlags::ZERO != 0 && self.free_pages(source.chunk, source.page + index)? & 1 == 0 {
+                return if index == 0 { Err(Error::Busy) } else { Ok(index) };
+            }
+            let mut machine = self.0.borrow_mut();
+            let bytes = Rc::clone(&machine.chunk_page(source.chunk, source.page + index)?.bytes);
+            let leaf = Leaf { bytes: Rc::clone(&bytes), flags: flags & !MapFlags::ZERO };
+            match machine.insert(space, address + index * PAGE as u64, leaf) {
+                Ok(()) => {}
+                Err(_) if index > 0 => return Ok(index),
+                Err(error) => return Err(error),
+            }
+            if flags & MapFlags::ZERO != 0 {
+                bytes.borrow_mut().fill(0);
+            }
+        }
+        Ok(source.pages)
+    }
+
+    fn unmap(&mut self, space: u32, address: u64, pages: u64) -> Result<u64, Error> {
+        let mut machine = self.0.borrow_mut();
+        let pages = pages.min(abi::BUDGET_PAGES);
+        let end = address + pages * PAGE as u64;
+        machine.space(space)?.leaves.retain(|at, _| !(address..end).contains(at));
+        Ok(pages)
+    }
+
+    fn protect(&mut self, space: u32, address: u64, pages: u64, flags: u64) -> Result<u64, Error> {
+        let mut machine = self.0.borrow_mut();
+        let pages = pages.min(abi::BUDGET_PAGES);
+        for (_, leaf) in machine.space(space)?.leaves.range_mut(address..address + pages * PAGE as u64) {
+            let cow = leaf.flags & MapFlags::COW;
+            leaf.flags = flags | cow;
+            if cow != 0 {
+                leaf.flags &= !MapFlags::WRITE;
+            }
+        }
+        Ok(pages)
+    }
+
+    fn share(&mut self, space: u32, address: u64, origin: Origin, from: u64, pages: u64, flags: u64) -> Result<u64, Error> {
+        let mut machine = self.0.borrow_mut();
+        let pages = pages.min(abi::BUDGET_PAGES);
+        let leaves = match origin {
+            Origin::Space(source) => machine.copy_from_space(source, from, pages, address)?,
+            Origin::PageCache => {
+                let cache = machine.cache.borrow();
+                let first = (from / PAGE as u64) as usize;
+                let page = |index: usize| Leaf { bytes: Rc::clone(&cache[first + index]), flags };
+                (0..pages as usize).map(|index| (address + (index * PAGE) as u64, page(index))).collect()
+            }
+        };
+        for (at, leaf) in leaves {
+            match machine.insert(space, at, Leaf { flags, ..leaf }) {
+                Ok(()) | Err(Error::AlreadyMapped) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(pages)
+    }
+
+    fn clone_pages(&mut self, space: u32, address: u64, from_space: u32, from: u64, pages: u64, _flags: u64) -> Result<u64, Error> {
+        assert_ne!(space, from_space);
+        let mut machine = self.0.borrow_mut();
+        let pages = pages.min(abi::BUDGET_PAGES);
+        for (at, mut leaf) in machine.copy_from_space(from_space, from, pages, address)? {
+            if leaf.flags & MapFlags::WRITE != 0 {
+                leaf.flags = leaf.flags & !MapFlags::WRITE | MapFlags::COW;
+                let original = machine.space(from_space)?.leaves.get_mut(&(at - address + from)).ok_or(Error::InvalidArgument)?;
+                original.flags = leaf.flags;
+            }
+            match machine.insert(space, at, leaf) {
+                Ok(()) | Err(Error::AlreadyMapped) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(pages)
+    }
+
+    fn unshare(&mut self, space: u32, address: u64, source: Source) -> Result<bool, Error> {
+        let free = self.free_pages(source.chunk, source.page)? & 1 != 0;
+        let mut machine = self.0.borrow_mut();
+        let leaf = machine.space(space)?.leaves.get(&address).cloned().ok_or(Error::InvalidArgument)?;
+        let writable = MapFlags::READ | MapFlags::WRITE;
+        if leaf.flags & MapFlags::COW != 0 && Machine::maps(&leaf.bytes, 1) == 1 && !machine.in_cache(&leaf.bytes) {
+            machine.space(space)?.leaves.insert(address, Leaf { flags: writable, ..leaf });
+            return Ok(false);
+        }
+        if !free {
+            return Err(Error::Busy);
+        }
+        let bytes = Rc::clone(&machine.chunk_page(source.chunk, source.page)?.bytes);
+        **bytes.borrow_mut() = **leaf.bytes.borrow();
+        machine.space(space)?.leaves.insert(address, Leaf { bytes, flags: writable });
+        Ok(true)
+    }
+
+    fn list(&mut self, space: u32, address: u64, pages: &mut [u64]) -> Result<usize, Error> {
+        let mut machine = self.0.borrow_mut();
+        let mut found = Vec::new();
+        for index in 0..pages.len() {
+            found.push(machine.space(space)?.leaves.get(&(address + (index * PAGE) as u64)).cloned());
+        }
+        for (word, leaf) in pages.iter_mut().zip(found) {
+            *word = leaf.map_or(0, |leaf| {
+                let shared = Machine::maps(&leaf.bytes, 1) > 1 || machine.in_cache(&leaf.bytes);
+                1 << 12 | leaf.flags | if shared { MapFlags::SHARED } else { 0 }
+            });
+        }
+        Ok(pages.len())
+    }
+
+    fn add_tables(&mut self, space: u32, source: Source) -> Result<(), Error> {
+        for index in 0..source.pages {
+            if self.free_pages(source.chunk, source.page + index)? & 1 == 0 {
+                return Err(Error::Busy);
+            }
+            let mut machine = self.0.borrow_mut();
+            machine.space(space)?.tables += 1;
+            machine.chunk_page(source.chunk, source.page + index)?.used = Use::Table(space);
+        }
+        Ok(())
+    }
+
+    fn set_pager(&mut self, space: u32) -> Result<(), Error> {
+        self.0.borrow_mut().space(space)?.has_pager = true;
+        Ok(())
+    }
+
+    fn dismantle(&mut self, space: u32) -> Result<bool, Error> {
+        let mut machine = self.0.borrow_mut();
+        if machine.threads.values().any(|thread| thread.space == space && thread.runs != Runs::Stopped) {
+            return Err(Error::Busy);
+        }
+        let leaves = &mut machine.space(space)?.leaves;
+        let more = leaves.len() > 100;
+        for _ in 0..100 {
+            leaves.pop_first();
+        }
+        if !more {
+            let mut pages = machine.chunks.values_mut().flatten();
+            while let Some(page) = pages.find(|page| page.used == Use::Table(space)) {
+                page.used = Use::Plain;
+            }
+        }
+        Ok(more)
+    }
+
+    fn copy_from(&mut self, space: u32, address: u64, to: &mut [u8]) -> Result<usize, CopyFault> {
+        let mut machine = self.0.borrow_mut();
+        let leaf = machine.space(space).map_err(CopyFault::Refused)?.leaves.get(&page_of(address)).cloned();
+        let Some(leaf) = leaf else { return Err(CopyFault::NeedsPage { address, write: false }) };
+        let start = (address % PAGE as u64) as usize;
+        let count = to.len().min(PAGE - start);
+        to[..count].copy_from_slice(&leaf.bytes.borrow()[start..start + count]);
+        Ok(count)
+    }
+
+    fn copy_to(&mut self, space: u32, address: u64, from: &[u8]) -> Result<usize, CopyFault> {
+        let mut machine = self.0.borrow_mut();
+        let leaf = machine.space(space).map_err(CopyFault::Refused)?.leaves.get(&page_of(address)).cloned();
+        let Some(leaf) = leaf.filter(|leaf| leaf.flags & MapFlags::WRITE != 0) else {
+            return Err(CopyFault::NeedsPage { address, write: true });
+        };
+        let start = (address % PAGE as u64) as usize;
+        let count = from.len().min(PAGE - start);
+        leaf.bytes.borrow_mut()[start..start + count].copy_from_slice(&from[..count]);
+        Ok(count)
+    }
+
+    fn thread_init(&mut self, thread: u32, lane: Lane) -> Result<(), Error> {
+        self.0.borrow_mut().threads.get_mut(&thread).ok_or(Error::InvalidHandle)?.lane = lane;
+        Ok(())
+    }
+
+    fn thread_configure(&mut self, thread: u32, setting: ThreadSetting, value: u64) -> Result<(), Error> {
+        let mut machine = self.0.borrow_mut();
+        let thread = machine.threads.get_mut(&thread).ok_or(Error::InvalidHandle)?;
+        if setting == ThreadSetting::Lane {
+            (thread.request, thread.redeliver) = (RequestNumber(value), false);
+        }
+        Ok(())
+    }
+
+    fn thread_space(&mut self, thread: u32, space: u32) -> Result<(), Error> {
+        let mut machine = self.0.borrow_mut();
+        assert!(machine.spaces.get(&space).is_some_and(|space| space.has_pager), "a space without pager");
+        machine.threads.get_mut(&thread).ok_or(Error::InvalidHandle)?.space = space;
+        Ok(())
+    }
+
+    fn thread_start(&mut self, thread: u32) -> Result<(), Error> {
+        let mut machine = self.0.borrow_mut();
+        let thread = machine.threads.get_mut(&thread).ok_or(Error::InvalidHandle)?;
+        if thread.runs != Runs::Stopped {
+            return Err(Error::WrongState);
+        }
+        thread.runs = Runs::Running;
+        Ok(())
+    }
+
+    fn thread_stop(&mut self, thread: u32) -> Result<Was, Error> {
+        let mut machine = self.0.borrow_mut();
+        let thread = machine.threads.get_mut(&thread).ok_or(Error::InvalidHandle)?;
+        let was = match thread.runs {
+            Runs::Stopped => Was::Stopped,
+            Runs::Running => Was::Running,
+            Runs::Calling => Was::Calling,
+        };
+        thread.runs = Runs::Stopped;
+        Ok(was)
+    }
+
+    fn get_frame(&mut self, thread: u32) -> Result<Frame, Error> {
+        let machine = self.0.borrow();
+        let thread = machine.threads.get(&thread).ok_or(Error::InvalidHandle)?;
+        if thread.runs == Runs::Running { Err(Error::WrongState) } else { Ok(thread.frame) }
+    }
+
+    fn set_frame(&mut self, thread: u32, frame: &Frame) -> Result<(), Error> {
+        let mut machine = self.0.borrow_mut();
+        let thread = machine.threads.get_mut(&thread).ok_or(Error::InvalidHandle)?;
+        if thread.runs == Runs::Running {
+            return Err(Error::WrongState);
+        }
+        thread.frame = *frame;
+        Ok(())
+    }
+
+    fn thread_state(&mut self, thread: u32) -> Result<(Ticks, Doing), Error> {
+        let machine = self.0.borrow();
+        let doing = match machine.threads.get(&thread).ok_or(Error::InvalidHandle)?.runs {
+            Runs::Stopped => Doing::Stopped,
+            Runs::Running => Doing::Running,
+            Runs::Calling => Doing::Calling,
+        };
+        Ok((Ticks::default(), doing))
+    }
+
+    fn reply(&mut self, lane: Lane, kind: ReplyKind, value: u64) {
+        let mut machine = self.0.borrow_mut();
+        if let Some(thread) = machine.threads.values_mut().find(|thread| thread.lane == lane && thread.runs == Runs::Calling) {
+            thread.runs = Runs::Running;
+            if kind == ReplyKind::Resume {
+                thread.frame.rax = value;
+            }
+        }
+        machine.answers.push((lane, kind, value));
+    }
+
+    fn forget_reply(&mut self, _lane: Lane) {}
+
+    fn begin_message(&mut self, _lane: Lane, _reply_slot: u32) {}
+
+    fn end_message(&mut self) -> Option<(ReplyKind, u64)> {
+        None
+    }
+
+    fn next_reply_slot(&mut self) -> u32 {
+        0
+    }
+
+    fn now_ns(&mut self) -> u64 {
+        self.0.borrow().now
+    }
+
+    fn wall_base_ns(&mut self) -> u64 {
+        1_700_000_000_000_000_000
+    }
+
+    fn ticks_per_second(&self) -> u64 {
+        1_000_000_000
+    }
+
+    fn set_deadline(&mut self, at_ns: Option<u64>) {
+        self.0.borrow_mut().deadline = at_ns;
+    }
+
+    fn entropy(&mut self) -> u64 {
+        let mut machine = self.0.borrow_mut();
+        machine.entropy = machine.entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+        machine.entropy
+    }
+
+    fn log(&mut self, line: &str) {
+        self.0.borrow_mut().log.push(line.into());
+    }
+
+    fn attempt(&mut self, service: Service, number: RequestNumber, message: &[u8], leases: &[Lease], reply: &mut [u8]) -> Result<usize, Error> {
+        let mut machine = self.0.borrow_mut();
+        let mut caller = Pointers { number, leases };
+        match service {
+            Service::Vfs => Ok(machine.vfs.serve(&mut caller, message, reply).bytes),
+            Service::Console => Ok(console::serve(&mut machine.console, &mut caller, message, reply).bytes),
+            Service::Supervisor => {
+                if let Ok(protocols::supervisor::Request::PowerOff { status }) = protocols::wire::decode(message) {
+                    machine.powered_off = Some(status);
+                }
+                let done: Result<_, protocols::supervisor::Error> = Ok(protocols::supervisor::Reply::Done);
+                protocols::wire::encode(&done, reply).map_err(|_| Error::InvalidArgument)
+            }
+            _ => Err(Error::Closed),
+        }
+    }
+
+    fn own_number(&mut self) -> RequestNumber {
+        let mut machine = self.0.borrow_mut();
+        machine.numbers += 1;
+        RequestNumber::new(Service::Posix.id(), 0xff00, machine.numbers, 0)
+    }
+
+    fn lend(&mut self, bytes: &[u8]) -> Lease {
+        Lease { address: bytes.as_ptr() as u64, length: bytes.len() as u64, reply: 0, index: 0, rights: Lease::READ }
+    }
+
+    fn lend_mut(&mut self, bytes: &mut [u8]) -> Lease {
+        Lease { address: bytes.as_mut_ptr() as u64, length: bytes.len() as u64, reply: 0, index: 0, rights: Lease::WRITE }
+    }
+
+    fn buy(&mut self, pages: u32, slot: u32) -> bool {
+        let mut machine = self.0.borrow_mut();
+        if machine.chunks.contains_key(&slot) {
+            return true;
+        }
+        if machine.for_sale < pages as usize {
+            return false;
+        }
+        machine.for_sale -= pages as usize;
+        let chunk = (0..pages).map(|_| ChunkPage { bytes: blank(), used: Use::Plain }).collect();
+        machine.chunks.insert(slot, chunk);
+        true
+    }
+}

@@ -1,0 +1,218 @@
+//! A running posix on the fake machine: tests make the calls of its programs.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use libsys::host;
+use libsys::saved::Area;
+use protocols::vfs::{Actor, At, OpenFlags, ROOT, WriteAt};
+
+use super::{Machine, Runs, Shared};
+use crate::kernel::Kernel;
+use crate::saved::{Lane, State, slot};
+use crate::server::{Incoming, Posix};
+
+/// Where test programs keep their data: mapped when the harness starts.
+pub(crate) const DATA: u64 = 0x10_0000_0000;
+/// Bytes there.
+pub(crate) const DATA_BYTES: u64 = 0x10_0000;
+
+/// A system.
+pub(crate) struct System {
+    pub(crate) machine: Shared,
+    pub(crate) area: &'static Area<State>,
+    posix: Option<Posix<'static>>,
+    options: &'static str,
+    /// Each lane's present call, for when it is to be delivered again.
+    calls: Vec<Option<(u64, [u64; 6])>>,
+}
+
+impl System {
+    /// With a script as its session, started and waiting at its first instruction; `DATA` is mapped. Returns the lane too.
+    pub(crate) fn start() -> (Self, Lane) {
+        Self::start_with("script=/run/script")
+    }
+
+    pub(crate) fn start_with(options: &'static str) -> (Self, Lane) {
+        let machine = Shared(Rc::new(RefCell::new(Machine::new())));
+        let mut system = Self { machine, area: Area::on_host(), posix: None, options, calls: vec![None; crate::saved::LANES] };
+        system.install("/bin/sh", &program());
+        system.boot();
+        let lane = system.posix().lanes[0];
+        let mapped = system.call(lane, 9, [DATA, DATA_BYTES, 3, 0x32, u64::MAX, 0]);
+        assert_eq!(mapped, Some(DATA));
+        (system, lane)
+    }
+
+    /// Puts a file into the tree.
+    pub(crate) fn install(&mut self, path: &str, bytes: &[u8]) {
+        let mut kernel = self.machine.clone();
+        let actor = Actor::superuser();
+        let mut client = protocols::vfs::Client(crate::kernel::Port { kernel: &mut kernel, service: protocols::service::Service::Vfs });
+        let mut numbers = self.machine.clone();
+        let mut next = || numbers.own_number().with_step(1);
+        let mut at = String::new();
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        for part in &parts[..parts.len() - 1] {
+            at = format!("{at}/{part}");
+            let _exists = client.make_directory(next(), At::new(ROOT, at.as_bytes()), &actor, 0o755);
+        }
+        let flags = OpenFlags::WRITE.with(OpenFlags::CREATE).with(OpenFlags::TRUNCATE);
+        let file = client.open(next(), At::new(ROOT, path.as_bytes()), &actor, flags, 0o755).expect("an open file").file;
+        let lease = abi::Lease { address: bytes.as_ptr() as u64, length: bytes.len() as u64, reply: 0, index: 0, rights: 1 };
+        client.write(next(), file, WriteAt::Offset(0), bytes.len() as u32, true, lease).expect("a written file");
+        client.close(next(), file).expect("a closed file");
+    }
+
+    fn boot(&mut self) {
+        let kernel: &'static mut Shared = Box::leak(Box::new(self.machine.clone()));
+        let mut posix = Posix::new(self.area, kernel, self.options);
+        posix.recover();
+        self.posix = Some(posix);
+    }
+
+    pub(crate) fn posix(&mut self) -> &mut Posix<'static> {
+        self.posix.as_mut().expect("a living posix")
+    }
+
+    /// Posix dies, and a successor starts; the calls in hand are made again.
+    pub(crate) fn restart(&mut self) {
+        self.posix = None;
+        self.machine.0.borrow_mut().server_died();
+        self.area.recover();
+        self.boot();
+        self.redeliver();
+    }
+
+    fn redeliver(&mut self) {
+        let again: Vec<Lane> = {
+            let machine = self.machine.0.borrow();
+            machine.threads.values().filter(|thread| thread.redeliver && thread.runs == Runs::Running).map(|thread| thread.lane).collect()
+        };
+        for lane in again {
+            if let Some((number, arguments)) = self.calls[lane] {
+                self.deliver(lane, number, arguments);
+            }
+        }
+    }
+
+    /// A program makes a system call. Its result, unless it waits or is gone.
+    pub(crate) fn call(&mut self, lane: Lane, number: u64, arguments: [u64; 6]) -> Option<u64> {
+        self.machine.0.borrow_mut().answers.clear();
+        self.calls[lane] = Some((number, arguments));
+        self.deliver(lane, number, arguments);
+        self.result(lane)
+    }
+
+    /// Likewise, but the server may die in it; then its successor goes on.
+    pub(crate) fn call_crashing(&mut self, lane: Lane, number: u64, arguments: [u64; 6], point: &str) -> Option<u64> {
+        self.machine.0.borrow_mut().answers.clear();
+        self.calls[lane] = Some((number, arguments));
+        if host::crash_at_failpoint(point, 1, || self.deliver(lane, number, arguments)).is_none() {
+            self.restart();
+        }
+        self.result(lane)
+    }
+
+    /// Likewise, dying at the `nth` store to saved state. Whether it came to that.
+    pub(crate) fn call_crashing_at_store(&mut self, lane: Lane, number: u64, arguments: [u64; 6], nth: u64) -> (bool, Option<u64>) {
+        self.machine.0.borrow_mut().answers.clear();
+        self.calls[lane] = Some((number, arguments));
+        let died = host::crash_at_store(nth, || self.deliver(lane, number, arguments)).is_none();
+        if died {
+            self.restart();
+        }
+        (died, self.result(lane))
+    }
+
+    fn deliver(&mut self, lane: Lane, number: u64, arguments: [u64; 6]) {
+        let request = {
+            let mut machine = self.machine.0.borrow_mut();
+            let thread = machine.threads.get_mut(&slot::thread(lane)).expect("a thread");
+            assert_eq!(thread.runs, Runs::Running, "lane {lane} cannot call");
+            if !core::mem::take(&mut thread.redeliver) {
+                thread.request = thread.request.next();
+            }
+            thread.runs = Runs::Calling;
+            thread.frame.rip += 2;
+            thread.frame.rax = number;
+            thread.request
+        };
+        self.posix().message(lane, request, Incoming::Call { number, arguments });
+    }
+
+    /// The result that a lane's call had.
+    pub(crate) fn result(&self, lane: Lane) -> Option<u64> {
+        let machine = self.machine.0.borrow();
+        machine.answers.iter().rev().find(|answer| answer.0 == lane).map(|answer| answer.2)
+    }
+
+    /// Whether a lane's thread runs its own code.
+    pub(crate) fn runs(&self, lane: Lane) -> Option<Runs> {
+        self.machine.0.borrow().threads.get(&slot::thread(lane)).map(|thread| thread.runs)
+    }
+
+    /// Writes into a program's memory.
+    pub(crate) fn poke(&mut self, lane: Lane, address: u64, bytes: &[u8]) {
+        let map = self.map_of(lane);
+        self.posix().write_guest(map, address, bytes, abi::RequestNumber::default()).expect("writable memory");
+    }
+
+    /// Reads a program's memory.
+    pub(crate) fn peek(&mut self, lane: Lane, address: u64, length: usize) -> Vec<u8> {
+        let map = self.map_of(lane);
+        let mut bytes = vec![0; length];
+        self.posix().read_guest(map, address, &mut bytes, abi::RequestNumber::default()).expect("readable memory");
+        bytes
+    }
+
+    pub(crate) fn map_of(&mut self, lane: Lane) -> usize {
+        let process = self.posix().store.thread(lane).process as usize;
+        self.posix().store.process(process).map as usize
+    }
+
+    /// Puts a string into memory at `DATA + offset` and returns its address.
+    pub(crate) fn text(&mut self, lane: Lane, offset: u64, text: &str) -> u64 {
+        let bytes = [text.as_bytes(), b"\0"].concat();
+        self.poke(lane, DATA + offset, &bytes);
+        DATA + offset
+    }
+
+    /// Time passes; whoever waits for it is woken.
+    pub(crate) fn pass(&mut self, ns: u64) {
+        self.machine.0.borrow_mut().now += ns;
+        let now = self.machine.now_ns();
+        if self.machine.0.borrow().deadline.is_some_and(|deadline| deadline <= now) {
+            self.posix().notified(abi::DEADLINE_BIT);
+        }
+    }
+
+    /// What the script has printed.
+    pub(crate) fn printed(&self) -> Vec<u8> {
+        self.machine.0.borrow().console.streams[0].clone()
+    }
+
+    /// The pid of a lane's process.
+    pub(crate) fn pid(&mut self, lane: Lane) -> u32 {
+        let process = self.posix().store.thread(lane).process as usize;
+        self.posix().store.process(process).pid
+    }
+
+    /// Makes a child by `fork` and returns its lane.
+    pub(crate) fn fork(&mut self, lane: Lane) -> Lane {
+        let pid = self.call(lane, 57, [0; 6]).expect("a child") as u32;
+        self.lane_of(pid)
+    }
+
+    pub(crate) fn lane_of(&mut self, pid: u32) -> Lane {
+        let posix = self.posix();
+        posix.lanes.iter().copied().find(|lane| posix.store.thread(*lane).tid == pid).expect("the child's lane")
+    }
+}
+
+/// A small static program.
+pub(crate) fn program() -> Vec<u8> {
+    let mut file = crate::elf::small_program();
+    file.resize(0x2200, 0x90);
+    file
+}

@@ -1,0 +1,7 @@
+//! Programs' calls from outside: each test is a program, told call by call.
+
+mod crash;
+mod files;
+mod memory;
+mod processes;
+mod signals;

@@ -1,0 +1,180 @@
+//! Posix dies at every failpoint, and at every store, of what cannot simply be done again.
+
+use crate::fake::Runs;
+use crate::fake::harness::{DATA, System};
+
+fn pipe(system: &mut System, lane: usize) {
+    assert_eq!(system.call(lane, 22, [DATA + 0x1000, 0, 0, 0, 0, 0]), Some(0));
+    system.text(lane, 0, "once");
+}
+
+fn contents(system: &mut System, lane: usize) -> Vec<u8> {
+    system.call(lane, 72, [3, 4, 0o4000, 0, 0, 0]);
+    let count = system.call(lane, 0, [3, DATA + 0x2000, 1000, 0, 0, 0]).unwrap();
+    if (count as i64) < 0 { Vec::new() } else { system.peek(lane, DATA + 0x2000, count as usize) }
+}
+
+#[test]
+fn pipe_write_happens_once_whichever_failpoint_kills() {
+    for point in ["write.intent", "write.effect", "write.record", "write.reply"] {
+        let (mut system, lane) = System::start();
+        pipe(&mut system, lane);
+        let result = system.call_crashing(lane, 1, [4, DATA, 4, 0, 0, 0], point);
+        assert!(point == "write.reply" || result == Some(4), "{point}: {result:?}");
+        assert_eq!(contents(&mut system, lane), b"once", "{point}");
+    }
+}
+
+#[test]
+fn pipe_write_happens_once_whichever_store_is_the_last() {
+    for nth in 0.. {
+        let (mut system, lane) = System::start();
+        pipe(&mut system, lane);
+        let (died, _) = system.call_crashing_at_store(lane, 1, [4, DATA, 4, 0, 0, 0], nth);
+        assert_eq!(contents(&mut system, lane), b"once", "store {nth}");
+        if !died {
+            assert!(nth > 3);
+            break;
+        }
+    }
+}
+
+#[test]
+fn pipe_read_loses_nothing() {
+    for point in ["read.effect", "read.record"] {
+        let (mut system, lane) = System::start();
+        pipe(&mut system, lane);
+        system.call(lane, 1, [4, DATA, 4, 0, 0, 0]);
+        let result = system.call_crashing(lane, 0, [3, DATA + 0x100, 2, 0, 0, 0], point);
+        assert_eq!(result, Some(2), "{point}");
+        assert_eq!(system.peek(lane, DATA + 0x100, 2), b"on");
+        assert_eq!(contents(&mut system, lane), b"ce", "{point}");
+    }
+}
+
+fn check_one_child(system: &mut System, lane: usize, what: &str) {
+    assert_eq!(system.posix().processes.len(), 2, "{what}: one child");
+    assert_eq!(system.machine.0.borrow().objects(), (2, 2), "{what}");
+    let child = *system.posix().lanes.iter().find(|other| **other != lane).unwrap();
+    assert_eq!(system.runs(child), Some(Runs::Running), "{what}: it runs");
+    assert_eq!(system.peek(child, DATA, 4), b"once");
+    let pid = u64::from(system.pid(child));
+    assert_eq!(system.call(child, 39, [0; 6]), Some(pid));
+    assert_eq!(system.call(child, 231, [0; 6]), None);
+    assert_eq!(system.call(lane, 61, [u64::MAX, 0, 0, 0, 0, 0]), Some(pid), "{what}");
+    assert_eq!(system.machine.0.borrow().objects(), (1, 1), "{what}");
+}
+
+#[test]
+fn fork_makes_one_child_whichever_failpoint_kills() {
+    for point in ["fork.intent", "fork.effect", "fork.record", "fork.reply"] {
+        let (mut system, lane) = System::start();
+        pipe(&mut system, lane);
+        system.call_crashing(lane, 57, [0; 6], point);
+        check_one_child(&mut system, lane, point);
+    }
+}
+
+#[test]
+fn fork_makes_one_child_whichever_store_is_the_last() {
+    let mut nth = 0;
+    loop {
+        let (mut system, lane) = System::start();
+        pipe(&mut system, lane);
+        let (died, _) = system.call_crashing_at_store(lane, 57, [0; 6], nth);
+        check_one_child(&mut system, lane, &format!("store {nth}"));
+        if !died {
+            break;
+        }
+        // Every store at first, then a sample: the copy of a process is hundreds of alike ones.
+        nth += if nth < 40 { 1 } else { 37 };
+    }
+    assert!(nth > 40);
+}
+
+#[test]
+fn exec_happens_once() {
+    for point in ["exec.intent", "exec.effect", "exec.record"] {
+        let (mut system, lane) = System::start();
+        let path = system.text(lane, 0, "/bin/sh");
+        system.call_crashing(lane, 59, [path, 0, 0, 0, 0, 0], point);
+        assert_eq!(system.machine.0.borrow().objects(), (1, 1), "{point}");
+        assert_eq!(system.runs(lane), Some(Runs::Running), "{point}");
+        let rip = system.machine.0.borrow().threads.values().next().unwrap().frame.rip;
+        assert_eq!(rip, 0x40_1000, "{point}");
+        assert_eq!(system.call(lane, 39, [0; 6]), Some(2), "{point}");
+    }
+}
+
+#[test]
+fn exit_and_wait_happen_once() {
+    for point in ["exit.intent", "exit.record", "exit.reply"] {
+        let (mut system, lane) = System::start();
+        let child = system.fork(lane);
+        let pid = u64::from(system.pid(child));
+        system.call_crashing(child, 231, [5, 0, 0, 0, 0, 0], point);
+        assert_eq!(system.runs(child), None, "{point}");
+        assert_eq!(system.call(lane, 61, [pid, DATA, 0, 0, 0, 0]), Some(pid), "{point}");
+        assert_eq!(system.peek(lane, DATA, 4), (5u32 << 8).to_le_bytes());
+        assert_eq!(system.machine.0.borrow().objects(), (1, 1));
+    }
+    for point in ["wait.effect", "wait.record"] {
+        let (mut system, lane) = System::start();
+        let child = system.fork(lane);
+        let pid = u64::from(system.pid(child));
+        system.call(child, 231, [5, 0, 0, 0, 0, 0]);
+        assert_eq!(system.call_crashing(lane, 61, [pid, DATA, 0, 0, 0, 0], point), Some(pid), "{point}");
+        assert_eq!(system.peek(lane, DATA, 4), (5u32 << 8).to_le_bytes());
+        assert_eq!(system.call(lane, 61, [pid, DATA, 0, 0, 0, 0]), Some((-10i64) as u64));
+    }
+}
+
+#[test]
+fn waits_are_made_again_after_a_restart() {
+    let (mut system, lane) = System::start();
+    pipe(&mut system, lane);
+    let (reader, sleeper) = (system.fork(lane), system.fork(lane));
+    assert_eq!(system.call(reader, 0, [3, DATA + 0x100, 10, 0, 0, 0]), None);
+    system.poke(sleeper, DATA, &[1u64, 0].map(u64::to_le_bytes).concat());
+    assert_eq!(system.call(sleeper, 35, [DATA, 0, 0, 0, 0, 0]), None);
+    system.pass(600_000_000);
+    system.restart();
+    assert_eq!(system.call(lane, 1, [4, DATA, 4, 0, 0, 0]), Some(4));
+    assert_eq!(system.result(reader), Some(4));
+    assert_eq!(system.result(sleeper), None);
+    system.pass(400_000_001);
+    assert_eq!(system.result(sleeper), Some(0), "it did not sleep again from the start");
+}
+
+#[test]
+fn appended_bytes_are_there_once() {
+    for nth in 0..30 {
+        let (mut system, lane) = System::start();
+        let path = system.text(lane, 0, "/log");
+        let file = system.call(lane, 2, [path, 0o2102, 0o644, 0, 0, 0]).unwrap();
+        system.text(lane, 0x100, "line\n");
+        let (_, result) = system.call_crashing_at_store(lane, 1, [file, DATA + 0x100, 5, 0, 0, 0], nth);
+        assert!(result.is_none_or(|count| count == 5));
+        assert_eq!(system.call(lane, 17, [file, DATA + 0x200, 100, 0, 0, 0]), Some(5), "store {nth}");
+    }
+}
+
+#[test]
+fn handler_runs_once() {
+    for point in ["signal.effect", "signal.record"] {
+        let (mut system, lane) = System::start();
+        let action = [0x40_1100u64, 0x0400_0000, 0x40_1200, 0].map(u64::to_le_bytes).concat();
+        system.poke(lane, DATA + 0x800, &action);
+        system.call(lane, 13, [10, DATA + 0x800, 0, 8, 0, 0]);
+        let pid = u64::from(system.pid(lane));
+        let before = system.machine.0.borrow().threads.values().next().unwrap().frame;
+        system.call_crashing(lane, 62, [pid, 10, 0, 0, 0, 0], point);
+        let inside = system.machine.0.borrow().threads.values().next().unwrap().frame;
+        assert_eq!(inside.rip, 0x40_1100, "{point}");
+        system.machine.0.borrow_mut().threads.values_mut().next().unwrap().frame.rsp += 8;
+        system.call(lane, 15, [0; 6]);
+        let after = system.machine.0.borrow().threads.values().next().unwrap().frame;
+        assert_eq!((after.rip, after.rsp, after.rax), (before.rip + 2, before.rsp, 0), "{point}");
+        assert_eq!(system.posix().store.process(1).pending, 0);
+    }
+}

@@ -1,0 +1,209 @@
+use crate::fake::harness::{DATA, System};
+
+fn error(number: i64) -> Option<u64> {
+    Some((-number) as u64)
+}
+
+fn pipe(system: &mut System, lane: usize) -> (u64, u64) {
+    assert_eq!(system.call(lane, 22, [DATA + 0x1000, 0, 0, 0, 0, 0]), Some(0));
+    let ends = system.peek(lane, DATA + 0x1000, 8);
+    let end = |at: usize| u64::from(u32::from_le_bytes(ends[at..at + 4].try_into().unwrap()));
+    (end(0), end(4))
+}
+
+#[test]
+fn file_is_written_and_read_back() {
+    let (mut system, lane) = System::start();
+    let path = system.text(lane, 0, "/f");
+    let file = system.call(lane, 2, [path, 0o102, 0o644, 0, 0, 0]).unwrap();
+    assert_eq!(file, 3);
+    system.text(lane, 0x100, "hello");
+    assert_eq!(system.call(lane, 1, [file, DATA + 0x100, 5, 0, 0, 0]), Some(5));
+    assert_eq!(system.call(lane, 8, [file, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 0, [file, DATA + 0x200, 100, 0, 0, 0]), Some(5));
+    assert_eq!(system.peek(lane, DATA + 0x200, 5), b"hello");
+    assert_eq!(system.call(lane, 5, [file, DATA + 0x300, 0, 0, 0, 0]), Some(0));
+    let stat = system.peek(lane, DATA + 0x300, 144);
+    assert_eq!(u64::from_le_bytes(stat[48..56].try_into().unwrap()), 5);
+    assert_eq!(system.call(lane, 3, [file, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 3, [file, 0, 0, 0, 0, 0]), error(9));
+}
+
+#[test]
+fn pipe_carries_bytes_and_ends() {
+    let (mut system, lane) = System::start();
+    let (reader, writer) = pipe(&mut system, lane);
+    system.text(lane, 0, "through");
+    let child = system.fork(lane);
+    assert_eq!(system.call(child, 3, [writer, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(child, 0, [reader, DATA + 0x100, 100, 0, 0, 0]), None, "it waits");
+    assert_eq!(system.call(lane, 1, [writer, DATA, 7, 0, 0, 0]), Some(7));
+    assert_eq!(system.result(child), Some(7));
+    assert_eq!(system.peek(child, DATA + 0x100, 7), b"through");
+    assert_eq!(system.call(child, 0, [reader, DATA + 0x100, 100, 0, 0, 0]), None);
+    assert_eq!(system.call(lane, 3, [writer, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.result(child), Some(0), "end of file");
+}
+
+#[test]
+fn full_pipe_makes_its_writer_wait_and_loses_nothing() {
+    let (mut system, lane) = System::start();
+    let (reader, writer) = pipe(&mut system, lane);
+    let bytes: Vec<u8> = (0..100_000u32).map(|n| n as u8 ^ (n >> 8) as u8).collect();
+    system.poke(lane, DATA + 0x2000, &bytes);
+    let child = system.fork(lane);
+    assert_eq!(system.call(lane, 1, [writer, DATA + 0x2000, 100_000, 0, 0, 0]), None);
+    let mut seen = Vec::new();
+    while seen.len() < bytes.len() {
+        let count = system.call(child, 0, [reader, DATA + 0x60000, 30_000, 0, 0, 0]).unwrap() as usize;
+        seen.extend(system.peek(child, DATA + 0x60000, count));
+    }
+    assert_eq!(system.posix().store.thread(lane).done_result, 100_000);
+    assert!(seen == bytes);
+}
+
+#[test]
+fn writer_without_reader_gets_sigpipe() {
+    let (mut system, lane) = System::start();
+    let (reader, writer) = pipe(&mut system, lane);
+    system.call(lane, 3, [reader, 0, 0, 0, 0, 0]);
+    let child = system.fork(lane);
+    assert_eq!(system.call(child, 1, [writer, DATA, 1, 0, 0, 0]), None, "killed");
+    let pid = system.call(lane, 61, [u64::MAX, DATA, 0, 0, 0, 0]);
+    assert!(pid.is_some());
+    assert_eq!(system.peek(lane, DATA, 4), 13u32.to_le_bytes());
+}
+
+#[test]
+fn descriptors_are_the_lowest_and_limited() {
+    let (mut system, lane) = System::start();
+    assert_eq!(system.call(lane, 32, [0, 0, 0, 0, 0, 0]), Some(3));
+    assert_eq!(system.call(lane, 72, [0, 0, 10, 0, 0, 0]), Some(10), "F_DUPFD");
+    assert_eq!(system.call(lane, 33, [0, 200, 0, 0, 0, 0]), Some(200));
+    assert_eq!(system.call(lane, 33, [0, 256, 0, 0, 0, 0]), error(9));
+    assert_eq!(system.call(lane, 32, [99, 0, 0, 0, 0, 0]), error(9));
+    let mut opened = 0;
+    while system.call(lane, 32, [0; 6]) != error(24) {
+        opened += 1;
+    }
+    assert_eq!(opened, 256 - 6);
+    assert_eq!(system.call(lane, 436, [3, u64::from(u32::MAX), 0, 0, 0, 0]), Some(0), "close_range");
+    assert_eq!(system.call(lane, 32, [0; 6]), Some(3));
+}
+
+#[test]
+fn descriptors_marked_so_are_closed_by_exec() {
+    let (mut system, lane) = System::start();
+    assert_eq!(system.call(lane, 72, [0, 1030, 5, 0, 0, 0]), Some(5));
+    assert_eq!(system.call(lane, 32, [0; 6]), Some(3));
+    let path = system.text(lane, 0, "/bin/sh");
+    system.call(lane, 59, [path, 0, 0, 0, 0, 0]);
+    assert_eq!(system.call(lane, 72, [5, 1, 0, 0, 0, 0]), error(9));
+    assert_eq!(system.call(lane, 72, [3, 1, 0, 0, 0, 0]), Some(0));
+}
+
+#[test]
+fn devices_play_their_parts() {
+    let (mut system, lane) = System::start();
+    let open = |system: &mut System, path: &str| {
+        let path = system.text(lane, 0, path);
+        system.call(lane, 2, [path, 2, 0, 0, 0, 0]).unwrap()
+    };
+    let (null, zero, full) = (open(&mut system, "/dev/null"), open(&mut system, "/dev/zero"), open(&mut system, "/dev/full"));
+    system.poke(lane, DATA + 8, b"12345678");
+    assert_eq!(system.call(lane, 0, [null, DATA + 8, 8, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 0, [zero, DATA + 8, 4, 0, 0, 0]), Some(4));
+    assert_eq!(system.peek(lane, DATA + 8, 8), b"\0\0\0\x005678");
+    assert_eq!(system.call(lane, 1, [full, DATA, 1, 0, 0, 0]), error(28));
+    assert_eq!(system.call(lane, 16, [null, 0x5401, DATA, 0, 0, 0]), error(25), "ENOTTY");
+}
+
+#[test]
+fn own_program_is_found_through_proc() {
+    let (mut system, lane) = System::start();
+    let path = system.text(lane, 0, "/proc/self/exe");
+    assert_eq!(system.call(lane, 89, [path, DATA + 0x100, 100, 0, 0, 0]), Some(7));
+    assert_eq!(system.peek(lane, DATA + 0x100, 7), b"/bin/sh");
+    assert_eq!(system.call(lane, 59, [path, 0, 0, 0, 0, 0]), None, "it can be executed");
+    assert_eq!(system.call(lane, 39, [0; 6]), Some(2));
+}
+
+#[test]
+fn proc_is_listed_and_read() {
+    let (mut system, lane) = System::start();
+    for (path, start) in [("/proc/self/stat", "2 (sh) "), ("/proc/version", "Linux version"), ("/proc/2/status", "Name:\tsh\n")] {
+        let path = system.text(lane, 0, path);
+        let file = system.call(lane, 2, [path, 0, 0, 0, 0, 0]).unwrap();
+        let count = system.call(lane, 0, [file, DATA + 0x1000, 4096, 0, 0, 0]).unwrap() as usize;
+        let text = String::from_utf8(system.peek(lane, DATA + 0x1000, count)).unwrap();
+        assert!(text.starts_with(start), "{text}");
+        system.call(lane, 3, [file, 0, 0, 0, 0, 0]);
+    }
+    for path in ["/proc", "/proc/self/fd", "/proc/2"] {
+        let path = system.text(lane, 0, path);
+        let directory = system.call(lane, 2, [path, 0o200_000, 0, 0, 0, 0]).unwrap();
+        assert!(system.call(lane, 217, [directory, DATA + 0x1000, 4096, 0, 0, 0]).unwrap() as i64 > 48);
+        assert_eq!(system.call(lane, 217, [directory, DATA + 0x1000, 4096, 0, 0, 0]), Some(0));
+        system.call(lane, 3, [directory, 0, 0, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn working_directory_may_lie_in_proc() {
+    let (mut system, lane) = System::start();
+    let path = system.text(lane, 0, "/proc/self");
+    assert_eq!(system.call(lane, 80, [path, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 79, [DATA + 0x100, 100, 0, 0, 0, 0]), Some(8));
+    assert_eq!(system.peek(lane, DATA + 0x100, 8), b"/proc/2\0");
+    let name = system.text(lane, 0, "comm");
+    assert!((system.call(lane, 2, [name, 0, 0, 0, 0, 0]).unwrap() as i64) > 0);
+    let up = system.text(lane, 0, "../../bin");
+    assert_eq!(system.call(lane, 80, [up, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 79, [DATA + 0x100, 100, 0, 0, 0, 0]), Some(5));
+}
+
+#[test]
+fn names_are_made_renamed_and_removed() {
+    let (mut system, lane) = System::start();
+    let (a, b) = (system.text(lane, 0, "/dir"), system.text(lane, 0x40, "/other"));
+    assert_eq!(system.call(lane, 83, [a, 0o755, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 83, [a, 0o755, 0, 0, 0, 0]), error(17));
+    assert_eq!(system.call(lane, 82, [a, b, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 21, [a, 0, 0, 0, 0, 0]), error(2));
+    assert_eq!(system.call(lane, 84, [b, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 88, [a, b, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 89, [b, DATA + 0x100, 99, 0, 0, 0]), Some(4));
+    let inside = system.text(lane, 0x80, "/proc/new");
+    assert_eq!(system.call(lane, 83, [inside, 0o755, 0, 0, 0, 0]), error(2), "as on Linux");
+}
+
+#[test]
+fn fifo_joins_two_processes() {
+    let (mut system, lane) = System::start();
+    let path = system.text(lane, 0, "/fifo");
+    assert_eq!(system.call(lane, 133, [path, 0o010_644, 0, 0, 0, 0]), Some(0));
+    let child = system.fork(lane);
+    assert_eq!(system.call(child, 2, [path, 0, 0, 0, 0, 0]), None, "waits for a writer");
+    let writer = system.call(lane, 2, [path, 1, 0, 0, 0, 0]).unwrap();
+    assert_eq!(system.result(child), Some(3));
+    assert_eq!(system.call(lane, 1, [writer, DATA, 3, 0, 0, 0]), Some(3));
+    assert_eq!(system.call(child, 0, [3, DATA + 0x100, 10, 0, 0, 0]), Some(3));
+}
+
+#[test]
+fn poll_wakes_when_a_pipe_has_bytes_and_when_time_is_up() {
+    let (mut system, lane) = System::start();
+    let (reader, writer) = pipe(&mut system, lane);
+    let entry = [(reader as u32).to_le_bytes().as_slice(), &1u16.to_le_bytes(), &[0; 2]].concat();
+    let child = system.fork(lane);
+    system.poke(child, DATA, &entry);
+    assert_eq!(system.call(child, 7, [DATA, 1, 1000, 0, 0, 0]), None);
+    assert_eq!(system.call(lane, 1, [writer, DATA, 1, 0, 0, 0]), Some(1));
+    assert_eq!(system.result(child), Some(1));
+    system.call(child, 0, [reader, DATA + 0x40, 10, 0, 0, 0]);
+    assert_eq!(system.call(child, 7, [DATA, 1, 1000, 0, 0, 0]), None);
+    system.pass(999_000_000);
+    assert_eq!(system.result(child), None);
+    system.pass(2_000_000);
+    assert_eq!(system.result(child), Some(0));
+}

@@ -1,0 +1,165 @@
+use abi::{FaultAccess, RequestNumber};
+
+use crate::fake::Runs;
+use crate::fake::harness::{DATA, DATA_BYTES, System};
+use crate::saved::slot;
+use crate::server::Incoming;
+use crate::table::{CALLS, Kind};
+
+fn error(number: i64) -> Option<u64> {
+    Some((-number) as u64)
+}
+
+fn fault(system: &mut System, lane: usize, address: u64, access: u64) {
+    let mut machine = system.machine.0.borrow_mut();
+    let thread = machine.threads.get_mut(&slot::thread(lane)).unwrap();
+    thread.runs = Runs::Calling;
+    let number = thread.request.with_step(RequestNumber::FAULT_STEP);
+    drop(machine);
+    system.posix().message(lane, number, Incoming::PageFault { address, access });
+}
+
+#[test]
+fn break_moves_and_its_memory_is_zero() {
+    let (mut system, lane) = System::start();
+    let start = system.call(lane, 12, [0; 6]).unwrap();
+    assert_eq!(start, 0x40_5000);
+    assert_eq!(system.call(lane, 12, [start + 0x3000, 0, 0, 0, 0, 0]), Some(start + 0x3000));
+    assert_eq!(system.peek(lane, start, 4), [0; 4]);
+    system.poke(lane, start, b"heap");
+    assert_eq!(system.call(lane, 12, [start, 0, 0, 0, 0, 0]), Some(start));
+    assert_eq!(system.call(lane, 12, [start + 0x1000, 0, 0, 0, 0, 0]), Some(start + 0x1000));
+    assert_eq!(system.peek(lane, start, 4), [0; 4]);
+}
+
+#[test]
+fn program_has_its_file_bytes_and_zeros_behind_them() {
+    let (mut system, lane) = System::start();
+    assert_eq!(system.peek(lane, 0x40_1000, 4), [0x90; 4]);
+    assert_eq!(system.peek(lane, 0x40_3010, 4), [0x90; 4]);
+    assert_eq!(system.peek(lane, 0x40_3110, 4), [0; 4], "the tail of the file's last page");
+    assert_eq!(system.peek(lane, 0x40_4000, 4), [0; 4]);
+    system.poke(lane, 0x40_3010, b"mine");
+    let path = system.text(lane, 0, "/bin/sh");
+    let file = system.call(lane, 2, [path, 0, 0, 0, 0, 0]).unwrap();
+    system.call(lane, 17, [file, DATA, 4, 0x2010, 0, 0]);
+    assert_eq!(system.peek(lane, DATA, 4), [0x90; 4], "the file did not change");
+}
+
+#[test]
+fn faults_are_answered_or_kill() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    fault(&mut system, child, DATA + 0x5000, FaultAccess::WRITE);
+    assert_eq!(system.runs(child), Some(Runs::Running));
+    fault(&mut system, child, 0x40_1000, FaultAccess::WRITE | FaultAccess::PRESENT);
+    assert_eq!(system.runs(child), None, "SIGSEGV");
+    assert!(system.call(lane, 61, [u64::MAX, DATA, 0, 0, 0, 0]).is_some());
+    assert_eq!(system.peek(lane, DATA, 4), 11u32.to_le_bytes());
+}
+
+#[test]
+fn mappings_are_cut_protected_and_moved() {
+    let (mut system, lane) = System::start();
+    let at = system.call(lane, 9, [0, 0x4000, 3, 0x22, u64::MAX, 0]).unwrap();
+    system.poke(lane, at, &[7; 0x4000]);
+    assert_eq!(system.call(lane, 11, [at + 0x1000, 0x1000, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 0, [0, at + 0x1000, 1, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 10, [at, 0x1000, 1, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 63, [at, 0, 0, 0, 0, 0]), error(14), "uname into what is read only");
+    assert_eq!(system.call(lane, 10, [at, 0x1000, 3, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 63, [at, 0, 0, 0, 0, 0]), Some(0));
+    let moved = system.call(lane, 25, [at + 0x2000, 0x2000, 0x8000, 1, 0, 0]).unwrap();
+    assert_eq!(system.peek(lane, moved, 0x2000), [7; 0x2000]);
+    assert_eq!(system.peek(lane, moved + 0x2000, 16), [0; 16]);
+    system.poke(lane, moved, b"writable");
+}
+
+#[test]
+fn shared_memory_is_seen_by_both_sides_of_a_fork() {
+    let (mut system, lane) = System::start();
+    let at = system.call(lane, 9, [0, 0x2000, 3, 0x21, u64::MAX, 0]).unwrap();
+    assert!((at as i64) > 0);
+    let child = system.fork(lane);
+    system.poke(child, at + 0x1000, b"from the child");
+    assert_eq!(system.peek(lane, at + 0x1000, 14), b"from the child");
+}
+
+#[test]
+fn shared_file_mapping_is_the_file() {
+    let (mut system, lane) = System::start();
+    system.install("/data", &[b'x'; 5000]);
+    let path = system.text(lane, 0, "/data");
+    let file = system.call(lane, 2, [path, 2, 0, 0, 0, 0]).unwrap();
+    let shared = system.call(lane, 9, [0, 0x3000, 3, 1, file, 0]).unwrap();
+    let private = system.call(lane, 9, [0, 0x2000, 3, 2, file, 0]).unwrap();
+    system.poke(lane, private, b"private");
+    system.poke(lane, shared + 10, b"shared");
+    system.call(lane, 17, [file, DATA, 16, 0, 0, 0]);
+    assert_eq!(system.peek(lane, DATA, 16), b"xxxxxxxxxxshared");
+    assert_eq!(system.call(lane, 63, [shared + 0x2000, 0, 0, 0, 0, 0]), error(14), "beyond the end");
+}
+
+#[test]
+fn a_memory_hog_is_stopped_and_others_live() {
+    let (mut system, lane) = System::start();
+    system.machine.0.borrow_mut().for_sale = 64;
+    let child = system.fork(lane);
+    let bytes = 0x1000_0000u64;
+    let at = system.call(child, 9, [0, bytes, 3, 0x22, u64::MAX, 0]).unwrap();
+    let mut page = at;
+    while system.runs(child).is_some() && page < at + bytes {
+        fault(&mut system, child, page, FaultAccess::WRITE);
+        page += 0x1000;
+    }
+    assert_eq!(system.runs(child), None, "killed");
+    assert_eq!(system.call(lane, 39, [0; 6]), Some(2));
+    let other = system.fork(lane);
+    assert_eq!(system.runs(other), Some(Runs::Running));
+}
+
+/// Every pointer argument of every call, with every kind of bad address: an errno, never a crash of the server.
+#[test]
+fn bad_addresses_in_every_pointer_of_every_call() {
+    let (mut system, lane) = System::start();
+    let bad = [0, 1, 0x1000, DATA + DATA_BYTES - 1, abi::USER_END - 1, abi::USER_END, 1 << 47, 0xffff_8000_0000_0000, u64::MAX - 7, u64::MAX];
+    for entry in CALLS {
+        for argument in 0..entry.kinds.len() {
+            let pointer = matches!(entry.kinds[argument], Kind::Path | Kind::Input | Kind::Output | Kind::Both | Kind::Address | Kind::Length);
+            for value in bad.into_iter().filter(|_| pointer) {
+                try_call(&mut system, lane, entry.number, entry.kinds, argument, value);
+            }
+        }
+    }
+    assert_eq!(system.call(lane, 39, [0; 6]), Some(2), "the session still runs");
+}
+
+/// In a child of its own, because a call may end or stop it.
+fn try_call(system: &mut System, lane: usize, number: u16, kinds: &[Kind], bad: usize, value: u64) {
+    let child = system.fork(lane);
+    let mut arguments = [0; 6];
+    for (index, kind) in kinds.iter().enumerate() {
+        arguments[index] = match kind {
+            _ if index == bad => value,
+            Kind::Descriptor | Kind::Signal => 0,
+            Kind::Directory => -100i64 as u64,
+            Kind::Path => {
+                system.text(child, 0, "/tmpfile");
+                DATA
+            }
+            Kind::Input | Kind::Output | Kind::Both => DATA + 0x100,
+            Kind::Address | Kind::Flags | Kind::Value | Kind::Process => 0,
+            Kind::Length => 16,
+            Kind::Size => 8,
+        };
+    }
+    system.call(child, u64::from(number), arguments);
+    for pid in system.posix().processes.clone() {
+        let record = system.posix().store.process(pid);
+        if record.pid != 2 && record.state == crate::saved::state::LIVE {
+            system.call(lane, 62, [u64::from(record.pid), 9, 0, 0, 0, 0]);
+        }
+    }
+    while system.call(lane, 61, [u64::MAX, 0, 1, 0, 0, 0]).is_some_and(|pid| (pid as i64) > 0) {}
+    assert_eq!(system.posix().processes.len(), 1, "call {number}");
+}

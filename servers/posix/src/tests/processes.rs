@@ -1,0 +1,197 @@
+use crate::fake::Runs;
+use crate::fake::harness::{DATA, System, program};
+
+const SIGCHLD_STATUS: u64 = DATA + 0x100;
+
+#[test]
+fn first_call_of_the_session_is_answered() {
+    let (mut system, lane) = System::start();
+    assert_eq!(system.call(lane, 39, [0; 6]), Some(2), "getpid");
+    assert_eq!(system.call(lane, 110, [0; 6]), Some(1), "getppid: posix is init");
+}
+
+#[test]
+fn session_starts_with_arguments_environment_and_entry() {
+    let (mut system, lane) = System::start();
+    let (entry, stack) = {
+        let machine = system.machine.0.borrow();
+        let frame = machine.threads.values().next().unwrap().frame;
+        (frame.rip, frame.rsp)
+    };
+    assert_eq!(entry, 0x40_1000 + 2, "one call was made");
+    let word = |system: &mut System, at: u64| u64::from_le_bytes(system.peek(lane, at, 8).try_into().unwrap());
+    assert_eq!(word(&mut system, stack), 2);
+    let argument = word(&mut system, stack + 16);
+    assert_eq!(system.peek(lane, argument, 12), b"/run/script\0");
+}
+
+#[test]
+fn unknown_call_is_refused_and_counted() {
+    let (mut system, lane) = System::start();
+    assert_eq!(system.call(lane, 400, [0; 6]), Some((-38i64) as u64));
+    assert_eq!(system.call(lane, u64::MAX, [0; 6]), Some((-38i64) as u64));
+    assert_eq!(system.posix().store.unknown_calls(400), 1);
+}
+
+#[test]
+fn child_has_its_own_memory_from_the_fork_on() {
+    let (mut system, lane) = System::start();
+    system.poke(lane, DATA, b"before");
+    let child = system.fork(lane);
+    assert_eq!(system.runs(child), Some(Runs::Running));
+    assert_eq!(system.peek(child, DATA, 6), b"before");
+    system.poke(child, DATA, b"child!");
+    system.poke(lane, DATA, b"parent");
+    assert_eq!(system.peek(child, DATA, 6), b"child!");
+    assert_eq!(system.peek(lane, DATA, 6), b"parent");
+}
+
+#[test]
+fn parent_waits_for_its_child_and_hears_its_status() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    let pid = system.pid(child);
+    assert_eq!(system.call(lane, 61, [u64::from(pid), SIGCHLD_STATUS, 0, 0, 0, 0]), None);
+    assert_eq!(system.call(child, 231, [7, 0, 0, 0, 0, 0]), None);
+    assert_eq!(system.result(lane), Some(u64::from(pid)));
+    assert_eq!(system.peek(lane, SIGCHLD_STATUS, 4), (7u32 << 8).to_le_bytes());
+    assert_eq!(system.call(lane, 61, [u64::MAX, 0, 0, 0, 0, 0]), Some((-10i64) as u64), "ECHILD");
+}
+
+#[test]
+fn nothing_of_a_dead_process_stays() {
+    let (mut system, lane) = System::start();
+    system.poke(lane, DATA, &[1; 100_000]);
+    let before = (system.machine.0.borrow().used_pages(), system.machine.0.borrow().objects());
+    for _ in 0..5 {
+        let child = system.fork(lane);
+        system.poke(child, DATA, &[2; 100_000]);
+        system.call(child, 231, [0; 6]);
+        assert!(system.call(lane, 61, [u64::MAX, 0, 0, 0, 0, 0]).is_some());
+        system.poke(lane, DATA, &[3; 100_000]);
+    }
+    let machine = system.machine.0.borrow();
+    assert_eq!((machine.used_pages(), machine.objects()), before);
+}
+
+#[test]
+fn vfork_parent_waits_until_its_child_executes() {
+    let (mut system, lane) = System::start();
+    assert_eq!(system.call(lane, 58, [0; 6]), None);
+    let child = *system.posix().lanes.last().unwrap();
+    system.poke(child, DATA + 64, b"shared");
+    assert_eq!(system.peek(lane, DATA + 64, 6), b"shared");
+    let path = system.text(child, 0, "/bin/sh");
+    system.call(child, 59, [path, 0, 0, 0, 0, 0]);
+    assert!(system.result(lane).is_some());
+    assert_ne!(system.map_of(lane), system.map_of(child));
+}
+
+#[test]
+fn executed_program_starts_afresh() {
+    let (mut system, lane) = System::start();
+    let path = system.text(lane, 0, "/bin/sh");
+    let list = [path, 0].map(u64::to_le_bytes).concat();
+    system.poke(lane, DATA + 0x200, &list);
+    assert_eq!(system.call(lane, 59, [path, DATA + 0x200, 0, 0, 0, 0]), None);
+    assert_eq!(system.runs(lane), Some(Runs::Running));
+    let rip = system.machine.0.borrow().threads.values().next().unwrap().frame.rip;
+    assert_eq!(rip, 0x40_1000);
+    assert_eq!(system.machine.0.borrow().objects(), (1, 1));
+    assert_eq!(system.call(lane, 39, [0; 6]), Some(2));
+}
+
+#[test]
+fn script_with_interpreter_is_executed_by_it() {
+    let (mut system, lane) = System::start();
+    system.install("/bin/tool", b"#!/bin/sh -x\necho\n");
+    let path = system.text(lane, 0, "/bin/tool");
+    assert_eq!(system.call(lane, 59, [path, 0, 0, 0, 0, 0]), None);
+    let map = system.map_of(lane);
+    let [start, end] = system.posix().store.map(map).arguments;
+    assert_eq!(system.peek(lane, start, (end - start) as usize), b"/bin/sh\0-x\0/bin/tool\0");
+}
+
+#[test]
+fn what_is_no_program_is_refused() {
+    let (mut system, lane) = System::start();
+    system.install("/bin/text", b"hello");
+    system.install("/bin/loop", b"#!/bin/loop\n");
+    let mut broken = program();
+    broken[16] = 9;
+    system.install("/bin/broken", &broken);
+    for (path, errno) in [("/bin/text", 8), ("/bin/broken", 8), ("/bin/loop", 40), ("/none", 2), ("/bin", 13)] {
+        let path = system.text(lane, 0, path);
+        assert_eq!(system.call(lane, 59, [path, 0, 0, 0, 0, 0]), Some((-errno as i64) as u64));
+    }
+    assert_eq!(system.machine.0.borrow().objects(), (1, 1));
+}
+
+#[test]
+fn end_of_the_script_turns_the_power_off_after_its_last_byte() {
+    let (mut system, lane) = System::start();
+    system.text(lane, 0, "bye\n");
+    assert_eq!(system.call(lane, 1, [1, DATA, 4, 0, 0, 0]), Some(4));
+    system.call(lane, 231, [3, 0, 0, 0, 0, 0]);
+    assert_eq!(system.printed(), b"bye\n");
+    assert_eq!(system.machine.0.borrow().powered_off, Some(3));
+}
+
+#[test]
+fn orphans_are_reaped_by_init() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    let grandchild = system.fork(child);
+    system.call(child, 231, [0; 6]);
+    assert_eq!(system.call(grandchild, 110, [0; 6]), Some(1));
+    system.call(grandchild, 231, [0; 6]);
+    system.call(lane, 61, [u64::MAX, 0, 0, 0, 0, 0]);
+    assert_eq!(system.posix().processes.len(), 1);
+}
+
+#[test]
+fn threads_share_memory_and_wake_each_other() {
+    let (mut system, lane) = System::start();
+    let flags = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x8_0000 | 0x20_0000;
+    let tid = system.call(lane, 56, [flags, DATA + 0x8000, 0, DATA + 0x40, 0x1234, 0]).unwrap() as u32;
+    let other = system.lane_of(tid);
+    assert_eq!(system.map_of(lane), system.map_of(other));
+    system.poke(lane, DATA + 0x40, &5u32.to_le_bytes());
+    assert_eq!(system.call(lane, 202, [DATA + 0x40, 0, 5, 0, 0, 0]), None, "futex wait");
+    assert_eq!(system.call(other, 60, [0; 6]), None, "exit of the thread");
+    assert_eq!(system.result(lane), Some(0), "woken by the cleared word");
+    assert_eq!(system.peek(lane, DATA + 0x40, 4), [0; 4]);
+}
+
+#[test]
+fn shell_at_the_console_is_started_again_when_it_ends() {
+    let (mut system, lane) = System::start_with("term=vt100");
+    system.text(lane, 0, "$ ");
+    assert_eq!(system.call(lane, 1, [1, DATA, 2, 0, 0, 0]), Some(2));
+    assert_eq!(system.machine.0.borrow().console.output, b"$ ");
+    system.call(lane, 231, [0; 6]);
+    assert_eq!(system.posix().processes.len(), 1);
+    let next = system.posix().lanes[0];
+    assert_eq!(system.runs(next), Some(Runs::Running));
+}
+
+#[test]
+fn a_fork_bomb_meets_its_limit_and_can_be_killed() {
+    let (mut system, lane) = System::start();
+    let mut children = Vec::new();
+    loop {
+        match system.call(lane, 57, [0; 6]).unwrap() as i64 {
+            -11 => break,
+            pid => children.push(pid as u32),
+        }
+        assert!(children.len() < 300);
+    }
+    assert!(children.len() > 100);
+    for pid in &children {
+        assert_eq!(system.call(lane, 62, [u64::from(*pid), 9, 0, 0, 0, 0]), Some(0));
+    }
+    for _ in &children {
+        assert!((system.call(lane, 61, [u64::MAX, 0, 0, 0, 0, 0]).unwrap() as i64) > 0);
+    }
+    assert_eq!(system.machine.0.borrow().objects(), (1, 1));
+}

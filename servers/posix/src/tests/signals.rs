@@ -1,0 +1,166 @@
+use crate::fake::Runs;
+use crate::fake::harness::{DATA, System};
+use crate::saved::slot;
+
+const HANDLER: u64 = 0x40_1100;
+const RESTORER: u64 = 0x40_1200;
+
+fn error(number: i64) -> Option<u64> {
+    Some((-number) as u64)
+}
+
+fn handle(system: &mut System, lane: usize, signal: u64, flags: u64) {
+    let action = [HANDLER, flags | 0x0400_0000, RESTORER, 0].map(u64::to_le_bytes).concat();
+    system.poke(lane, DATA + 0x800, &action);
+    assert_eq!(system.call(lane, 13, [signal, DATA + 0x800, 0, 8, 0, 0]), Some(0));
+}
+
+fn frame(system: &System, lane: usize) -> abi::Frame {
+    system.machine.0.borrow().threads[&slot::thread(lane)].frame
+}
+
+/// What the restorer does.
+fn return_from_handler(system: &mut System, lane: usize) {
+    system.machine.0.borrow_mut().threads.get_mut(&slot::thread(lane)).unwrap().frame.rsp += 8;
+    assert_eq!(system.call(lane, 15, [0; 6]), None);
+}
+
+#[test]
+fn handler_runs_and_the_program_goes_on_where_it_was() {
+    let (mut system, lane) = System::start();
+    handle(&mut system, lane, 10, 0);
+    let before = frame(&system, lane);
+    let pid = system.pid(lane);
+    system.call(lane, 62, [u64::from(pid), 10, 0, 0, 0, 0]);
+    let inside = frame(&system, lane);
+    assert_eq!((inside.rip, inside.rdi), (HANDLER, 10));
+    assert_eq!((inside.rsp + 8) % 16, 0);
+    assert_eq!(system.peek(lane, inside.rsp, 8), RESTORER.to_le_bytes());
+    assert_eq!(system.posix().store.thread(lane).mask, 1 << 9);
+    return_from_handler(&mut system, lane);
+    let after = frame(&system, lane);
+    assert_eq!((after.rip, after.rsp, after.rax), (before.rip + 2, before.rsp, 0), "kill returned 0");
+    assert_eq!(system.posix().store.thread(lane).mask, 0);
+}
+
+#[test]
+fn running_thread_is_interrupted() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    handle(&mut system, child, 10, 0);
+    let before = frame(&system, child);
+    let pid = system.pid(child);
+    system.call(lane, 62, [u64::from(pid), 10, 0, 0, 0, 0]);
+    assert_eq!(frame(&system, child).rip, HANDLER);
+    return_from_handler(&mut system, child);
+    assert_eq!(frame(&system, child), before);
+}
+
+#[test]
+fn wait_ends_with_eintr_or_is_made_again() {
+    for (flags, restarts) in [(0, false), (0x1000_0000, true)] {
+        let (mut system, lane) = System::start();
+        system.call(lane, 22, [DATA, 0, 0, 0, 0, 0]);
+        let child = system.fork(lane);
+        handle(&mut system, child, 10, flags);
+        let before = frame(&system, child);
+        assert_eq!(system.call(child, 0, [3, DATA + 0x100, 10, 0, 0, 0]), None);
+        let pid = system.pid(child);
+        system.call(lane, 62, [u64::from(pid), 10, 0, 0, 0, 0]);
+        assert_eq!(frame(&system, child).rip, HANDLER);
+        return_from_handler(&mut system, child);
+        let after = frame(&system, child);
+        if restarts {
+            assert_eq!((after.rip, after.rax), (before.rip, 0), "at the instruction again, with the number of read");
+        } else {
+            assert_eq!((after.rip, Some(after.rax)), (before.rip + 2, error(4)));
+        }
+    }
+}
+
+#[test]
+fn deadly_signals_end_and_ignored_ones_do_nothing() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    let pid = u64::from(system.pid(child));
+    assert_eq!(system.call(child, 34, [0; 6]), None, "pause");
+    assert_eq!(system.call(lane, 62, [pid, 17, 0, 0, 0, 0]), Some(0), "SIGCHLD is ignored");
+    assert_eq!(system.runs(child), Some(Runs::Calling));
+    assert_eq!(system.call(lane, 62, [pid, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 62, [pid, 65, 0, 0, 0, 0]), error(22));
+    assert_eq!(system.call(lane, 62, [9999, 9, 0, 0, 0, 0]), error(3));
+    assert_eq!(system.call(lane, 62, [pid, 15, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.runs(child), None);
+    assert_eq!(system.call(lane, 61, [pid, DATA, 0, 0, 0, 0]), Some(pid));
+    assert_eq!(system.peek(lane, DATA, 4), 15u32.to_le_bytes());
+}
+
+#[test]
+fn blocked_signal_waits_until_it_is_let_through() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    handle(&mut system, child, 10, 0);
+    system.poke(child, DATA, &(1u64 << 9).to_le_bytes());
+    assert_eq!(system.call(child, 14, [0, DATA, 0, 8, 0, 0]), Some(0));
+    let pid = u64::from(system.pid(child));
+    system.call(lane, 62, [pid, 10, 0, 0, 0, 0]);
+    assert_ne!(frame(&system, child).rip, HANDLER);
+    assert_eq!(system.call(child, 127, [DATA + 8, 8, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.peek(child, DATA + 8, 8), (1u64 << 9).to_le_bytes());
+    system.call(child, 14, [1, DATA, 0, 8, 0, 0]);
+    assert_eq!(frame(&system, child).rip, HANDLER);
+}
+
+#[test]
+fn stopped_process_runs_nothing_until_it_is_continued() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    let pid = u64::from(system.pid(child));
+    assert_eq!(system.call(lane, 62, [pid, 19, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.runs(child), Some(Runs::Stopped));
+    assert_eq!(system.call(lane, 61, [pid, DATA, 2, 0, 0, 0]), Some(pid), "WUNTRACED");
+    assert_eq!(system.peek(lane, DATA, 4), (19u32 << 8 | 0x7f).to_le_bytes());
+    assert_eq!(system.call(lane, 62, [pid, 18, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.runs(child), Some(Runs::Running));
+    assert_eq!(system.call(lane, 61, [pid, DATA, 8, 0, 0, 0]), Some(pid), "WCONTINUED");
+    assert_eq!(system.peek(lane, DATA, 4), 0xffffu32.to_le_bytes());
+    assert_eq!(system.call(lane, 62, [pid, 19, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 62, [pid, 9, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.runs(child), None, "killed while stopped");
+}
+
+#[test]
+fn interrupt_key_reaches_the_foreground_group_only() {
+    let (mut system, lane) = System::start_with("");
+    let (front, back) = (system.fork(lane), system.fork(lane));
+    let [front_pid, back_pid] = [front, back].map(|lane| u64::from(system.pid(lane)));
+    for pid in [front_pid, back_pid] {
+        assert_eq!(system.call(lane, 109, [pid, pid, 0, 0, 0, 0]), Some(0), "setpgid");
+    }
+    system.poke(lane, DATA, &(front_pid as u32).to_le_bytes());
+    assert_eq!(system.call(lane, 16, [0, 0x5410, DATA, 0, 0, 0]), Some(0), "TIOCSPGRP");
+    assert_eq!(system.call(front, 0, [0, DATA + 0x100, 10, 0, 0, 0]), None, "reads the terminal");
+    assert_eq!(system.call(back, 0, [0, DATA + 0x100, 10, 0, 0, 0]), None, "is stopped for it");
+    assert_eq!(system.posix().store.process(2).pid as u64, front_pid);
+    system.machine.0.borrow_mut().console.signals.interrupt += 1;
+    system.posix().notified(protocols::console::event::SIGNAL);
+    assert_eq!(system.runs(front), None, "SIGINT");
+    assert_eq!(system.call(lane, 61, [back_pid, DATA, 2, 0, 0, 0]), Some(back_pid));
+    assert_eq!(system.peek(lane, DATA, 4), (21u32 << 8 | 0x7f).to_le_bytes(), "SIGTTIN");
+}
+
+#[test]
+fn sleep_ends_in_time_and_alarm_interrupts_it() {
+    let (mut system, lane) = System::start();
+    system.poke(lane, DATA, &[1u64, 0].map(u64::to_le_bytes).concat());
+    assert_eq!(system.call(lane, 35, [DATA, 0, 0, 0, 0, 0]), None);
+    system.pass(1_000_000_001);
+    assert_eq!(system.result(lane), Some(0));
+    handle(&mut system, lane, 14, 0);
+    system.poke(lane, DATA, &[9u64, 0].map(u64::to_le_bytes).concat());
+    assert_eq!(system.call(lane, 37, [2, 0, 0, 0, 0, 0]), Some(0), "alarm");
+    assert_eq!(system.call(lane, 35, [DATA, DATA + 16, 0, 0, 0, 0]), None);
+    system.pass(2_000_000_000);
+    assert_eq!(frame(&system, lane).rip, HANDLER);
+    assert_eq!(system.peek(lane, DATA + 16, 8), 7u64.to_le_bytes(), "seconds left");
+}

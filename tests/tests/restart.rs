@@ -1,0 +1,98 @@
+//! Servers die at each step of what they do for a shell, and the shell's output is what it would have been.
+//!
+//! Each test arms a sequence of failpoints: the first kills the first instance, the next its successor, and so on. The log proves that each was
+//! reached; the script's output proves that nothing was lost and nothing done twice.
+
+use posix::fail::Point as Posix;
+use tests::{Boot, Outcome};
+use vfs::fail::Point as Vfs;
+
+/// Pipes, appends, forks and reads, with an output that shows every line lost or doubled.
+const SCRIPT: &str = r#"
+echo hello | cat > /tmp/f
+cat /tmp/f
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "line $i" | cat >> /tmp/g; done
+cat /tmp/g | sort | uniq -c | awk '{ print $1, $2, $3 }' | sort -n -k3
+cat /tmp/g | wc -l
+"#;
+
+fn expected() -> String {
+    let lines: String = (1..=12).map(|line| format!("1 line {line}\n")).collect();
+    format!("hello\n{lines}12\n")
+}
+
+/// Kills `service` at each of `points`, one instance after the other, each at its `nth` passage.
+fn kill_at_each(service: &str, points: &[&str], nth: u32) -> Outcome {
+    let boot = points.iter().fold(Boot::new(&format!("restart-{service}")), |boot, point| boot.failing(service, point, nth));
+    let outcome = boot.script(SCRIPT);
+    outcome.expect_output(&expected());
+    for point in points {
+        assert!(outcome.log.contains(&format!("[{service}] failpoint {point}")), "{point} was not reached: {outcome}");
+    }
+    assert_eq!(outcome.deaths(service), points.len(), "{outcome}");
+    println!("{service}: killed at {} failpoints: {}", points.len(), points.join(" "));
+    outcome
+}
+
+#[test]
+fn vfs_dies_at_each_failpoint_of_a_write() {
+    let points = [Vfs::WriteIntent, Vfs::WriteEffect, Vfs::WriteRecord, Vfs::WriteReply].map(Vfs::name);
+    let _outcome = kill_at_each("vfs", &points, 2);
+}
+
+#[test]
+fn vfs_dies_at_each_failpoint_of_open_and_close() {
+    let names = Vfs::ALL.iter().map(|point| point.name());
+    let points: Vec<_> = names.filter(|name| name.starts_with("open.") || name.starts_with("close.")).collect();
+    let _outcome = kill_at_each("vfs", &points, 2);
+}
+
+#[test]
+fn posix_dies_at_each_failpoint_of_a_pipe_write() {
+    let points = [Posix::WriteIntent, Posix::WriteEffect, Posix::WriteRecord, Posix::WriteReply].map(Posix::name);
+    let _outcome = kill_at_each("posix", &points, 1);
+}
+
+#[test]
+fn posix_dies_at_each_failpoint_of_fork() {
+    let points = [Posix::ForkIntent, Posix::ForkEffect, Posix::ForkRecord, Posix::ForkReply].map(Posix::name);
+    let _outcome = kill_at_each("posix", &points, 2);
+}
+
+#[test]
+fn posix_dies_at_each_failpoint_of_exec_exit_wait_and_read() {
+    let parts = ["exec.", "exit.", "wait.", "read."];
+    let names = Posix::ALL.iter().map(|point| point.name());
+    let points: Vec<_> = names.filter(|name| parts.iter().any(|part| name.starts_with(part))).collect();
+    let _outcome = kill_at_each("posix", &points, 1);
+}
+
+#[test]
+fn console_dies_at_each_failpoint_of_a_scripts_output() {
+    let _outcome = kill_at_each("console", &["script.intent", "script.record", "script.reply"], 1);
+}
+
+#[test]
+fn memory_dies_under_running_programs() {
+    let points = ["fault.map"; 4];
+    let boot = points.iter().zip([60, 20, 12, 8]).fold(Boot::new("restart-memory"), |boot, (point, nth)| boot.failing("memory", point, nth));
+    let outcome = boot.script(SCRIPT);
+    outcome.expect_output(&expected());
+    assert!(outcome.deaths("memory") >= 2, "{outcome}");
+}
+
+#[test]
+fn four_servers_die_in_one_session() {
+    let armed = [
+        ("vfs", Vfs::WriteEffect.name(), 3),
+        ("posix", Posix::ForkEffect.name(), 4),
+        ("posix", Posix::WriteRecord.name(), 2),
+        ("console", "script.record", 1),
+        ("memory", "fault.map", 90),
+        ("vfs", Vfs::OpenRecord.name(), 4),
+    ];
+    let boot = armed.iter().fold(Boot::new("restart-all"), |boot, (service, point, nth)| boot.failing(service, point, *nth));
+    let outcome = boot.script(SCRIPT);
+    outcome.expect_output(&expected());
+    assert!(outcome.deaths("vfs") == 2 && outcome.deaths("posix") == 2 && outcome.deaths("console") == 1, "{outcome}");
+}

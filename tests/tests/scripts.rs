@@ -1,0 +1,137 @@
+//! Every case must leave behind on SynOS what it left behind on Linux: standard output, standard error and status.
+//!
+//! One test for each case of [`tests::compare::cases`]. Scripts share a boot, which the first of them starts; programs boot alone. A
+//! case counts as skipped, never as passed, where this machine has another busybox than its expected file was made with; a file
+//! that is missing, has no header, or was made from another source of the case, fails.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::ExitCode;
+use std::sync::{Arc, LazyLock};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tests::compare::cases::{self, Case};
+use tests::compare::expected::Expected;
+use tests::compare::staged::{Facts, Staged};
+use tests::compare::synos::{self, Results};
+use tests::compare::{Stream, first_difference};
+use tests::normalise::Rules;
+use tests::root;
+
+const EXPECTED: &str = "tests/expected";
+const RULES: &str = "tests/normalise.toml";
+
+/// Results of the boot that scripts share; it happens when they are first looked at.
+type Shared = LazyLock<Results, Box<dyn FnOnce() -> Results + Send>>;
+
+/// A case, and what it must leave behind.
+struct Comparison {
+    case: Case,
+    /// The contents of its expected file, or why they cannot be used.
+    expected: Result<Expected, String>,
+    /// Why this machine cannot tell.
+    skipped: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // One guest at a time: each wants a CPU of the host.
+    arguments.test_threads = Some(1);
+    match trials(&arguments) {
+        Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
+        Err(why) => {
+            eprintln!("scripts: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn trials(arguments: &Arguments) -> Result<Vec<Trial>, String> {
+    let cases = cases::all(&root()).map_err(|error| format!("looking for cases: {error}"))?;
+    let rules = Arc::new(rules()?);
+    let selected: Vec<String> = cases.iter().map(|case| case.name.clone()).filter(|name| is_selected(arguments, name)).collect();
+    let facts = if selected.is_empty() { None } else { Some(facts(&selected)?) };
+    let comparisons: Vec<_> = cases.iter().map(|case| Comparison::new(case, facts.as_ref())).collect();
+
+    let shared = comparisons.iter().filter(|each| each.can_run() && !each.case.is_alone() && selected.contains(&each.case.name));
+    let shared: Vec<String> = shared.map(|each| each.case.name.clone()).collect();
+    let shared: Arc<Shared> = Arc::new(LazyLock::new(Box::new(move || synos::run(&shared))));
+
+    let mut trials: Vec<Trial> = comparisons.into_iter().map(|each| each.trial(Arc::clone(&shared), Arc::clone(&rules))).collect();
+    trials.push(Trial::test("every_expected_file_has_a_case_and_every_rule_a_use", move || bookkeeping(&cases, &rules)));
+    Ok(trials)
+}
+
+fn rules() -> Result<Rules, String> {
+    let text = fs::read_to_string(root().join(RULES)).map_err(|error| format!("{RULES}: {error}"))?;
+    Rules::parse(&text).map_err(|why| format!("{RULES}: {why}"))
+}
+
+/// Whether the harness will run the test `name`.
+fn is_selected(arguments: &Arguments, name: &str) -> bool {
+    let matches = |filter: &str| if arguments.exact { name == filter } else { name.contains(filter) };
+    !arguments.list && arguments.filter.as_deref().is_none_or(matches) && !arguments.skip.iter().any(|skip| matches(skip))
+}
+
+/// What this machine has for the cases `names`.
+fn facts(names: &[String]) -> Result<Facts, String> {
+    Staged::lay_out(&root().join(format!("target/tests/facts-{}", std::process::id())), names)?.facts()
+}
+
+fn expected(name: &str) -> Result<Expected, String> {
+    let path = format!("{EXPECTED}/{name}.txt");
+    let text = fs::read_to_string(root().join(&path)).map_err(|error| format!("{path}: {error}; try: cargo xtask expect {name}"))?;
+    Expected::decode(&text).map_err(|why| format!("{path}: {why}"))
+}
+
+impl Comparison {
+    fn new(case: &Case, facts: Option<&Facts>) -> Self {
+        let name = &case.name;
+        let mut comparison = Self { case: case.clone(), expected: expected(name), skipped: None };
+        if let (Ok(Expected { header, .. }), Some(facts)) = (&comparison.expected, facts) {
+            if facts.busybox != header.busybox {
+                comparison.skipped = Some(format!("its expected file was made with another busybox; try: cargo xtask expect {name}"));
+            } else if facts.sources.get(name).is_some_and(|source| *source != header.source) {
+                comparison.expected = Err(format!("its expected file was made from another source of it; try: cargo xtask expect {name}"));
+            }
+        }
+        comparison
+    }
+
+    fn can_run(&self) -> bool {
+        self.expected.is_ok() && self.skipped.is_none()
+    }
+
+    fn trial(self, shared: Arc<Shared>, rules: Arc<Rules>) -> Trial {
+        let name = self.case.name.clone();
+        let skipped = self.skipped.is_some();
+        if let Some(why) = &self.skipped {
+            println!("skipped: {name} {why}");
+        }
+        Trial::test(name, move || self.judge(&shared, &rules).map_err(Failed::from)).with_ignored_flag(skipped)
+    }
+
+    fn judge(self, shared: &Shared, rules: &Rules) -> Result<(), String> {
+        let name = &self.case.name;
+        let expected = self.expected?;
+        let alone = if self.case.is_alone() { synos::run(std::slice::from_ref(name)) } else { Results::new() };
+        let result = alone.get(name).or_else(|| shared.get(name)).ok_or("it was not run")?;
+        match result.as_ref().map(|actual| first_difference(rules, name, &expected.output, actual)) {
+            Ok(None) => Ok(()),
+            Ok(Some(difference)) => Err(difference),
+            Err(why) => Err(why.clone()),
+        }
+    }
+}
+
+/// What no single comparison would notice.
+fn bookkeeping(cases: &[Case], rules: &Rules) -> Result<(), Failed> {
+    let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    let files = fs::read_dir(root().join(EXPECTED))?;
+    let known = files.flatten().filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()));
+    let orphans = known.filter(|name| !names.contains(name.as_str())).map(|name| format!("{EXPECTED}/{name}.txt: there is no such case"));
+    let written = |name: &str, stream: Stream| expected(name).ok().map(|expected| expected.output.stream(stream).to_owned());
+    let idle = rules.idle(written).into_iter().map(|rule| format!("{RULES}: {rule} matches nothing"));
+    let problems: Vec<String> = orphans.chain(idle).collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
+}

@@ -1,0 +1,30 @@
+//! One server calls another across address spaces; the callee dies in four ways; the caller's stub sends its request again and succeeds.
+
+use tests::Boot;
+
+/// Only what this test needs: memory is the pager, the probe calls the victim.
+const SERVICES: &str = r#"
+[[service]]
+name = "victim"
+priority = 20
+heap_pages = 16
+saved_pages = 64
+calls = ["memory"]
+
+[[service]]
+name = "probe"
+priority = 10
+heap_pages = 16
+saved_pages = 16
+calls = ["victim"]
+"#;
+
+#[test]
+fn probe_does_not_notice_that_the_victim_dies_four_times() {
+    let outcome = Boot::new("victim").services(SERVICES).script("sleep 15");
+    for check in ["add", "echo", "panic", "wild", "overflow", "hang"] {
+        assert!(outcome.log.contains(&format!("probe: {check} ok")), "{check}: {outcome}");
+    }
+    assert_eq!(outcome.deaths("victim"), 4, "{outcome}");
+    assert_eq!(outcome.deaths("probe"), 0, "{outcome}");
+}
