@@ -63,15 +63,17 @@ impl Output {
     }
 }
 
-/// Where the `actual` output of the case `name` first differs from the `expected` one after normalisation, in one line.
+/// Where the `actual` output of the case `name` differs from the `expected` one after normalisation: the first line of each stream that
+/// does, and the status, all in one line.
 #[must_use]
-pub fn first_difference(rules: &Rules, name: &str, expected: &Output, actual: &Output) -> Option<String> {
-    let streams = Stream::ALL.into_iter().find_map(|stream| {
+pub fn difference(rules: &Rules, name: &str, expected: &Output, actual: &Output) -> Option<String> {
+    let streams = Stream::ALL.into_iter().filter_map(|stream| {
         let [expected, actual] = [expected, actual].map(|output| rules.apply(name, stream, output.stream(stream)));
         differing_line(&expected, &actual).map(|line| format!("{} {line}", stream.name()))
     });
-    let status = || (expected.status != actual.status).then(|| format!("status: expected {}, got {}", expected.status, actual.status));
-    streams.or_else(status)
+    let status = (expected.status != actual.status).then(|| format!("status: expected {}, got {}", expected.status, actual.status));
+    let all: Vec<String> = streams.chain(status).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn differing_line(expected: &str, actual: &str) -> Option<String> {
@@ -102,24 +104,31 @@ mod tests {
         Output { stdout: stdout.into(), stderr: String::new(), status }
     }
 
-    fn difference(expected: &Output, actual: &Output) -> Option<String> {
-        first_difference(&Rules::default(), "case", expected, actual)
+    fn between(expected: &Output, actual: &Output) -> Option<String> {
+        difference(&Rules::default(), "case", expected, actual)
     }
 
     #[test]
     fn equal_outputs_do_not_differ() {
-        assert_eq!(difference(&output("a\nb", 1), &output("a\nb", 1)), None);
+        assert_eq!(between(&output("a\nb", 1), &output("a\nb", 1)), None);
     }
 
     #[test]
     fn the_first_differing_line_is_named() {
-        assert_eq!(difference(&output("a\nb\n", 0), &output("a\nc\n", 1)).as_deref(), Some(r#"stdout line 2: expected "b\n", got "c\n""#));
-        assert_eq!(difference(&output("a\nb\n", 0), &output("a\n", 0)).as_deref(), Some(r#"stdout line 2: expected "b\n", got the end"#));
-        assert_eq!(difference(&output("a", 0), &output("a\n", 0)).as_deref(), Some(r#"stdout line 1: expected "a", got "a\n""#));
+        assert_eq!(between(&output("a\nb\n", 0), &output("a\nc\n", 0)).as_deref(), Some(r#"stdout line 2: expected "b\n", got "c\n""#));
+        assert_eq!(between(&output("a\nb\n", 0), &output("a\n", 0)).as_deref(), Some(r#"stdout line 2: expected "b\n", got the end"#));
+        assert_eq!(between(&output("a", 0), &output("a\n", 0)).as_deref(), Some(r#"stdout line 1: expected "a", got "a\n""#));
+    }
+
+    #[test]
+    fn everything_that_differs_is_named() {
+        let actual = Output { stderr: "why\n".into(), ..output("b", 1) };
+        let text = r#"stdout line 1: expected "a", got "b"; stderr line 1: expected the end, got "why\n"; status: expected 0, got 1"#;
+        assert_eq!(between(&output("a", 0), &actual).as_deref(), Some(text));
     }
 
     #[test]
     fn a_status_alone_is_a_difference() {
-        assert_eq!(difference(&output("", 0), &output("", 137)).as_deref(), Some("status: expected 0, got 137"));
+        assert_eq!(between(&output("", 0), &output("", 137)).as_deref(), Some("status: expected 0, got 137"));
     }
 }

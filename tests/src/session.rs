@@ -56,6 +56,11 @@ impl Session {
         }
     }
 
+    /// Types nothing for a while, as a person does between two keys that mean something else together.
+    pub fn pause_ms(&self, milliseconds: u64) {
+        std::thread::sleep(Duration::from_millis(milliseconds));
+    }
+
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.unread).into_owned()
     }

@@ -14,7 +14,7 @@ use tests::compare::cases::{self, Case};
 use tests::compare::expected::Expected;
 use tests::compare::staged::{Facts, Staged};
 use tests::compare::synos::{self, Results};
-use tests::compare::{Stream, first_difference};
+use tests::compare::{Stream, difference};
 use tests::normalise::Rules;
 use tests::root;
 
@@ -116,9 +116,9 @@ impl Comparison {
         let expected = self.expected?;
         let alone = if self.case.is_alone() { synos::run(std::slice::from_ref(name)) } else { Results::new() };
         let result = alone.get(name).or_else(|| shared.get(name)).ok_or("it was not run")?;
-        match result.as_ref().map(|actual| first_difference(rules, name, &expected.output, actual)) {
+        match result.as_ref().map(|actual| difference(rules, name, &expected.output, actual)) {
             Ok(None) => Ok(()),
-            Ok(Some(difference)) => Err(difference),
+            Ok(Some(differs)) => Err(differs),
             Err(why) => Err(why.clone()),
         }
     }

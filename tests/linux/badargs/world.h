@@ -1,0 +1,123 @@
+/* What the right arguments refer to: memory at fixed addresses, descriptors with fixed numbers, files with fixed names. Included by badargs.c. */
+
+#define FOLDER "/tmp/badargs"
+#define EXECUTED "executed"
+
+/* Regions, each followed by nothing for a long way. */
+enum {
+	ZEROS = 0x10000000,	/* two pages of zeros: input that is right for most */
+	SPACE = 0x10010000,	/* two pages to write to */
+	SPACE_2 = 0x10020000,
+	SPACE_3 = 0x10030000,
+	DATA = 0x10040000,	/* structures with something in them */
+	LAST = 0x10050000,	/* a page of the letter a */
+	READ_ONLY = 0x10060000,	/* a page that cannot be written */
+	CLOSED = 0x10070000,	/* a page that cannot be used */
+	FREE = 0x20000000,	/* nothing */
+	PAGE = 4096,
+};
+
+/* Descriptors. */
+enum { FILE_FD = 10, FOLDER_FD = 11, PIPE_READ = 12, PIPE_WRITE = 13, NOT_OPEN = 9999 };
+
+/* What a call needs besides. */
+enum { CHILD = 1, BLOCKS = 2, ONLY_AS_IS = 4 };
+
+/* Structures of DATA, which are the same for all calls. */
+static struct data {
+	char file[16], folder[16], link[16], new[16], self[16], name[16];
+	struct iovec vector[1], vector_wild[2], vector_kernel[1], vector_huge[1], vector_sum[2];
+	u64 arguments[2], arguments_wild[3], arguments_kernel[2], arguments_endless[PAGE / 8];
+	struct timespec negative_seconds, many_nanoseconds, endless;
+	struct timeval many_microseconds;
+	stack_t no_stack, kernel_stack;
+	struct clone_args clone, clone_wild;
+	u64 signals[2], signals_wild[2];
+	u64 ones;
+	struct flock lock;
+	struct pollfd polls[1];
+	struct rlimit limit, limit_crossed;
+} *const data = (struct data *)DATA;
+
+#define AT(member) (DATA + __builtin_offsetof(struct data, member))
+
+static void map(u64 address, size_t length, int protection)
+{
+	void *got = mmap((void *)address, length, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	if (got != (void *)address) {
+		printf("cannot map: %s\n", strerror(errno));
+		exit(1);
+	}
+}
+
+static void make_memory(void)
+{
+	const u64 wild = 0x5a5a5a5a0000, kernel = 0xffff800000001000;
+
+	for (u64 region = ZEROS; region <= DATA; region += SPACE - ZEROS)
+		map(region, region == DATA ? 4 * PAGE : 2 * PAGE, PROT_READ | PROT_WRITE);
+	map(LAST, PAGE, PROT_READ | PROT_WRITE);
+	memset((void *)LAST, 'a', PAGE);
+	map(READ_ONLY, PAGE, PROT_READ);
+	map(CLOSED, PAGE, PROT_NONE);
+	*data = (struct data){
+		.file = "file", .folder = "folder", .link = "link", .new = "new", .self = "/proc/self/exe", .name = "name",
+		.vector = {{(void *)SPACE, 16}},
+		.vector_wild = {{(void *)SPACE, 16}, {(void *)wild, 16}},
+		.vector_kernel = {{(void *)kernel, 16}},
+		.vector_huge = {{(void *)SPACE, (size_t)1 << 63}},
+		.vector_sum = {{(void *)SPACE, SIZE_MAX / 2}, {(void *)SPACE, SIZE_MAX / 2}},
+		.arguments = {AT(name), 0}, .arguments_wild = {AT(name), wild, 0}, .arguments_kernel = {kernel, 0},
+		.negative_seconds = {-1, 0}, .many_nanoseconds = {0, 1000000000}, .endless = {INT64_MAX, 0},
+		.many_microseconds = {0, 1000000},
+		.no_stack = {NULL, SS_DISABLE, 0}, .kernel_stack = {(void *)kernel, 0, 1 << 16},
+		.clone = {.exit_signal = SIGCHLD}, .clone_wild = {.flags = CLONE_PARENT_SETTID, .parent_tid = wild, .exit_signal = SIGCHLD},
+		.signals = {ZEROS, 8}, .signals_wild = {wild, 8},
+		.ones = ~(u64)0,
+		.lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET},
+		.polls = {{.fd = FILE_FD, .events = POLLIN}},
+		.limit = {256, 256}, .limit_crossed = {2, 1},
+	};
+	strcpy(data->name, EXECUTED);
+	for (size_t i = 0; i < COUNT(data->arguments_endless); i++)
+		data->arguments_endless[i] = AT(name);
+}
+
+static void remove_world(void)
+{
+	const char *const names[] = {"file", "link", "new", "folder"};
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		if (unlink(names[i]) != 0)
+			rmdir(names[i]);
+}
+
+static void open_as(const char *path, int flags, int number)
+{
+	int opened = open(path, flags, 0644);
+
+	if (opened < 0 || dup2(opened, number) != number)
+		_exit(255);
+	close(opened);
+}
+
+static void make_world(int needs)
+{
+	int ends[2];
+
+	mkdir(FOLDER, 0755);
+	if (chdir(FOLDER) != 0)
+		_exit(255);
+	remove_world();
+	open_as("file", O_RDWR | O_CREAT, FILE_FD);
+	if (write(FILE_FD, (void *)LAST, 256) != 256 || lseek(FILE_FD, 0, SEEK_SET) != 0)
+		_exit(255);
+	if (mkdir("folder", 0755) != 0 || symlink("file", "link") != 0 || pipe2(ends, O_NONBLOCK) != 0)
+		_exit(255);
+	open_as(".", O_RDONLY | O_DIRECTORY, FOLDER_FD);
+	if (dup2(ends[0], PIPE_READ) != PIPE_READ || dup2(ends[1], PIPE_WRITE) != PIPE_WRITE || write(PIPE_WRITE, "bytes", 5) != 5)
+		_exit(255);
+	if (needs & CHILD && fork() == 0)
+		_exit(0);
+}

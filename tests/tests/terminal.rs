@@ -1,0 +1,97 @@
+//! The prompt, as a person at the terminal meets it.
+
+use tests::{Boot, Session};
+
+/// The end of root's prompt.
+const PROMPT: &str = "# ";
+
+fn session(name: &str) -> Session {
+    let mut session = Boot::new(name).within_seconds(60).session();
+    session.expect(PROMPT);
+    session
+}
+
+/// Starts a program in the foreground and gives the shell the time to leave its line editor, in which control keys are letters.
+fn foreground(session: &mut Session, command: &str) {
+    session.send(&format!("{command}\n"));
+    session.expect(&format!("{command}\r\n"));
+    session.pause_ms(1500);
+}
+
+/// Types a command and returns what it showed, the echo included.
+fn run(session: &mut Session, command: &str) -> String {
+    session.send(&format!("{command}\n"));
+    session.expect(PROMPT)
+}
+
+#[test]
+fn prompt_answers_and_echoes() {
+    let mut session = session("prompt");
+    let shown = run(&mut session, "echo $((6 * 7))");
+    assert!(shown.contains("echo $((6 * 7))\r\n42\r\n"), "{shown:?}");
+}
+
+#[test]
+fn control_c_interrupts_and_control_z_stops_a_foreground_job() {
+    let mut session = session("job-control");
+    foreground(&mut session, "sleep 1000");
+    session.send("\x03");
+    session.expect(PROMPT);
+    let shown = run(&mut session, "echo status $?");
+    assert!(shown.contains("status 130"), "{shown:?}");
+    foreground(&mut session, "sleep 1000");
+    session.send("\x1a");
+    let stopped = session.expect(PROMPT);
+    assert!(stopped.contains("Stopped"), "{stopped:?}");
+    let jobs = run(&mut session, "jobs");
+    assert!(jobs.contains("Stopped") && jobs.contains("sleep 1000"), "{jobs:?}");
+    session.send("fg\n");
+    session.expect("sleep 1000\r\n");
+    session.pause_ms(1500);
+    session.send("\x03");
+    session.expect(PROMPT);
+    let jobs = run(&mut session, "jobs");
+    assert!(!jobs.contains("sleep 1000"), "{jobs:?}");
+}
+
+#[test]
+fn line_editing_keys_work_in_canonical_mode() {
+    let mut session = session("canonical");
+    foreground(&mut session, "cat");
+    session.send("wrong\x15right wrd\x17word\x7fd\n");
+    // The typed line was edited on the screen; what `cat` says is the line as it was read.
+    session.expect("right word\r\n");
+    session.send("\x04");
+    session.expect(PROMPT);
+}
+
+#[test]
+fn vi_opens_edits_and_saves_a_file() {
+    let mut session = session("vi");
+    let _shown = run(&mut session, "echo first > /tmp/note");
+    session.send("vi /tmp/note\n");
+    session.expect("first");
+    session.send("osecond line\x1b");
+    session.expect("Modified");
+    // An escape that something follows at once is the start of a key's sequence, not the key.
+    session.pause_ms(500);
+    session.send(":wq\n");
+    session.expect(PROMPT);
+    let shown = run(&mut session, "cat /tmp/note");
+    assert!(shown.contains("first\r\nsecond line\r\n"), "{shown:?}");
+}
+
+#[test]
+fn stty_and_less_see_a_terminal() {
+    let mut session = session("stty");
+    let shown = run(&mut session, "stty size");
+    assert!(shown.contains("24 80"), "{shown:?}");
+    let shown = run(&mut session, "stty -a | grep -c icanon");
+    assert!(shown.contains("\r\n1\r\n"), "{shown:?}");
+    session.send("seq 1 100 | less\n");
+    session.expect("10");
+    session.send("q");
+    session.expect(PROMPT);
+    let shown = run(&mut session, "test -t 0 && echo a terminal");
+    assert!(shown.contains("\r\na terminal\r\n"), "{shown:?}");
+}
