@@ -27,6 +27,8 @@ struct Page {
     kind: Option<ObjectKind>,
     mapped: bool,
     dirty: bool,
+    /// The firmware leaves pages as they are; only the kernel's `Reclaim` zeroes them.
+    zeroed: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -127,8 +129,8 @@ impl Kernel for Fake {
         assert!(!self.slots.contains_key(&to), "slot {to} is full");
         for number in range.page..range.page + range.pages {
             let page = self.pages.entry(number).or_default();
-            assert_eq!(*page, Page::default(), "page {number} is in use");
-            *page = Page { kind: Some(kind), mapped: false, dirty: true };
+            assert!(page.kind.is_none() && !page.mapped && !page.dirty, "page {number} is in use");
+            *page = Page { kind: Some(kind), mapped: false, dirty: true, zeroed: false };
         }
         self.slots.insert(to, kind);
         match kind {
@@ -156,7 +158,7 @@ impl Kernel for Fake {
                 assert!(!running, "a running thread is reclaimed");
                 self.threads.remove(&slot);
             }
-            *page = Page::default();
+            *page = Page { zeroed: true, ..Page::default() };
         }
         self.reclaimed += pages;
         Ok(pages)
@@ -226,7 +228,8 @@ impl Kernel for Fake {
             if range.memory == slot::RESERVE && !kept {
                 let page = self.pages.entry(range.page + offset).or_default();
                 assert!(page.kind.is_none() && !page.mapped, "page {} is in use", range.page + offset);
-                *page = Page { kind: None, mapped: true, dirty: true };
+                assert!(page.zeroed, "page {} is mapped with what the firmware left in it", range.page + offset);
+                *page = Page { kind: None, mapped: true, dirty: true, zeroed: false };
             }
             let number = if range.memory == slot::RESERVE && !kept { range.page + offset } else { u64::MAX };
             let before = self.mapped.get_mut(&space).ok_or(Error::InvalidHandle)?.insert(address + offset * PAGE_SIZE, (number, flags));
@@ -260,7 +263,7 @@ impl Kernel for Fake {
         let pages = range.pages.min(STEP);
         for number in range.page..range.page + pages {
             let page = self.pages.entry(number).or_default();
-            assert_eq!(*page, Page::default(), "page {number} is in use");
+            assert!(page.kind.is_none() && !page.mapped && !page.dirty, "page {number} is in use");
             page.kind = Some(ObjectKind::PageTable);
         }
         Ok(pages)

@@ -10,15 +10,16 @@ use crate::life::Supervisor;
 
 /// Most bytes of a line.
 const LINE_BYTES: usize = libsys::log::MAX_LINE;
-/// ACPI's PM1a control register as QEMU's pc machine has it, and the value that means S5 there: SLP_EN with sleep type 0.
-const POWER_PORT: u16 = 0x604;
+/// ACPI's PM1a control register of QEMU's pc machine, where SeaBIOS and where OVMF put it, and the value that means S5 there: SLP_EN with sleep
+/// type 0.
+const POWER_PORTS: [u16; 2] = [0x604, 0xb004];
 const POWER_OFF: u32 = 0x2000;
 
 /// Turns the machine off; `status` is what the host's command exits with.
 pub fn turn_off(kernel: &mut impl Kernel, status: u8) {
     // Both ports are the supervisor's by right; on a machine without them the log is all that can be had.
     let told = kernel.port_out(SCRIPT_STATUS_PORT, 1, u32::from(status));
-    let off = kernel.port_out(POWER_PORT, 2, POWER_OFF);
+    let off = POWER_PORTS.into_iter().try_for_each(|port| kernel.port_out(port, 2, POWER_OFF));
     if told.is_err() || off.is_err() {
         kernel.log("the power cannot be turned off");
     }

@@ -78,6 +78,18 @@ pub fn reserve_pages(specs: &[Spec<'_>], rootfs_pages: u64) -> u64 {
     own + kept + shapes().sum::<u64>() + SPARE_INSTANCES * shapes().max().unwrap_or(0)
 }
 
+/// Firmware leaves memory as it is. From here on the reserve's pages are zero whenever they are free: saved state and heaps rely on it.
+fn zero(kernel: &mut impl Kernel, pages: u64) -> Result<(), SetUpError> {
+    let mut page = 0;
+    while page < pages {
+        match kernel.reclaim(Range { memory: slot::RESERVE, page, pages: pages - page })? {
+            0 => return Err(SetUpError::Kernel(Error::Busy)),
+            done => page += done,
+        }
+    }
+    Ok(())
+}
+
 impl<'a, K: Kernel> Supervisor<'a, K> {
     /// Makes everything that lasts. `memories` are the pages of the owned Memory capabilities that the kernel left, largest first. Nothing is started.
     ///
@@ -93,6 +105,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             return Err(SetUpError::TooLittleMemory { needed, largest });
         }
         kernel.split(slot::RESERVE, needed, slot::REST)?;
+        zero(&mut kernel, needed)?;
         let mut this = Self::new(kernel, facts, Reserve::new(needed));
         this.make_kept(Service::Supervisor, 0)?;
         for spec in specs {

@@ -291,7 +291,7 @@ fn giving_up_on_an_essential_service_turns_the_power_off() {
         while supervisor.reap() {}
         let _given_up = supervisor.up(Badge::new(Service::Memory, instance + 1));
     }
-    assert_eq!(supervisor.kernel().ports, [(abi::boot::SCRIPT_STATUS_PORT, u32::from(STATUS_GAVE_UP)), (0x604, 0x2000)]);
+    assert_eq!(supervisor.kernel().ports, [(abi::boot::SCRIPT_STATUS_PORT, u32::from(STATUS_GAVE_UP)), (0x604, 0x2000), (0xb004, 0x2000)]);
 }
 
 #[test]
@@ -300,7 +300,7 @@ fn only_posix_and_console_may_turn_the_power_off() {
     assert_eq!(supervisor.power_off(Badge::new(Service::Vfs, 1), 0), Err(Error::NotAllowed));
     assert!(supervisor.kernel().ports.is_empty());
     assert_eq!(supervisor.power_off(Badge::new(Service::Posix, 1), 3), Ok(()));
-    assert_eq!(supervisor.kernel().ports, [(abi::boot::SCRIPT_STATUS_PORT, 3), (0x604, 0x2000)]);
+    assert_eq!(supervisor.kernel().ports, [(abi::boot::SCRIPT_STATUS_PORT, 3), (0x604, 0x2000), (0xb004, 0x2000)]);
 }
 
 #[test]
