@@ -143,7 +143,7 @@ static void test_argument(const struct call *call, const struct base *base, int 
 			printf("%s%s %d: ", call->name, base->variant, argument);
 		u64 arguments[MAX_ARGUMENTS];
 		memcpy(arguments, base->arguments, sizeof arguments);
-		arguments[argument] = bad->value;
+		arguments[argument] = bad->added ? arguments[argument] + bad->value : bad->value;
 		int result = outcome(base, arguments);
 		int excused = result < 1000 && is_excused(base, argument, bad->name);
 		show(bad->name, excused ? "differs" : outcome_name(result), &count);

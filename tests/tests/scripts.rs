@@ -75,7 +75,7 @@ fn is_selected(arguments: &Arguments, name: &str) -> bool {
 
 /// What this machine has for the cases `names`.
 fn facts(names: &[String]) -> Result<Facts, String> {
-    Staged::lay_out(&root().join(format!("target/tests/facts-{}", std::process::id())), names)?.facts()
+    Staged::lay_out(names)?.facts()
 }
 
 fn expected(name: &str) -> Result<Expected, String> {

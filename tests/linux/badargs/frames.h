@@ -104,7 +104,8 @@ static int test_frames(void)
 		test_frame("frame", spoiled_names[i], spoiled_frame, i);
 	for (size_t i = 0; i < COUNT(bad_values); i++) {
 		const struct bad_value *bad = &bad_values[i];
-		if (!(bad->kinds & POINTERS))
+		/* SynOS has its stacks there, and Linux somewhere below. */
+		if (!(bad->kinds & POINTERS) || strcmp(bad->name, "last page") == 0)
 			continue;
 		test_frame("signal on a stack", bad->name, signal_on, bad->value);
 		test_frame("rt_sigreturn from a stack", bad->name, return_from, bad->value);

@@ -3,17 +3,17 @@
 #define FOLDER "/tmp/badargs"
 #define EXECUTED "executed"
 
-/* Regions, each followed by nothing for a long way. */
+/* Regions, each followed by nothing for a while, and far from where a system puts anything. */
 enum {
-	ZEROS = 0x10000000,	/* two pages of zeros: input that is right for most */
-	SPACE = 0x10010000,	/* two pages to write to */
-	SPACE_2 = 0x10020000,
-	SPACE_3 = 0x10030000,
-	DATA = 0x10040000,	/* structures with something in them */
-	LAST = 0x10050000,	/* a page of the letter a */
-	READ_ONLY = 0x10060000,	/* a page that cannot be written */
-	CLOSED = 0x10070000,	/* a page that cannot be used */
-	FREE = 0x20000000,	/* nothing */
+	ZEROS = 0x100000000000,	/* two pages of zeros: input that is right for most */
+	SPACE = 0x100000010000,	/* two pages to write to */
+	SPACE_2 = 0x100000020000,
+	SPACE_3 = 0x100000030000,
+	DATA = 0x100000040000,	/* structures with something in them */
+	LAST = 0x100000050000,	/* a page of the letter a */
+	READ_ONLY = 0x100000060000,	/* a page that cannot be written */
+	CLOSED = 0x100000070000,	/* a page that cannot be used */
+	FREE = 0x200000000000,	/* nothing */
 	PAGE = 4096,
 };
 

@@ -41,6 +41,9 @@ const PLACES: [(&str, &str, Kind); 5] = [
     ("initrd/programs", "", Kind::Rust),
 ];
 
+/// Programs of those places that are no cases, and why.
+const NO_CASES: [(&str, &str); 1] = [("bench", "what it prints is how fast the machine is")];
+
 /// All cases of the project in `root`, sorted by name.
 ///
 /// # Errors
@@ -51,7 +54,8 @@ pub fn all(root: &Path) -> io::Result<Vec<Case>> {
         for entry in fs::read_dir(root.join(folder))? {
             let source = entry?.path();
             let is_one = source.extension().unwrap_or_default() == ending && source.is_dir() == ending.is_empty();
-            if let Some(name) = source.file_stem().and_then(|name| name.to_str()).filter(|_| is_one) {
+            let name = source.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            if is_one && NO_CASES.iter().all(|(no_case, _)| *no_case != name) {
                 cases.push(Case { name: name.into(), source: source.clone(), kind });
             }
         }
@@ -119,6 +123,7 @@ mod tests {
             assert!(cases.iter().any(|case| case.name == name && case.kind == kind), "{name}");
         }
         assert!(cases.windows(2).all(|pair| pair[0].name != pair[1].name));
+        assert!(cases.iter().all(|case| case.name != "bench"));
     }
 
     #[test]

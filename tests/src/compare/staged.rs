@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The part that goes into the guest, at `/run`.
 const GUEST: &str = "run";
@@ -23,27 +24,33 @@ pub struct Facts {
 }
 
 /// A folder with cases.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Staged {
     folder: PathBuf,
+    /// Whether it goes with its owner.
+    is_temporary: bool,
 }
 
 impl Staged {
     /// The folder of cases that is, or will be, at `folder`.
     #[must_use]
     pub fn at(folder: &Path) -> Self {
-        Self { folder: folder.to_path_buf() }
+        Self { folder: folder.to_path_buf(), is_temporary: false }
     }
 
-    /// Has xtask lay out the cases `names` in `folder`.
+    /// Has xtask lay out the cases `names` in a folder of their own, which is removed when this is dropped.
     ///
     /// # Errors
     /// What xtask said.
-    pub fn lay_out(folder: &Path, names: &[String]) -> Result<Self, String> {
+    pub fn lay_out(names: &[String]) -> Result<Self, String> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = crate::root().join(format!("target/tests/staged-{}-{number}", std::process::id()));
+        let staged = Self { folder, is_temporary: true };
         let mut command = crate::xtask();
-        command.args(["expect", "--stage"]).arg(folder).args(names);
+        command.args(["expect", "--stage"]).arg(&staged.folder).args(names);
         run(&mut command)?;
-        Ok(Self::at(folder))
+        Ok(staged)
     }
 
     /// What goes into the guest, at `/run`.
@@ -65,6 +72,15 @@ impl Staged {
     pub fn facts(&self) -> Result<Facts, String> {
         let text = fs::read_to_string(self.facts_file()).map_err(|error| format!("{}: {error}", self.facts_file().display()))?;
         Facts::parse(&text).ok_or_else(|| format!("{}: not a list of facts", self.facts_file().display()))
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if self.is_temporary {
+            // What cannot be removed from the build folder harms nobody.
+            let _removed = fs::remove_dir_all(&self.folder);
+        }
     }
 }
 

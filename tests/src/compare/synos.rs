@@ -32,8 +32,7 @@ struct Brought {
 }
 
 fn boot(names: &[String]) -> Result<Brought, String> {
-    let folder = crate::root().join(format!("target/tests/cases-{}", std::process::id()));
-    let staged = Staged::lay_out(&folder, names)?;
+    let staged = Staged::lay_out(names)?;
     let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
     let seconds = CASE_SECONDS.saturating_mul(count).saturating_add(START_SECONDS).max(LEAST_SECONDS);
     let boot = Boot::new("cases").with("--add", format!("{}:/run", staged.guest().display())).within_seconds(seconds);

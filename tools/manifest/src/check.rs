@@ -74,7 +74,7 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
         irqs: heapless::Vec::new(),
         calls: heapless::Vec::new(),
     };
-    add_devices(entry, &mut checked)?;
+    add_devices(entry, before, &mut checked)?;
     for peer in &written.calls {
         let peer_service = check_call(entry, service, peer.get_ref(), peer.span(), before, all)?;
         checked.calls.push(peer_service.id()).map_err(|_| entry.error(peer.span(), format!("more than {MAX_CALLS} peers")))?;
@@ -82,20 +82,29 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
     Ok(checked)
 }
 
-fn add_devices(entry: &Entry<'_>, checked: &mut manifest::Entry) -> Result<(), Error> {
+/// Ports and lines exist, and belong to one service only.
+fn add_devices(entry: &Entry<'_>, before: &[Entry<'_>], checked: &mut manifest::Entry) -> Result<(), Error> {
     for ports in &entry.service.ports {
         let range = ports.get_ref();
-        if range.count == 0 || u32::from(range.first) + u32::from(range.count) > 0x1_0000 {
+        if range.count == 0 || range.end() > 0x1_0000 {
             return Err(entry.error(ports.span(), "a range of ports is empty or leaves the 65536 there are".into()));
+        }
+        let owner = before.iter().find(|other| other.service.ports.iter().any(|theirs| theirs.get_ref().overlaps(range)));
+        if let Some(owner) = owner {
+            return Err(entry.error(ports.span(), format!("{} has some of these ports", owner.service.name.get_ref())));
         }
         let range = manifest::Ports { first: range.first, count: range.count };
         checked.ports.push(range).map_err(|_| entry.error(ports.span(), format!("more than {MAX_PORTS} ranges of ports")))?;
     }
     for line in &entry.service.irqs {
-        if *line.get_ref() >= LINES {
-            return Err(entry.error(line.span(), format!("there is no interrupt line {}: {LINES} are possible", line.get_ref())));
+        let number = *line.get_ref();
+        if number >= LINES {
+            return Err(entry.error(line.span(), format!("there is no interrupt line {number}: {LINES} are possible")));
         }
-        checked.irqs.push(*line.get_ref()).map_err(|_| entry.error(line.span(), format!("more than {MAX_IRQS} interrupt lines")))?;
+        if let Some(owner) = before.iter().find(|other| other.service.irqs.iter().any(|theirs| *theirs.get_ref() == number)) {
+            return Err(entry.error(line.span(), format!("{} has interrupt line {number}", owner.service.name.get_ref())));
+        }
+        checked.irqs.push(number).map_err(|_| entry.error(line.span(), format!("more than {MAX_IRQS} interrupt lines")))?;
     }
     Ok(())
 }

@@ -23,6 +23,18 @@ pub(crate) struct Ports {
     pub(crate) count: u16,
 }
 
+impl Ports {
+    /// The first port after the range.
+    pub(crate) fn end(self) -> u32 {
+        u32::from(self.first) + u32::from(self.count)
+    }
+
+    /// Whether a port belongs to both.
+    pub(crate) fn overlaps(self, other: &Self) -> bool {
+        u32::from(self.first) < other.end() && u32::from(other.first) < self.end()
+    }
+}
+
 /// A service as it is written.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

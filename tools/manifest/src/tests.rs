@@ -83,6 +83,15 @@ fn devices_out_of_range_are_refused() {
 }
 
 #[test]
+fn device_of_another_service_is_refused() {
+    let memory = |lines: &str| format!("{MEMORY}{lines}\n[[service]]\nname = \"vfs\"\npriority = 20\nheap_pages = 4\n");
+    let ports = memory("ports = [{ first = 0x3f8, count = 8 }]");
+    assert_eq!(error(&format!("{ports}ports = [{{ first = 0x3ff, count = 1 }}]\n")), "services.toml:10: memory has some of these ports");
+    assert!(parse(&format!("{ports}ports = [{{ first = 0x400, count = 1 }}]\n")).is_ok());
+    assert_eq!(error(&format!("{}irqs = [4]\n", memory("irqs = [4]"))), "services.toml:10: memory has interrupt line 4");
+}
+
+#[test]
 fn doubled_service_is_refused_and_an_overlay_replaces_it() {
     assert!(error(&format!("{MEMORY}{MEMORY}")).contains("another service called"));
     let overlay = MEMORY.replace("28", "27");

@@ -1,0 +1,139 @@
+//! `cargo xtask test`: all tests, and one line that counts them.
+//!
+//! Three parts: `host` (plain `cargo test` and the image builder's), `vm` (the suite that boots QEMU, one machine at a time) and,
+//! with neither named, a small rotating share of what `soak` does at length. The counts are taken from what the test programs
+//! print; a call of cargo that fails without a failed test, because something does not compile or a test program died, counts
+//! as one failure.
+
+use std::io::{BufRead, BufReader};
+use std::ops::AddAssign;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+
+use crate::cargo::{Profile, cargo, unlocked};
+use crate::error::{Error, Result};
+use crate::process::Voice;
+use crate::soak::mutate;
+use crate::workspace::Workspace;
+use crate::{build, setup};
+
+/// How many mutations an ordinary run of the suite tries.
+const MUTATIONS: usize = 2;
+
+/// Options of the command `test`.
+#[derive(Args, Debug)]
+pub(crate) struct TestOptions {
+    /// Only this part
+    #[arg(value_enum)]
+    part: Option<Part>,
+    /// Only tests whose name contains this
+    name: Option<String>,
+}
+
+/// A part of the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Without QEMU.
+    Host,
+    /// In QEMU.
+    Vm,
+}
+
+/// How many tests ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+/// The command `test`.
+pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCode> {
+    let mut counts = Counts::default();
+    let name = options.name.as_deref();
+    if options.part != Some(Part::Vm) {
+        setup::toolchain(workspace, Voice::Plain)?;
+        counts += tests(cargo(workspace, "test").arg("--no-fail-fast"), name, &[])?;
+        counts += tests(unlocked(workspace, "test", Profile::Release).args(["--no-fail-fast", "-p", "image"]), name, &[])?;
+    }
+    if options.part != Some(Part::Host) {
+        build::warm(workspace)?;
+        let mut command = cargo(workspace, "test");
+        if let Ok(own) = std::env::current_exe() {
+            command.env("SYNOS_XTASK", own);
+        }
+        counts += tests(command.args(["--no-fail-fast", "-p", "tests"]), name, &["--test-threads=1"])?;
+    }
+    if options.part.is_none() {
+        counts += mutations(workspace)?;
+    }
+    println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
+    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs test programs, showing their output on standard error.
+fn tests(command: &mut Command, name: Option<&str>, harness: &[&str]) -> Result<Counts> {
+    command.args(name).arg("--").args(harness).stdin(Stdio::null()).stdout(Stdio::piped());
+    let doing = |error| Error::Io { doing: "running the tests".into(), error };
+    let mut child = command.spawn().map_err(doing)?;
+    let mut counts = Counts::default();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line.map_err(doing)?;
+            eprintln!("{line}");
+            counts += counted(&line).unwrap_or_default();
+        }
+    }
+    let status = child.wait().map_err(doing)?;
+    if !status.success() && counts.failed == 0 {
+        counts.failed = 1;
+    }
+    Ok(counts)
+}
+
+/// The counts in a line like `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.01s`.
+fn counted(line: &str) -> Option<Counts> {
+    let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let number = |what: &str| {
+        let part = numbers.split("; ").find(|part| part.ends_with(what))?;
+        part.split(' ').next()?.parse().ok()
+    };
+    Some(Counts { passed: number(" passed")?, failed: number(" failed")?, skipped: number(" ignored")? })
+}
+
+/// A share of the mutations that moves on every hour.
+fn mutations(workspace: &Workspace) -> Result<Counts> {
+    let hours = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() / 3600);
+    let report = mutate::share(workspace, MUTATIONS, usize::try_from(hours).unwrap_or(0))?;
+    Ok(Counts { passed: report.caught, failed: report.survived, skipped: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_are_counted_and_others_are_not() {
+        let line = "test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 9 filtered out; finished in 0.01s";
+        assert_eq!(counted(line), Some(Counts { passed: 3, failed: 2, skipped: 1 }));
+        assert_eq!(counted("test a ... ok"), None);
+        assert_eq!(counted("test result: "), None);
+    }
+
+    #[test]
+    fn a_test_program_that_dies_counts_as_a_failure() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo 'test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out'; exit 1"]);
+        assert_eq!(tests(&mut command, None, &[]).ok(), Some(Counts { passed: 1, failed: 1, skipped: 0 }));
+    }
+}

@@ -1,0 +1,46 @@
+//! Where things lie: the one place that knows the folders of the project and of its build products.
+
+use std::path::{Path, PathBuf};
+
+/// The project's folder and its build folder.
+#[derive(Clone, Debug)]
+pub(crate) struct Workspace {
+    root: PathBuf,
+    target: PathBuf,
+}
+
+impl Workspace {
+    /// Finds the project: from cargo's environment when started by cargo, else from where xtask was compiled.
+    pub(crate) fn find() -> Self {
+        let own = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let own = own.filter(|folder| folder.ends_with("tools/xtask")).unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+        let root = own.ancestors().nth(2).map(Path::to_path_buf).unwrap_or(own);
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder));
+        Self { root, target }
+    }
+
+    /// A copy of the project somewhere else.
+    pub(crate) fn at(root: PathBuf, target: PathBuf) -> Self {
+        Self { root, target }
+    }
+
+    /// A file or folder of the project.
+    pub(crate) fn file(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    /// The project's folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The build folder.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// A file or folder of the build folder.
+    pub(crate) fn built(&self, path: &str) -> PathBuf {
+        self.target.join(path)
+    }
+}

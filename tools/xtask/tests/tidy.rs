@@ -1,0 +1,147 @@
+//! The project's own rules, as ordinary tests: what no compiler checks and every reader relies on.
+
+mod tidy {
+    pub(crate) mod sources;
+}
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use tidy::sources::{Source, crates, root, sources};
+
+/// What a visitor sees at the top, besides dotfiles and `target`.
+const TOP_LEVEL: [&str; 14] = [
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "initrd",
+    "libsys",
+    "microkernel",
+    "protocols",
+    "rust-toolchain.toml",
+    "rustfmt.toml",
+    "servers",
+    "tests",
+    "tools",
+];
+/// Names that say nothing about what is inside.
+const EMPTY_NAMES: [&str; 7] = ["base", "common", "helper", "helpers", "manager", "util", "utils"];
+/// Most lines of a file.
+const MOST_LINES: usize = 700;
+/// How far above an unsafe block its reason may begin.
+const REASON_LINES: usize = 8;
+
+fn assert_none(broken: &[String], rule: &str) {
+    assert!(broken.is_empty(), "{rule}:\n  {}", broken.join("\n  "));
+}
+
+/// Descriptions of the sources for which `broken` finds something.
+fn offenders(broken: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
+    sources().iter().flat_map(|source| broken(source).into_iter().map(|what| format!("{}: {what}", source.path.display()))).collect()
+}
+
+#[test]
+fn the_top_level_is_the_fixed_one() {
+    let seen: BTreeSet<String> =
+        fs::read_dir(root()).expect("the project").flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let unknown: Vec<String> =
+        seen.into_iter().filter(|name| !name.starts_with('.') && name != "target" && !TOP_LEVEL.contains(&name.as_str())).collect();
+    assert_none(&unknown, "the top level is fixed");
+}
+
+#[test]
+fn every_server_is_in_the_readme_and_has_its_own() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("a README");
+    let mut missing = Vec::new();
+    for server in crates().iter().filter(|folder| folder.starts_with(root().join("servers"))) {
+        let name = server.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !readme.contains(&name) {
+            missing.push(format!("{name} is not in README.md"));
+        }
+        if !server.join("README.md").exists() {
+            missing.push(format!("{name} has no README.md"));
+        }
+    }
+    assert_none(&missing, "every server is introduced");
+}
+
+#[test]
+fn every_crate_inherits_the_lints() {
+    let without = |folder: &std::path::PathBuf| {
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+        !manifest.contains("[lints]\nworkspace = true")
+    };
+    let broken: Vec<String> = crates().iter().filter(|folder| without(folder)).map(|folder| folder.display().to_string()).collect();
+    assert_none(&broken, "a crate's Cargo.toml has `[lints] workspace = true`");
+}
+
+#[test]
+fn no_crate_and_no_module_has_an_empty_name() {
+    let empty = |name: &std::ffi::OsStr| EMPTY_NAMES.iter().any(|bad| name == *bad);
+    let mut broken: Vec<String> =
+        crates().iter().filter(|folder| folder.file_name().is_some_and(empty)).map(|folder| folder.display().to_string()).collect();
+    broken.extend(offenders(|source| if source.path.file_stem().is_some_and(empty) { vec!["its name".into()] } else { vec![] }));
+    assert_none(&broken, "a name says what is inside");
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let broken = offenders(|source| {
+        let lines = source.text.lines().count();
+        if lines > MOST_LINES { vec![format!("{lines} lines")] } else { vec![] }
+    });
+    assert_none(&broken, "a file has one idea");
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let broken = offenders(|source| {
+        let says = source.text.starts_with("//!") || source.text.starts_with("#!");
+        if says || source.is_test() { vec![] } else { vec!["no //! at its start".into()] }
+    });
+    assert_none(&broken, "a file starts with its module's documentation");
+}
+
+#[test]
+fn every_unsafe_block_has_its_reason() {
+    let broken = offenders(|source| {
+        let lines: Vec<&str> = source.text.lines().collect();
+        let unsafe_line = |line: &str| {
+            let code = line.trim();
+            !code.starts_with("//") && !code.contains('"') && (code.contains("unsafe {") || code.starts_with("unsafe impl"))
+        };
+        let reasoned = |index: usize| {
+            lines.get(index.saturating_sub(REASON_LINES)..=index).is_some_and(|above| above.iter().any(|line| line.contains("SAFETY:")))
+        };
+        lines
+            .iter()
+            .enumerate()
+            .filter(|(index, line)| unsafe_line(line) && !reasoned(*index))
+            .map(|(index, _)| format!("line {}", index + 1))
+            .collect()
+    });
+    assert_none(&broken, "an unsafe block stands below a SAFETY comment");
+}
+
+#[test]
+fn every_file_is_part_of_a_crate() {
+    let all = sources();
+    let broken = offenders(|source| if source.is_declared(&all) { vec![] } else { vec!["no module declares it".into()] });
+    assert_none(&broken, "there is no orphan file");
+}
+
+#[test]
+fn no_code_in_the_documentation_is_left_untested() {
+    let fence = concat!("```", "ignore");
+    let broken = offenders(|source| if source.text.contains(fence) { vec!["an ignored code block".into()] } else { vec![] });
+    assert_none(&broken, "code in documentation runs");
+}
+
+#[test]
+fn nothing_is_put_off() {
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
+    let broken = offenders(|source| marks.iter().filter(|mark| source.text.contains(*mark)).map(|mark| format!("a {mark}")).collect());
+    assert_none(&broken, "what is not done stands in an issue");
+}
