@@ -156,6 +156,10 @@ pub fn walk(posix: &mut Posix<'_>, from: Entry, path: &[u8], follow: bool, calle
         let is_last = rest.is_empty();
         if at.is_link() && (!is_last || follow || must_be_directory) {
             match follow_link(posix, at, caller)? {
+                // An open file that has no place in the tree: its link stands for it, and nothing can lie below.
+                Walked::Entry(entry) if entry == at => {
+                    return if is_last && !must_be_directory { Ok(Walked::Entry(at)) } else { Err(Errno::ENOTDIR) };
+                }
                 Walked::Entry(entry) => {
                     at = entry;
                     continue;

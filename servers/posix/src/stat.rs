@@ -2,6 +2,7 @@
 
 use protocols::vfs::{Attributes, Time};
 
+use crate::errno::Errno;
 use crate::call::{Call, Stop};
 use crate::fd::kind;
 use crate::proc::Entry;
@@ -160,8 +161,18 @@ impl Call<'_, '_> {
             path,
             follow,
             |call, at, actor| call.vfs().stat(number, at, actor).map(Stat::from),
-            |call, entry| Ok(call.stat_proc(entry)),
+            |call, entry| match entry {
+                Entry::Descriptor(pid, number) if follow => call.stat_descriptor(pid, number),
+                _ => Ok(call.stat_proc(entry)),
+            },
         )
+    }
+
+    /// Describes the open file that a link in `/proc/PID/fd` stands for.
+    fn stat_descriptor(&mut self, pid: u32, number: u16) -> Result<Stat, Stop> {
+        let process = self.posix.find_pid(pid).ok_or(Errno::ENOENT)?;
+        let (index, file) = self.posix.file_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
+        self.stat_file(index, &file)
     }
 }
 
