@@ -94,6 +94,9 @@ impl<M: Machine> Kernel<M> {
     pub fn boot(&mut self, plan: &Plan<'_>) -> Result<(), BootError> {
         let archive = Archive::open(plan.archive_bytes, false)?;
         let image = Image::open(archive.bytes(&archive.find(SUPERVISOR)?)?)?;
+        if image.entry >= abi::USER_END {
+            return Err(BootError::Format(FormatError::Range));
+        }
         for region in plan.regions.iter().chain([&plan.archive]) {
             for page in region.first..region.first + region.pages {
                 self.set_kind(page, ObjectKind::Memory);

@@ -129,6 +129,9 @@ impl<M: Machine> Kernel<M> {
 
     /// The place that a handle of `thread` names, in its own table or in its vault.
     pub(crate) fn handle_place(&mut self, thread: Ref<Thread>, handle: u32) -> Result<SlotPlace, Error> {
+        if handle & !(abi::VAULT | abi::HANDLE_MASK) != 0 {
+            return Err(Error::InvalidHandle);
+        }
         let thread = self.thread(thread);
         let table = if handle & abi::VAULT != 0 { thread.vault } else { thread.table };
         self.place(table, handle & abi::HANDLE_MASK)
@@ -190,7 +193,8 @@ impl<M: Machine> Kernel<M> {
         if self.slot(place).is_empty() { Ok(place) } else { Err(Error::SlotFull) }
     }
 
-    /// Copies, mints or moves a capability. Memory that is owned can only be moved; a Reply stays where it is.
+    /// Copies, mints or moves a capability. Memory that is owned can only be moved; a Reply stays where it is. A badge says who the holder is,
+    /// so only who holds the capability without one may set it.
     pub(crate) fn copy_capability(&mut self, thread: Ref<Thread>, table: u64, words: [u64; 6]) -> Result<(), Error> {
         const MINT: u64 = 1;
         const MOVE: u64 = 2;
@@ -211,6 +215,9 @@ impl<M: Machine> Kernel<M> {
         }
         if slot.kind() == ObjectKind::Reply || slot.is_owned_memory() && how & MOVE == 0 {
             return Err(Error::WrongKind);
+        }
+        if how & MINT != 0 && slot.badge != 0 && slot.badge != badge {
+            return Err(Error::MissingRight);
         }
         let to = self.empty_place(thread, table, target)?;
         if how & MOVE == 0 {
@@ -281,9 +288,15 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Prepares the header of a new table of `pages` pages.
+    /// Prepares the header of a new table of `pages` pages. The later ones are pinned by it: what lies at their start is a slot, not a header.
     pub(crate) fn init_table(&mut self, table: Ref<CapTable>, pages: u32) {
         self.table(table).slots = pages.saturating_mul(SLOTS_PER_PAGE);
+        let first = self.machine.page_of(table.address());
+        for page in first.saturating_add(1)..first.saturating_add(pages) {
+            if let Some(info) = self.machine.page_info(page) {
+                info.pins = 1;
+            }
+        }
     }
 
     /// Whether any slot of a table holds memory that would be lost with it.

@@ -15,7 +15,7 @@ use crate::thread::{CallKind, State, Thread};
 pub const MAX_CPUS: usize = 8;
 /// What a Linux program gets when its system is gone: EIO.
 const EIO: u64 = 5;
-/// Queued threads that one operation wakes at most.
+/// Queued threads that one step of an endpoint's end wakes at most.
 const WAKE_BUDGET: usize = 64;
 
 /// An endpoint.
@@ -60,15 +60,28 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn send(&mut self, caller: Ref<Thread>, endpoint: Ref<Endpoint>) {
         match self.endpoint(endpoint).state() {
             EndpointState::Closed => self.refuse(caller, endpoint),
-            EndpointState::Open if self.receiver(endpoint).is_some() => {
-                if let Some(receiver) = self.receiver(endpoint) {
-                    self.leave_receivers(receiver);
+            EndpointState::Held => self.queue_caller(caller, endpoint),
+            EndpointState::Open => match self.take_receiver(endpoint) {
+                Some(receiver) => {
                     self.deliver(caller, receiver);
                     self.run_receiver(caller, receiver);
                 }
-            }
-            EndpointState::Open | EndpointState::Held => self.queue_caller(caller, endpoint),
+                None => self.queue_caller(caller, endpoint),
+            },
         }
+    }
+
+    /// Takes the first receiver that can take a Reply out of the list. One whose reply slot was filled while it waited is told so.
+    fn take_receiver(&mut self, endpoint: Ref<Endpoint>) -> Option<Ref<Thread>> {
+        while let Some(receiver) = self.receiver(endpoint) {
+            self.leave_receivers(receiver);
+            if self.reply_place(receiver).is_ok() {
+                return Some(receiver);
+            }
+            self.thread(receiver).fail(Error::SlotFull);
+            self.make_runnable(receiver);
+        }
+        None
     }
 
     /// A receiver got a message. It runs at once on the caller's account if the caller was running.
@@ -195,16 +208,13 @@ impl<M: Machine> Kernel<M> {
             EndpointState::Held => {}
             EndpointState::Open => {
                 while let Some(caller) = self.endpoint(endpoint).callers_head.some() {
-                    let Some(receiver) = self.receiver(endpoint) else { break };
+                    let Some(receiver) = self.take_receiver(endpoint) else { break };
                     self.leave_callers(caller);
-                    self.leave_receivers(receiver);
                     self.deliver(caller, receiver);
                     self.make_runnable(receiver);
                 }
             }
-            EndpointState::Closed => {
-                self.refuse_queued(endpoint);
-            }
+            EndpointState::Closed => while !self.refuse_queued(endpoint) {},
         }
         Ok(())
     }

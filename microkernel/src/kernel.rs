@@ -57,6 +57,8 @@ pub struct Kernel<M> {
     pub machine: M,
     /// The last epoch given out.
     pub(crate) epoch: u64,
+    /// The last ticket given out: one for each delivery, so that it names the delivery in the whole system.
+    pub(crate) ticket: u64,
     pub(crate) cpu: Cpu,
     pub(crate) lines: [Line; MAX_LINES],
     /// What happened.
@@ -69,6 +71,7 @@ impl<M: Machine> Kernel<M> {
         Self {
             machine,
             epoch: 0,
+            ticket: 0,
             cpu: Cpu {
                 current: Ref::NONE,
                 queue: RunQueue::new(),

@@ -42,16 +42,29 @@ impl<M: Machine> Kernel<M> {
         let words = *page::words(&mut self.machine, page);
         let first = core::mem::offset_of!(MessagePage, leases) / 8;
         let mut leases = [Lease::default(); MAX_LEASES];
-        for (index, lease) in leases.iter_mut().enumerate().take(count) {
+        let mut tickets = [0; MAX_LEASES];
+        for (index, (lease, ticket)) in leases.iter_mut().zip(&mut tickets).enumerate().take(count) {
             let at = first + index * 4;
             let (address, length, source, rights) = (words[at], words[at + 1], words[at + 2], words[at + 3]);
             if address.checked_add(length).is_none_or(|end| end > abi::USER_END) || rights & !(Lease::READ | Lease::WRITE) != 0 {
                 return Err(Error::InvalidLease);
             }
             *lease = Lease { address, length, reply: source as u32, index: (source >> 32) as u32, rights };
+            if lease.reply != 0 {
+                *ticket = self.lent_ticket(caller, lease.reply).map_err(|_| Error::InvalidLease)?;
+            }
         }
-        self.thread(caller).leases = leases;
+        let thread = self.thread(caller);
+        (thread.leases, thread.lease_tickets) = (leases, tickets);
         Ok(())
+    }
+
+    /// The ticket of the Reply that a lease is lent on from.
+    fn lent_ticket(&mut self, caller: Ref<Thread>, reply: u32) -> Result<u64, Error> {
+        let table = self.thread(caller).table;
+        let place = self.place(table, reply)?;
+        self.reply_at(place)?;
+        Ok(self.slot(place).epoch)
     }
 
     /// Copies between the server and what the holder of a Reply lent.
@@ -64,11 +77,11 @@ impl<M: Machine> Kernel<M> {
         self.copy_between(server, local, space, address, bytes, direction)
     }
 
-    /// Follows a lease to the memory that it names, through everyone who lent it on.
+    /// Follows a lease to the memory that it names, through everyone who lent it on. Where a link is gone, the lease is; the Reply that the copy
+    /// goes through may still be answered.
     fn resolve_lease(&mut self, place: SlotPlace, index: u64, offset: u64, bytes: u64, need: u64) -> Result<(Ref<AddressSpace>, u64), Error> {
-        let (mut place, mut index, mut offset) = (place, index, offset);
-        for _ in 0..abi::LEASE_DEPTH {
-            let lender = self.reply_at(place)?;
+        let (mut lender, mut index, mut offset) = (self.reply_at(place)?, index, offset);
+        for _ in 0..=abi::LEASE_DEPTH {
             let thread = *self.thread(lender);
             match thread.call_kind() {
                 CallKind::Reflected if index == 0 => return Ok((thread.space, offset)),
@@ -84,7 +97,12 @@ impl<M: Machine> Kernel<M> {
             if lease.reply == 0 {
                 return Ok((thread.space, offset));
             }
-            place = self.place(thread.table, lease.reply)?;
+            let ticket = thread.lease_tickets.get(index as usize).copied().unwrap_or(0);
+            if self.lent_ticket(lender, lease.reply) != Ok(ticket) {
+                return Err(Error::InvalidLease);
+            }
+            let place = self.place(thread.table, lease.reply)?;
+            lender = self.reply_at(place)?;
             index = u64::from(lease.index);
         }
         Err(Error::InvalidLease)

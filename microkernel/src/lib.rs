@@ -19,8 +19,12 @@ pub mod arch;
 pub mod boot;
 pub mod capability;
 pub mod endpoint;
+#[cfg(not(target_os = "none"))]
+pub mod fake;
 pub mod fault;
 pub mod interrupt;
+#[cfg(not(target_os = "none"))]
+pub mod invariants;
 pub mod kernel;
 pub mod lease;
 pub mod machine;

@@ -155,6 +155,7 @@ impl<M: Machine> Kernel<M> {
                     return Err(Error::Busy);
                 }
             }
+            ObjectKind::CapTable if info.pins != 0 => return Err(Error::Busy),
             ObjectKind::CapTable => pages = self.destroy_table(Ref::at(address), left)?,
             ObjectKind::PageTable | ObjectKind::Empty | ObjectKind::Reply | ObjectKind::Irq | ObjectKind::IoPorts | ObjectKind::Device => {
                 return Err(Error::Busy);
@@ -162,6 +163,7 @@ impl<M: Machine> Kernel<M> {
         }
         for index in 0..pages as u32 {
             page::zero(&mut self.machine, page + index);
+            self.unpin(page + index);
             self.set_kind(page + index, ObjectKind::Memory);
         }
         Ok(pages)

@@ -107,7 +107,7 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Copies the bytes of a long message from page to page. A side without a page gets none: `check_outgoing` and `check_receiver` exclude it.
+    /// Copies the bytes of a long message from page to page. Both sides have one: `check_outgoing`, `receive_from` and `reply_to_call` see to it.
     fn copy_page(&mut self, from: Ref<Thread>, to: Ref<Thread>, length: usize) {
         let (from, to) = (self.thread(from).message_page, self.thread(to).message_page);
         if from != 0 && to != 0 {
@@ -158,15 +158,16 @@ impl<M: Machine> Kernel<M> {
 
     /// Puts a Reply into a receiver's slot and links the caller to it.
     fn issue_reply(&mut self, caller: Ref<Thread>, place: SlotPlace) {
-        let head = self.table(place.table).callers;
+        self.ticket += 1;
+        let (head, ticket) = (self.table(place.table).callers, self.ticket);
         let thread = self.thread(caller);
         thread.state = State::AwaitingReply as u8;
-        thread.ticket = thread.ticket.wrapping_add(1);
+        thread.ticket = ticket;
         thread.reply_table = place.table;
         thread.reply_index = place.index;
         thread.instance_next = head;
         thread.instance_previous = Ref::NONE;
-        let ticket = thread.ticket;
+        thread.frame_set = 0;
         if let Some(head) = head.some() {
             self.thread(head).instance_previous = caller;
         }
@@ -179,7 +180,7 @@ impl<M: Machine> Kernel<M> {
         let thread = self.thread(caller);
         let (table, next, previous) = (thread.reply_table, thread.instance_next, thread.instance_previous);
         (thread.reply_table, thread.instance_next, thread.instance_previous) = (Ref::NONE, Ref::NONE, Ref::NONE);
-        thread.ticket = thread.ticket.wrapping_add(1);
+        thread.ticket = 0;
         thread.lease_count = 0;
         let server = core::mem::replace(&mut thread.served_by, Ref::NONE);
         if let Some(server) = server.some() {
@@ -231,11 +232,13 @@ impl<M: Machine> Kernel<M> {
         Ok(u64::from(self.table(table).callers.some().is_some()))
     }
 
-    /// The server died with the request: a native caller is told, a Linux thread traps again with the number kept.
+    /// The server died with the request: a native caller is told, a Linux thread traps again with the number kept. One whose registers the server
+    /// had set goes on with those: setting them was the commit of the request, and going back would run it with somebody else's registers.
     fn redeliver(&mut self, caller: Ref<Thread>) {
         let thread = self.thread(caller);
         match thread.call_kind() {
             CallKind::Call => thread.fail(Error::PeerDied),
+            CallKind::Reflected if thread.frame_set != 0 => {}
             CallKind::Reflected => {
                 thread.frame.rip = thread.frame.rip.wrapping_sub(SYSCALL_BYTES);
                 thread.redeliver = 1;
@@ -281,6 +284,9 @@ impl<M: Machine> Kernel<M> {
 
     fn reply_to_call(&mut self, server: Ref<Thread>, caller: Ref<Thread>, label: Label, words: [u64; 8]) {
         if label.bytes() > MAX_INLINE {
+            if self.thread(caller).message_page == 0 {
+                return self.thread(caller).fail(Error::WrongState);
+            }
             self.copy_page(server, caller, label.bytes());
         }
         let caps = if label.caps() == 0 { 0 } else { self.copy_capabilities(server, caller, label.caps()) };
@@ -298,17 +304,20 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// `Receive` and the second half of `ReplyReceive`: waits for a message, if the reply slot can take a Reply.
-    pub(crate) fn receive_from(&mut self, receiver: Ref<Thread>, handle: u32) -> Result<(), Error> {
-        let endpoint = self.lookup(receiver, handle, ObjectKind::Endpoint, Rights::RECEIVE)?.reference();
-        let index = self.thread(receiver).reply_slot;
-        let table = self.thread(receiver).table;
+    /// The slot that a receiver named for the next Reply, if one can be put there now.
+    pub(crate) fn reply_place(&mut self, receiver: Ref<Thread>) -> Result<SlotPlace, Error> {
+        let thread = self.thread(receiver);
+        let (table, index) = (thread.table, thread.reply_slot);
         let place = self.place(table, index)?;
         let slot = *self.slot(place);
         let free = slot.is_empty() || slot.kind() == ObjectKind::Reply && !self.is_valid(&slot);
-        if !free {
-            return Err(Error::SlotFull);
-        }
+        if free { Ok(place) } else { Err(Error::SlotFull) }
+    }
+
+    /// `Receive` and the second half of `ReplyReceive`: waits for a message, if the reply slot can take a Reply.
+    pub(crate) fn receive_from(&mut self, receiver: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let endpoint = self.lookup(receiver, handle, ObjectKind::Endpoint, Rights::RECEIVE)?.reference();
+        self.reply_place(receiver)?;
         if self.thread(receiver).message_page == 0 {
             return Err(Error::WrongState);
         }

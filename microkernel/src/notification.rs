@@ -46,7 +46,7 @@ impl Deadlines {
         Self { entries: [(0, Ref::NONE); MAX_DEADLINES], count: 0 }
     }
 
-    fn pending(&self) -> &[(u64, Ref<Notification>)] {
+    pub(crate) fn pending(&self) -> &[(u64, Ref<Notification>)] {
         self.entries.get(..self.count).unwrap_or(&[])
     }
 

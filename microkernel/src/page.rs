@@ -27,7 +27,7 @@ pub struct PageInfo {
     pub kind: u8,
     /// How many 2 MiB mappings begin at this page.
     pub huge: u8,
-    /// How often the page is pinned: as a message page, or while its bytes are copied.
+    /// How often the page is pinned: as a message page, while its bytes are copied, or as a later page of its table.
     pub pins: u16,
     /// How many page-table entries map it.
     pub maps: u32,

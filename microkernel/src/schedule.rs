@@ -16,9 +16,9 @@ const LEVELS: usize = abi::PRIORITIES as usize;
 /// Runnable threads by priority, first come first served within one.
 #[derive(Clone, Debug, Hash)]
 pub struct RunQueue {
-    heads: [Ref<Thread>; LEVELS],
-    tails: [Ref<Thread>; LEVELS],
-    occupied: u32,
+    pub(crate) heads: [Ref<Thread>; LEVELS],
+    pub(crate) tails: [Ref<Thread>; LEVELS],
+    pub(crate) occupied: u32,
 }
 
 impl RunQueue {
@@ -148,11 +148,17 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Ends a trap: decides who runs, loads its space, arms the FPU trap and the timer.
+    /// Ends a trap: decides who runs and who pays, loads its space, arms the FPU trap and the timer.
     pub fn finish(&mut self) {
-        if self.cpu.reschedule || self.cpu.current.some().is_none() {
+        let mut changed = self.cpu.reschedule || self.cpu.current.some().is_none();
+        if changed {
             self.cpu.reschedule = false;
             self.choose();
+        }
+        if let Some(current) = self.cpu.current.some() {
+            changed |= self.settle_payer(current);
+        }
+        if changed {
             self.program_timer();
         }
         let Some(current) = self.cpu.current.some() else { return };
@@ -189,13 +195,41 @@ impl<M: Machine> Kernel<M> {
         self.cpu.current = next;
         self.cpu.charged_at = now;
         if payer != self.cpu.payer || self.cpu.expired || now >= self.cpu.slice_end {
-            let thread = self.thread(payer);
-            let left = core::mem::take(&mut thread.slice_left);
-            let slice = if left == 0 { thread.slice } else { left };
-            self.cpu.payer = payer;
-            self.cpu.slice_end = now.saturating_add(slice);
+            self.start_slice(payer);
         }
         self.cpu.expired = false;
+    }
+
+    /// From now on `payer` pays: with what it has left of its slice, or with a fresh one.
+    fn start_slice(&mut self, payer: Ref<Thread>) {
+        let thread = self.thread(payer);
+        let left = core::mem::take(&mut thread.slice_left);
+        let slice = if left == 0 { thread.slice } else { left };
+        self.cpu.payer = payer;
+        self.cpu.slice_end = self.cpu.charged_at.saturating_add(slice);
+        self.cpu.expired = false;
+    }
+
+    /// The payer keeps the rest of its slice for the next time.
+    fn keep_slice(&mut self) {
+        let left = self.cpu.slice_end.saturating_sub(self.cpu.charged_at);
+        let expired = self.cpu.expired;
+        if let Some(payer) = self.cpu.payer.some() {
+            self.thread(payer).slice_left = if expired { 0 } else { left };
+        }
+    }
+
+    /// The current thread went on without being chosen anew, but for somebody else: a server that answered one caller and has the next message
+    /// already, or none. Returns whether the payer changed.
+    fn settle_payer(&mut self, current: Ref<Thread>) -> bool {
+        let payer = self.payer_of(current);
+        if payer == self.cpu.payer {
+            return false;
+        }
+        self.charge();
+        self.keep_slice();
+        self.start_slice(payer);
+        true
     }
 
     /// A more important thread takes over: the current one goes to the front of its queue, and its payer keeps the rest of its slice.
@@ -204,10 +238,7 @@ impl<M: Machine> Kernel<M> {
         self.cpu.current = Ref::NONE;
         self.enqueue_front(current);
         self.cpu.reschedule = false;
-        let left = self.cpu.slice_end.saturating_sub(self.cpu.charged_at);
-        if let Some(payer) = self.cpu.payer.some() {
-            self.thread(payer).slice_left = if self.cpu.expired { 0 } else { left };
-        }
+        self.keep_slice();
     }
 
     /// Who pays for a thread: the caller at the end of the chain that it works for.

@@ -17,7 +17,7 @@ use crate::machine::{Machine, PageNumber};
 use crate::page::{self, HUGE_PAGES, Object, PAGE_WORDS, Ref};
 use crate::thread::{Port, Thread};
 pub(crate) use table::Leaf;
-use table::{ACCESSED, COW, DIRTY, HUGE, NO_EXECUTE, PRESENT, UNCACHED, USER, WRITABLE, page_of_entry};
+use table::{ACCESSED, COW, DIRTY, HUGE, MAY_EXECUTE, MAY_WRITE, NO_EXECUTE, PRESENT, UNCACHED, USER, WRITABLE, page_of_entry};
 
 /// Pages that one `List` returns at most: what fits the message page.
 const LIST_PAGES: u64 = (abi::MAX_MESSAGE / 8) as u64;
@@ -56,9 +56,12 @@ fn check_range(address: u64, pages: u64) -> Result<(), Error> {
     Ok(())
 }
 
+/// Flags that a mapping may be asked for with; the others only describe one.
+const ASKED: u64 = MapFlags::READ | MapFlags::WRITE | MapFlags::EXECUTE | MapFlags::ZERO | MapFlags::HUGE | MapFlags::UNCACHED;
+
 /// The entry bits for `flags`.
 fn entry_bits(flags: u64) -> Result<u64, Error> {
-    if flags & MapFlags::WRITE != 0 && flags & MapFlags::EXECUTE != 0 {
+    if flags & !ASKED != 0 || flags & MapFlags::WRITE != 0 && flags & MapFlags::EXECUTE != 0 {
         return Err(Error::InvalidArgument);
     }
     let mut bits = PRESENT | USER;
@@ -72,6 +75,27 @@ fn entry_bits(flags: u64) -> Result<u64, Error> {
         bits |= UNCACHED;
     }
     Ok(bits)
+}
+
+/// The entry bits that remember the rights of the capability behind a mapping.
+fn limit_bits(rights: u8) -> u64 {
+    let write = if rights & Rights::WRITE != 0 { MAY_WRITE } else { 0 };
+    let execute = if rights & Rights::EXECUTE != 0 { MAY_EXECUTE } else { 0 };
+    write | execute
+}
+
+/// Whether an entry's limits allow the access that `bits` would give.
+fn within_limits(entry: u64, bits: u64) -> Result<(), Error> {
+    let write = bits & WRITABLE != 0 && entry & MAY_WRITE == 0;
+    let execute = bits & NO_EXECUTE == 0 && entry & MAY_EXECUTE == 0;
+    if write || execute { Err(Error::MissingRight) } else { Ok(()) }
+}
+
+/// A 2 MiB page around `at` is changed only by a range that has all of it.
+fn has_whole_directory_entry(at: u64, address: u64, pages: u64) -> Result<(), Error> {
+    let span = u64::from(HUGE_PAGES) * abi::PAGE_SIZE;
+    let start = at - at % span;
+    if start < address || start + span > address + pages * abi::PAGE_SIZE { Err(Error::InvalidArgument) } else { Ok(()) }
 }
 
 /// The rights that a Memory capability needs for `flags`.
@@ -149,6 +173,7 @@ impl<M: Machine> Kernel<M> {
         if !memory.covers(first, pages) || memory.kind() == ObjectKind::Device && flags & MapFlags::ZERO != 0 {
             return Err(Error::InvalidArgument);
         }
+        let bits = bits | limit_bits(memory.rights);
         if flags & MapFlags::HUGE != 0 {
             return self.map_huge(space, address, &memory, first, pages, bits, flags);
         }
@@ -243,11 +268,7 @@ impl<M: Machine> Kernel<M> {
                 self.uncount_map(page_of_entry(entry));
             }
             Leaf::Huge(place) => {
-                let span = u64::from(HUGE_PAGES) * abi::PAGE_SIZE;
-                let start = at - at % span;
-                if start < address || start + span > address + pages * abi::PAGE_SIZE {
-                    return Err(Error::InvalidArgument);
-                }
+                has_whole_directory_entry(at, address, pages)?;
                 let entry = self.entry(place);
                 self.set_entry(place, 0);
                 if let Some(info) = self.machine.page_info(page_of_entry(entry)) {
@@ -260,7 +281,8 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Changes how a range is mapped. A copy-on-write page does not become writable by this.
+    /// Changes how a range is mapped, within the rights of the capabilities that it was mapped with. A copy-on-write page does not become writable
+    /// by this.
     pub(crate) fn protect(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<u64, Error> {
         let [address, pages, flags] = words;
         let space = self.space_argument(thread, handle, Rights::MAP)?;
@@ -269,6 +291,10 @@ impl<M: Machine> Kernel<M> {
         self.over_range(space, address, pages, |kernel, leaf, at| {
             let (Leaf::Page(place) | Leaf::Huge(place)) = leaf else { return Ok(()) };
             let entry = kernel.entry(place);
+            if matches!(leaf, Leaf::Huge(_)) {
+                has_whole_directory_entry(at, address, pages)?;
+            }
+            within_limits(entry, bits)?;
             let mut changed = entry & !(WRITABLE | NO_EXECUTE) | bits & (WRITABLE | NO_EXECUTE);
             if entry & COW != 0 {
                 changed &= !WRITABLE;
@@ -315,10 +341,16 @@ impl<M: Machine> Kernel<M> {
         if entry & NO_EXECUTE == 0 {
             flags |= MapFlags::EXECUTE;
         }
-        if self.machine.page_info(page as PageNumber).is_some_and(|info| info.maps > 1) {
+        if self.mappings(page as PageNumber) > 1 {
             flags |= MapFlags::SHARED;
         }
         page << 12 | flags
+    }
+
+    /// How many entries map a page, those of 2 MiB around it included.
+    fn mappings(&mut self, page: PageNumber) -> u64 {
+        let huge = self.machine.page_info(page - page % HUGE_PAGES).map_or(0, |info| info.huge);
+        self.machine.page_info(page).map_or(0, |info| u64::from(info.maps)) + u64::from(huge)
     }
 
     /// The page behind a user address, if it is mapped for the access. The kernel's own accesses count as the program's.
@@ -350,7 +382,7 @@ impl<M: Machine> Kernel<M> {
     /// Maps one page that nothing maps at that address.
     pub(crate) fn map_one(&mut self, space: Ref<AddressSpace>, address: u64, page: PageNumber, flags: u64) -> Result<(), Error> {
         check_range(address, 1)?;
-        let bits = entry_bits(flags)?;
+        let bits = entry_bits(flags)? | limit_bits(rights_for(flags));
         let place = self.page_entry(space, address)?;
         if self.entry(place) & PRESENT != 0 {
             return Err(Error::AlreadyMapped);

@@ -77,6 +77,8 @@ pub struct Thread {
     pub(crate) lease_count: u8,
     /// Set when its server died with the request: the next trap keeps the request's number.
     pub(crate) redeliver: u8,
+    /// Set when its registers were set while it awaits a reply: they are the answer, even if the reply itself never comes.
+    pub(crate) frame_set: u8,
     /// Set when [`Frame::xsave`] holds state.
     pub(crate) fpu_used: u8,
     /// The label of the message it sends.
@@ -104,7 +106,7 @@ pub struct Thread {
     /// Number of the request it last received.
     pub(crate) received: u64,
     pub(crate) received_at: u64,
-    /// Changes at every delivery and every abort: what a Reply must match.
+    /// The ticket of the delivery whose reply it awaits, else 0: what a Reply must match.
     pub(crate) ticket: u64,
     /// The table that holds its Reply, while it awaits one.
     pub(crate) reply_table: Ref<CapTable>,
@@ -115,6 +117,8 @@ pub struct Thread {
     /// The caller that it works for.
     pub(crate) serving: Ref<Thread>,
     pub(crate) leases: [Lease; MAX_LEASES],
+    /// For leases that are lent on: the ticket of the Reply that they come from.
+    pub(crate) lease_tickets: [u64; MAX_LEASES],
     /// Words of a fault or exception.
     pub(crate) fault: [u64; 4],
     pub(crate) slice: u64,
@@ -242,6 +246,10 @@ impl<M: Machine> Kernel<M> {
                     return Err(Error::InvalidArgument);
                 }
                 self.stopped(target)?;
+                if value & thread_flags::FPU == 0 {
+                    self.drop_fpu(target);
+                    self.thread(target).fpu_used = 0;
+                }
                 self.thread(target).flags = value as u8;
                 Ok(())
             }
@@ -357,10 +365,12 @@ impl<M: Machine> Kernel<M> {
             }
             State::Calling => {
                 self.leave_callers(target);
+                self.give_up_call(target);
                 2
             }
             State::AwaitingReply => {
                 self.forget_reply(target);
+                self.give_up_call(target);
                 2
             }
             State::Receiving => {
@@ -378,6 +388,13 @@ impl<M: Machine> Kernel<M> {
         let thread = self.thread(target);
         thread.state = State::Stopped as u8;
         was
+    }
+
+    /// A native call that was given up is an error, should its thread ever go on. A program's registers are its personality's business.
+    fn give_up_call(&mut self, target: Ref<Thread>) {
+        if self.thread(target).call_kind() == CallKind::Call {
+            self.thread(target).fail(Error::Kicked);
+        }
     }
 
     /// Ends the wait of a thread on a notification or an endpoint.
@@ -440,6 +457,7 @@ impl<M: Machine> Kernel<M> {
         let frame = &mut thread.frame;
         (frame.rip, frame.rsp, frame.fs_base, frame.gs_base) = (rip, rsp, fs_base, gs_base);
         frame.rflags = frame.rflags & abi::FLAGS_USER | abi::FLAGS_FIXED;
+        thread.frame_set = u8::from(thread.state() == State::AwaitingReply);
         if fpu {
             thread.fpu_used = 1;
         }

@@ -3,10 +3,12 @@
 //! Each verb walks the *source* range and makes the same entry in the destination. Pages that the source does not have stay unmapped, and
 //! pages that the destination has already are left alone, so a step that was done is done again without harm.
 
-use abi::{Error, MapFlags, ObjectKind, Rights};
+use abi::{Error, ObjectKind, Rights};
 
-use super::table::{ACCESSED, COW, DIRTY, HUGE, NO_EXECUTE, PRESENT, UNCACHED, WRITABLE, page_of_entry};
-use super::{AddressSpace, Leaf, check_range, entry_bits};
+use super::table::{
+    ACCESSED, COW, DIRECTORY_SPAN, DIRTY, HUGE, MAY_WRITE, NO_EXECUTE, PRESENT, UNCACHED, WRITABLE, index_at, page_of_entry,
+};
+use super::{AddressSpace, Leaf, check_range, entry_bits, limit_bits, within_limits};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::page::{self, Ref};
@@ -39,10 +41,12 @@ impl<M: Machine> Kernel<M> {
         let [address, _, from, pages, flags] = words;
         let bits = entry_bits(flags)?;
         self.over_source(space, source, (address, from, pages), |kernel, place, _| {
-            let entry = kernel.entry(place);
-            if flags & MapFlags::WRITE != 0 && entry & WRITABLE == 0 {
-                return Err(Error::MissingRight);
+            let mut entry = kernel.entry(place);
+            if entry & WRITABLE == 0 {
+                // What the source may not write now, the destination never may: its pages could be copy-on-write.
+                entry &= !MAY_WRITE;
             }
+            within_limits(entry, bits)?;
             Ok(entry & !(WRITABLE | NO_EXECUTE | COW | ACCESSED | DIRTY) | bits & (WRITABLE | NO_EXECUTE))
         })
     }
@@ -53,10 +57,14 @@ impl<M: Machine> Kernel<M> {
         let [address, _, from, pages, _] = words;
         self.over_source(space, source, (address, from, pages), |kernel, place, at| {
             let mut entry = kernel.entry(place);
-            if entry & WRITABLE != 0 {
+            // Also what is read-only for the moment: it could become writable on both sides.
+            if entry & (WRITABLE | MAY_WRITE) != 0 && entry & COW == 0 {
+                let flush = entry & WRITABLE != 0;
                 entry = entry & !WRITABLE | COW;
                 kernel.set_entry(place, entry);
-                kernel.flush(source, at);
+                if flush {
+                    kernel.flush(source, at);
+                }
             }
             Ok(entry & !(ACCESSED | DIRTY))
         })
@@ -71,13 +79,19 @@ impl<M: Machine> Kernel<M> {
         mut entry_for: impl FnMut(&mut Self, (u32, usize), u64) -> Result<u64, Error>,
     ) -> Result<u64, Error> {
         let (address, from, pages) = range;
+        let mut table = None;
         self.over_range(source, from, pages, |kernel, leaf, at| {
             let place = match leaf {
                 Leaf::Page(place) => place,
                 Leaf::Missing => return Ok(()),
                 Leaf::Huge(_) => return Err(Error::InvalidArgument),
             };
-            let target = kernel.page_entry(space, address + (at - from))?;
+            let to = address + (at - from);
+            let target = match table {
+                Some((span, table)) if span == to / DIRECTORY_SPAN => (table, index_at(to, 0)),
+                _ => kernel.page_entry(space, to)?,
+            };
+            table = Some((to / DIRECTORY_SPAN, target.0));
             if kernel.entry(target) & PRESENT != 0 {
                 return Ok(());
             }
@@ -103,7 +117,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::InvalidArgument);
         }
         let old = page_of_entry(entry);
-        let alone = entry & COW != 0 && self.machine.page_info(old).is_some_and(|info| info.maps == 1 && info.pins == 0);
+        let alone = entry & COW != 0 && self.mappings(old) == 1 && self.machine.page_info(old).is_some_and(|info| info.pins == 0);
         let writable = entry & !COW | WRITABLE | NO_EXECUTE;
         if alone {
             self.set_entry(place, writable);
@@ -118,7 +132,8 @@ impl<M: Machine> Kernel<M> {
         }
         page::copy(&mut self.machine, (old, 0), (fresh, 0), page::PAGE_BYTES);
         self.count_map(fresh)?;
-        self.set_entry(place, u64::from(fresh) << 12 | writable & 0xfff | writable & NO_EXECUTE);
+        let limits = limit_bits(memory.rights);
+        self.set_entry(place, u64::from(fresh) << 12 | writable & (0xfff & !limit_bits(Rights::ALL)) | limits | NO_EXECUTE);
         self.uncount_map(old);
         self.flush(space, address);
         Ok(1)

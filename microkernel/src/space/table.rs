@@ -17,10 +17,16 @@ pub(super) const DIRTY: u64 = 0x40;
 pub(super) const HUGE: u64 = 0x80;
 /// Software bit: the page is shared copy-on-write.
 pub(super) const COW: u64 = 0x200;
+/// Software bits: what the capability allows that the page was mapped with; protecting never gives more.
+pub(super) const MAY_WRITE: u64 = 0x400;
+pub(super) const MAY_EXECUTE: u64 = 0x800;
 pub(super) const NO_EXECUTE: u64 = 1 << 63;
 
 /// Bytes that one entry of the page directory covers.
 pub(super) const DIRECTORY_SPAN: u64 = 1 << 21;
+
+/// Entries of a hole that one step passes over at most.
+const HOLE_ENTRIES: usize = 256;
 
 /// Where an entry is: its table and its index.
 pub(crate) type Place = (PageNumber, usize);
@@ -126,7 +132,11 @@ impl<M: Machine> Kernel<M> {
             }
             table = page_of_entry(entry);
         }
-        let place = (table, index_at(address, 0));
+        self.page_leaf((table, index_at(address, 0)))
+    }
+
+    /// The leaf that an entry of a page table is.
+    fn page_leaf(&mut self, place: Place) -> Leaf {
         if self.entry(place) & PRESENT == 0 { Leaf::Missing } else { Leaf::Page(place) }
     }
 
@@ -169,35 +179,52 @@ impl<M: Machine> Kernel<M> {
         let end = address + pages * abi::PAGE_SIZE;
         let mut at = address;
         let mut steps = 0;
+        let mut table = None;
         while at < end && steps < abi::BUDGET_PAGES {
             steps += 1;
-            let leaf = self.leaf(space, at);
+            let leaf = match table {
+                Some(table) if index_at(at, 0) != 0 => self.page_leaf((table, index_at(at, 0))),
+                _ => self.leaf(space, at),
+            };
             if let Err(error) = act(self, leaf, at) {
                 return if at == address { Err(error) } else { Ok((at - address) / abi::PAGE_SIZE) };
             }
+            table = None;
             at = match leaf {
-                Leaf::Page(_) => at + abi::PAGE_SIZE,
+                Leaf::Page(place) => {
+                    table = Some(place.0);
+                    at + abi::PAGE_SIZE
+                }
                 Leaf::Huge(_) => next_multiple(at, DIRECTORY_SPAN),
-                Leaf::Missing => next_multiple(at, self.hole_span(space, at)),
+                Leaf::Missing => self.hole_end(space, at, 0),
             };
         }
         Ok((at.min(end) - address) / abi::PAGE_SIZE)
     }
 
-    /// How much of the address space around `address` is certainly empty: what the topmost missing table would cover.
-    pub(super) fn hole_span(&mut self, space: Ref<AddressSpace>, address: u64) -> u64 {
+    /// Up to where the address space from `address` on is certainly empty, as the tables of level `lowest` and above tell: the next present entry of
+    /// the topmost table that has none for it, or that table's end. One step passes over [`HOLE_ENTRIES`] entries at most. `address` itself if
+    /// none of them misses it.
+    pub(super) fn hole_end(&mut self, space: Ref<AddressSpace>, address: u64, lowest: u32) -> u64 {
         let mut table = self.space(space).root;
         if table == 0 {
             return 1 << 48;
         }
-        for level in (1..4).rev() {
-            let entry = self.entry((table, index_at(address, level)));
-            if entry & PRESENT == 0 {
-                return 1 << (12 + 9 * level);
+        for level in (lowest..4).rev() {
+            let index = index_at(address, level);
+            let entries = page::words(&mut self.machine, table);
+            let missing = missing_entries(entries.get(index..PAGE_WORDS.min(index + HOLE_ENTRIES)).unwrap_or_default());
+            if missing != 0 {
+                let span = 1 << (12 + 9 * level);
+                return (address / span + missing) * span;
+            }
+            let entry = entries[index];
+            if entry & HUGE != 0 {
+                break;
             }
             table = page_of_entry(entry);
         }
-        abi::PAGE_SIZE
+        address
     }
 
     /// Forgets a translation, if the space is loaded.
@@ -207,6 +234,15 @@ impl<M: Machine> Kernel<M> {
             self.machine.flush(address);
         }
     }
+}
+
+/// How many entries at the start are not present. Looks at several at a time: address spaces are mostly holes.
+fn missing_entries(entries: &[u64]) -> u64 {
+    let (groups, _) = entries.as_chunks::<8>();
+    let is_hole = |group: &&[u64; 8]| group.iter().fold(0, |bits, entry| bits | entry) & PRESENT == 0;
+    let whole = groups.iter().take_while(is_hole).count() * 8;
+    let rest = entries.iter().skip(whole).take_while(|entry| **entry & PRESENT == 0).count();
+    (whole + rest) as u64
 }
 
 /// The first multiple of `span` above `address`.

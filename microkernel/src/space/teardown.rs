@@ -11,7 +11,7 @@ use crate::machine::{Machine, PageNumber};
 use crate::page::{self, PAGE_WORDS, Ref};
 use crate::thread::Thread;
 
-/// Tables and donated pages that one step gives back at most.
+/// Donated pages that one step gives back at most.
 const STEP_TABLES: usize = 32;
 /// End of the lower half.
 const LOWER_HALF: u64 = 1 << 47;
@@ -25,13 +25,12 @@ impl<M: Machine> Kernel<M> {
         }
         self.space(space).dismantled = 1;
         self.unload(space);
-        for _ in 0..STEP_TABLES {
+        let mut entries = 0;
+        while entries < abi::BUDGET_PAGES {
             if self.space(space).cursor >= LOWER_HALF || self.space(space).root == 0 {
                 return Ok(self.release_root(space));
             }
-            if self.dismantle_directory(space) {
-                break;
-            }
+            entries += if self.dismantle_directory(space) { PAGE_WORDS as u64 } else { 1 };
         }
         Ok(1)
     }
@@ -53,22 +52,14 @@ impl<M: Machine> Kernel<M> {
     /// Clears what one directory entry at the cursor covers, or passes over a hole. Returns whether it was a full table.
     fn dismantle_directory(&mut self, space: Ref<AddressSpace>) -> bool {
         let at = self.space(space).cursor;
-        let span = self.hole_span(space, at).max(DIRECTORY_SPAN);
+        let hole_end = self.hole_end(space, at, 1);
         let mut full = false;
-        if span == DIRECTORY_SPAN {
-            if let Leaf::Huge(place) = self.leaf(space, at) {
-                let page = page_of_entry(self.entry(place));
-                self.set_entry(place, 0);
-                if let Some(info) = self.machine.page_info(page) {
-                    info.huge = info.huge.saturating_sub(1);
-                }
-            } else if let Some(table) = self.table_at(space, at, 1) {
-                self.clear_table(table);
-                self.release_table(space, at, 1);
-                full = true;
-            }
-        }
-        let next = next_multiple(at, span);
+        let next = if hole_end > at {
+            hole_end
+        } else {
+            full = self.clear_directory_entry(space, at);
+            next_multiple(at, DIRECTORY_SPAN)
+        };
         if at >> 30 != next >> 30 {
             self.release_table(space, at, 2);
         }
@@ -79,9 +70,25 @@ impl<M: Machine> Kernel<M> {
         full
     }
 
+    /// Ends what is mapped through the directory entry of an address. Returns whether it was a full table.
+    fn clear_directory_entry(&mut self, space: Ref<AddressSpace>, at: u64) -> bool {
+        if let Leaf::Huge(place) = self.leaf(space, at) {
+            let page = page_of_entry(self.entry(place));
+            self.set_entry(place, 0);
+            if let Some(info) = self.machine.page_info(page) {
+                info.huge = info.huge.saturating_sub(1);
+            }
+        } else if let Some(table) = self.table_at(space, at, 1) {
+            self.clear_table(table);
+            self.release_table(space, at, 1);
+            return true;
+        }
+        false
+    }
+
     fn clear_table(&mut self, table: PageNumber) {
-        for index in 0..PAGE_WORDS {
-            let entry = self.entry((table, index));
+        let entries = *page::words(&mut self.machine, table);
+        for entry in entries {
             if entry & PRESENT != 0 {
                 self.uncount_map(page_of_entry(entry));
             }

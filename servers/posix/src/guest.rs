@@ -19,9 +19,32 @@ pub const PATH_MAX: usize = 4096;
 /// Most bytes of an argument string (`MAX_ARG_STRLEN`).
 const ARGUMENT_MAX: usize = crate::stack::MAX_BYTES;
 
+/// Nothing is copied from or to anywhere.
 fn check(address: u64, length: usize) -> Result<(), Errno> {
+    if length == 0 {
+        return Ok(());
+    }
     let end = address.checked_add(length as u64).ok_or(Errno::EFAULT)?;
     if end > abi::USER_END { Err(Errno::EFAULT) } else { Ok(()) }
+}
+
+/// What a copy that may stop early means for one that may not.
+fn whole(done: usize, wanted: usize) -> Result<(), Stop> {
+    if done == wanted { Ok(()) } else { Err(Errno::EFAULT.into()) }
+}
+
+/// Counts the bytes of one step (none: a page was made ready); whether there can be another one.
+fn advance(done: &mut usize, step: Result<Option<usize>, Stop>) -> Result<bool, Stop> {
+    match step {
+        Ok(None) => Ok(true),
+        Ok(Some(0)) if *done == 0 => Err(Errno::EFAULT.into()),
+        Err(Stop::Errno(_)) if *done > 0 => Ok(false),
+        Err(stop) => Err(stop),
+        Ok(Some(count)) => {
+            *done += count;
+            Ok(count > 0)
+        }
+    }
 }
 
 impl Posix<'_> {
@@ -29,38 +52,54 @@ impl Posix<'_> {
     ///
     /// # Errors
     /// `EFAULT`, or a wait for a page.
-    pub fn read_guest(&mut self, map: MapIndex, mut address: u64, mut to: &mut [u8], number: RequestNumber) -> Result<(), Stop> {
+    pub fn read_guest(&mut self, map: MapIndex, address: u64, to: &mut [u8], number: RequestNumber) -> Result<(), Stop> {
+        whole(self.read_guest_some(map, address, to, number)?, to.len())
+    }
+
+    /// Likewise, up to the first byte that the program could not have read; how many bytes that is.
+    ///
+    /// # Errors
+    /// `EFAULT` if it is the first one, or a wait for a page.
+    pub fn read_guest_some(&mut self, map: MapIndex, address: u64, to: &mut [u8], number: RequestNumber) -> Result<usize, Stop> {
         check(address, to.len())?;
-        while !to.is_empty() {
-            match self.kernel.copy_from(slot::space(map), address, to) {
-                Ok(0) => return Err(Errno::EFAULT.into()),
-                Ok(done) => {
-                    address += done as u64;
-                    to = to.get_mut(done..).unwrap_or_default();
-                }
-                Err(fault) => self.make_ready(map, fault, number)?,
+        let mut done = 0;
+        while let Some(rest) = to.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let copied = match self.kernel.copy_from(slot::space(map), address + done as u64, rest) {
+                Ok(count) => Ok(Some(count)),
+                Err(fault) => self.make_ready(map, fault, number).map(|()| None),
+            };
+            if !advance(&mut done, copied)? {
+                break;
             }
         }
-        Ok(())
+        Ok(done)
     }
 
     /// Copies to a program's memory.
     ///
     /// # Errors
     /// `EFAULT`, or a wait for a page.
-    pub fn write_guest(&mut self, map: MapIndex, mut address: u64, mut from: &[u8], number: RequestNumber) -> Result<(), Stop> {
+    pub fn write_guest(&mut self, map: MapIndex, address: u64, from: &[u8], number: RequestNumber) -> Result<(), Stop> {
+        whole(self.write_guest_some(map, address, from, number)?, from.len())
+    }
+
+    /// Likewise, up to the first byte that the program could not have written; how many bytes that is.
+    ///
+    /// # Errors
+    /// `EFAULT` if it is the first one, or a wait for a page.
+    pub fn write_guest_some(&mut self, map: MapIndex, address: u64, from: &[u8], number: RequestNumber) -> Result<usize, Stop> {
         check(address, from.len())?;
-        while !from.is_empty() {
-            match self.kernel.copy_to(slot::space(map), address, from) {
-                Ok(0) => return Err(Errno::EFAULT.into()),
-                Ok(done) => {
-                    address += done as u64;
-                    from = from.get(done..).unwrap_or_default();
-                }
-                Err(fault) => self.make_ready(map, fault, number)?,
+        let mut done = 0;
+        while let Some(rest) = from.get(done..).filter(|rest| !rest.is_empty()) {
+            let copied = match self.kernel.copy_to(slot::space(map), address + done as u64, rest) {
+                Ok(count) => Ok(Some(count)),
+                Err(fault) => self.make_ready(map, fault, number).map(|()| None),
+            };
+            if !advance(&mut done, copied)? {
+                break;
             }
         }
-        Ok(())
+        Ok(done)
     }
 
     fn make_ready(&mut self, map: MapIndex, fault: CopyFault, number: RequestNumber) -> Result<(), Stop> {
@@ -90,6 +129,22 @@ impl Call<'_, '_> {
     /// `EFAULT`, or a wait for a page.
     pub fn write(&mut self, address: u64, from: &[u8]) -> Result<(), Stop> {
         self.posix.write_guest(self.map, address, from, self.number)
+    }
+
+    /// Copies from the caller's memory as far as it can be read.
+    ///
+    /// # Errors
+    /// `EFAULT` if that is not one byte, or a wait for a page.
+    pub fn read_some(&mut self, address: u64, to: &mut [u8]) -> Result<usize, Stop> {
+        self.posix.read_guest_some(self.map, address, to, self.number)
+    }
+
+    /// Copies to the caller's memory as far as it can be written.
+    ///
+    /// # Errors
+    /// `EFAULT` if that is not one byte, or a wait for a page.
+    pub fn write_some(&mut self, address: u64, from: &[u8]) -> Result<usize, Stop> {
+        self.posix.write_guest_some(self.map, address, from, self.number)
     }
 
     /// Reads `N` bytes.

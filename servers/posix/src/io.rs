@@ -51,17 +51,25 @@ impl Data<'_> {
 }
 
 impl Call<'_, '_> {
-    /// Copies the bytes from `offset` on.
+    /// Copies the bytes from `offset` on, as many as `to` takes.
     ///
     /// # Errors
     /// `EFAULT`, or a wait for a page.
     pub fn fetch(&mut self, data: Data<'_>, offset: usize, to: &mut [u8]) -> Result<(), Stop> {
+        if self.fetch_some(data, offset, to)? == to.len() { Ok(()) } else { Err(Errno::EFAULT.into()) }
+    }
+
+    /// Likewise, up to the first byte that the program could not have read; how many bytes that is.
+    ///
+    /// # Errors
+    /// `EFAULT` if it is the first one, or a wait for a page.
+    pub fn fetch_some(&mut self, data: Data<'_>, offset: usize, to: &mut [u8]) -> Result<usize, Stop> {
         match data {
-            Data::Program(vector) => self.read(vector.address.checked_add(offset as u64).ok_or(Errno::EFAULT)?, to),
+            Data::Program(vector) => self.read_some(vector.address.checked_add(offset as u64).ok_or(Errno::EFAULT)?, to),
             Data::Bytes(bytes) => {
                 let from = bytes.get(offset..).and_then(|bytes| bytes.get(..to.len())).ok_or(Errno::EFAULT)?;
                 to.copy_from_slice(from);
-                Ok(())
+                Ok(to.len())
             }
         }
     }
@@ -69,16 +77,21 @@ impl Call<'_, '_> {
     /// A buffer argument; lengths beyond Linux's bound are cut to it.
     ///
     /// # Errors
-    /// `EFAULT` if it leaves user space.
+    /// `EFAULT` if it leaves user space, by its whole length.
     pub fn buffer_argument(&self, address: u64, length: u64) -> Result<Vector, Errno> {
-        if length > i64::MAX as u64 {
-            return Err(Errno::EINVAL);
-        }
-        let length = length.min(MAX_COUNT);
         if address.checked_add(length).is_none_or(|end| end > abi::USER_END) {
             return Err(Errno::EFAULT);
         }
-        Ok(Vector { address, length: length as usize })
+        Ok(Vector { address, length: length.min(MAX_COUNT) as usize })
+    }
+
+    /// An offset argument of a transfer of `length` bytes.
+    ///
+    /// # Errors
+    /// `EINVAL` if the transfer begins below or ends beyond what a file can have.
+    pub fn offset_argument(&self, offset: u64, length: u64) -> Result<u64, Errno> {
+        let end = i64::try_from(offset).ok().and_then(|offset| offset.checked_add_unsigned(length));
+        if end.is_some() { Ok(offset) } else { Err(Errno::EINVAL) }
     }
 
     /// The buffers of `readv` and `writev`.
@@ -86,6 +99,8 @@ impl Call<'_, '_> {
     /// # Errors
     /// `EINVAL`, `EFAULT`.
     pub fn vectors(&mut self, address: u64, count: u64) -> Result<Vec<Vector>, Stop> {
+        // Linux takes 32 bits of the count.
+        let count = count & u64::from(u32::MAX);
         if count > MAX_VECTORS {
             return Err(Errno::EINVAL.into());
         }
@@ -94,11 +109,12 @@ impl Call<'_, '_> {
         for index in 0..count {
             let at = address.checked_add(index * 16).ok_or(Errno::EFAULT)?;
             let [base, length] = self.read_words(at)?;
-            let vector = self.buffer_argument(base, length)?;
-            total = total.saturating_add(length);
-            if total > i64::MAX as u64 {
+            if length > i64::MAX as u64 {
                 return Err(Errno::EINVAL.into());
             }
+            let mut vector = self.buffer_argument(base, length)?;
+            vector.length = vector.length.min((MAX_COUNT - total) as usize);
+            total += vector.length as u64;
             if vector.length > 0 {
                 vectors.push(vector);
             }
@@ -141,9 +157,12 @@ impl Call<'_, '_> {
                 let at = start.wrapping_add(done as u64);
                 let count = call.vfs().read(number, id, at, part as u32, lease).map_err(vfs_stop)?;
                 let count = (count as usize).min(buffer.len());
-                call.write(to.address + done as u64, buffer.get(..count).unwrap_or_default())?;
-                Ok(count)
-            })?;
+                call.write_some(to.address + done as u64, buffer.get(..count).unwrap_or_default())
+            });
+            let count = match count {
+                Err(Stop::Errno(_)) if done > 0 => break,
+                other => other?,
+            };
             done += count;
             if count < part {
                 break;
@@ -226,7 +245,8 @@ impl Call<'_, '_> {
     ) -> Result<(usize, u64), Stop> {
         let number = self.number.with_step(EFFECT + piece);
         self.with_buffer(range.len(), |call, buffer| {
-            call.fetch(from, range.start, buffer)?;
+            let fetched = call.fetch_some(from, range.start, buffer)?;
+            let buffer = buffer.get(..fetched).unwrap_or_default();
             let lease = call.posix.kernel.lend(buffer);
             let at = place.map_or(WriteAt::End, WriteAt::Offset);
             let (count, end) = call.vfs().write(number, id, at, buffer.len() as u32, privileged, lease).map_err(vfs_stop)?;

@@ -123,18 +123,27 @@ impl Call<'_, '_> {
         }
         let whole = left <= ATOMIC_BYTES && done == 0;
         let count = if whole && pipe.room() < left { 0 } else { left.min(pipe.room()) };
+        let wanted = count;
+        let mut count = count;
         if count > 0 {
-            self.with_buffer(count, |call, buffer| {
-                call.fetch(from, done, buffer)?;
-                call.posix.store.write_pipe(index, pipe.tail, buffer);
-                Ok(())
-            })?;
+            let taken = self.with_buffer(count, |call, buffer| {
+                let fetched = call.fetch_some(from, done, buffer)?;
+                // As Linux, whose pipes take pages: one that cannot be read to its end is not taken.
+                let taken = if fetched == buffer.len() { fetched } else { fetched - fetched % ATOMIC_BYTES };
+                let bytes = buffer.get(..taken).filter(|bytes| !bytes.is_empty()).ok_or(Errno::EFAULT)?;
+                call.posix.store.write_pipe(index, pipe.tail, bytes);
+                Ok(taken)
+            });
+            count = match taken {
+                Err(Stop::Errno(_)) if done > 0 => return Ok(done as u64),
+                other => other?,
+            };
             libsys::fail::hit(Point::WriteEffect);
             self.posix.store.edit_pipe(index, |pipe| pipe.tail = pipe.tail.wrapping_add(count as u64));
             self.posix.wake(Event::Pipe(index as u32));
         }
         let done = done + count;
-        if done == length {
+        if done == length || count < wanted {
             return Ok(done as u64);
         }
         if file.is_nonblocking() {

@@ -103,6 +103,8 @@ pub struct Posix<'k> {
     pub proc_mount: protocols::vfs::FileId,
     /// The session's process has ended, and what follows is not done yet.
     pub session_due: bool,
+    /// What the kernel was last told of the next deadline; `None` when it must be told again.
+    pub deadline_told: Option<Option<u64>>,
 }
 
 impl<'k> Posix<'k> {
@@ -127,6 +129,7 @@ impl<'k> Posix<'k> {
             dying: crate::exit::Dying::default(),
             proc_mount: protocols::vfs::FileId::default(),
             session_due: false,
+            deadline_told: None,
         }
     }
 
@@ -144,6 +147,7 @@ impl<'k> Posix<'k> {
     /// Events came: bits of [`protocols::posix::event`] and [`abi::DEADLINE_BIT`].
     pub fn notified(&mut self, bits: u64) {
         if bits & abi::DEADLINE_BIT != 0 {
+            self.deadline_told = None;
             self.deadlines_passed();
         }
         self.events(bits);

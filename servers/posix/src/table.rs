@@ -2,7 +2,7 @@
 //!
 //! Numbers and names are Linux's for x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`). A call that is not here is `ENOSYS`, and is counted.
 
-use Kind::{Address, Both, Descriptor, Directory, Flags, Input, Length, Output, Path, Process, Signal, Size, Value};
+use Kind::{Address, Both, Descriptor, Directory, Flags, Input, Length, Long, Output, Path, Process, Signal, Size, Value};
 
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
@@ -38,8 +38,20 @@ pub enum Kind {
     Signal,
     /// A process, thread or group.
     Process,
-    /// Anything else.
+    /// Anything else of 32 bits.
     Value,
+    /// Anything else of 64 bits.
+    Long,
+}
+
+impl Kind {
+    /// What of a register is the argument: Linux declares most of them as `int` or `unsigned int`, and whatever is above is not looked at.
+    const fn of_register(self, register: u64) -> u64 {
+        match self {
+            Self::Descriptor | Self::Directory | Self::Flags | Self::Signal | Self::Process | Self::Value => register & 0xffff_ffff,
+            Self::Path | Self::Input | Self::Output | Self::Both | Self::Address | Self::Length | Self::Size | Self::Long => register,
+        }
+    }
 }
 
 /// A system call.
@@ -68,24 +80,24 @@ pub const CALLS: &[Entry] = &[
     entry(5, "fstat", stat::sys_fstat, &[Descriptor, Output]),
     entry(6, "lstat", stat::sys_lstat, &[Path, Output]),
     entry(7, "poll", poll::sys_poll, &[Both, Length, Value]),
-    entry(8, "lseek", lseek::sys_lseek, &[Descriptor, Value, Value]),
-    entry(9, "mmap", mmap::sys_mmap, &[Address, Length, Flags, Flags, Descriptor, Value]),
-    entry(10, "mprotect", mmap::sys_mprotect, &[Address, Length, Flags]),
+    entry(8, "lseek", lseek::sys_lseek, &[Descriptor, Long, Value]),
+    entry(9, "mmap", mmap::sys_mmap, &[Address, Length, Flags, Flags, Descriptor, Long]),
+    entry(10, "mprotect", mmap::sys_mprotect, &[Address, Length, Long]),
     entry(11, "munmap", mmap::sys_munmap, &[Address, Length]),
     entry(12, "brk", mmap::sys_brk, &[Address]),
     entry(13, "rt_sigaction", rt_sigaction::sys_rt_sigaction, &[Signal, Input, Output, Size]),
     entry(14, "rt_sigprocmask", rt_sigaction::sys_rt_sigprocmask, &[Value, Input, Output, Size]),
     entry(15, "rt_sigreturn", rt_sigaction::sys_rt_sigreturn, &[]),
     entry(16, "ioctl", ioctl::sys_ioctl, &[Descriptor, Value, Both]),
-    entry(17, "pread64", read::sys_pread64, &[Descriptor, Output, Length, Value]),
-    entry(18, "pwrite64", write::sys_pwrite64, &[Descriptor, Input, Length, Value]),
+    entry(17, "pread64", read::sys_pread64, &[Descriptor, Output, Length, Long]),
+    entry(18, "pwrite64", write::sys_pwrite64, &[Descriptor, Input, Length, Long]),
     entry(19, "readv", readv::sys_readv, &[Descriptor, Input, Length]),
     entry(20, "writev", readv::sys_writev, &[Descriptor, Input, Length]),
     entry(21, "access", access::sys_access, &[Path, Flags]),
     entry(22, "pipe", pipe::sys_pipe, &[Output]),
     entry(23, "select", poll::sys_select, &[Value, Both, Both, Both, Both]),
     entry(24, "sched_yield", misc::sys_sched_yield, &[]),
-    entry(25, "mremap", mmap::sys_mremap, &[Address, Length, Length, Flags, Address]),
+    entry(25, "mremap", mmap::sys_mremap, &[Address, Length, Length, Long, Address]),
     entry(26, "msync", sync::sys_msync, &[Address, Length, Flags]),
     entry(28, "madvise", mmap::sys_madvise, &[Address, Length, Value]),
     entry(32, "dup", dup::sys_dup, &[Descriptor]),
@@ -182,7 +194,7 @@ pub const CALLS: &[Entry] = &[
     entry(204, "sched_getaffinity", misc::sys_sched_getaffinity, &[Process, Length, Output]),
     entry(217, "getdents64", getdents64::sys_getdents64, &[Descriptor, Output, Length]),
     entry(218, "set_tid_address", ids::sys_set_tid_address, &[Address]),
-    entry(221, "fadvise64", misc::sys_fadvise64, &[Descriptor, Value, Length, Value]),
+    entry(221, "fadvise64", misc::sys_fadvise64, &[Descriptor, Long, Length, Value]),
     entry(227, "clock_settime", time::sys_clock_settime, &[Value, Input]),
     entry(228, "clock_gettime", time::sys_clock_gettime, &[Value, Output]),
     entry(229, "clock_getres", time::sys_clock_getres, &[Value, Output]),
@@ -208,7 +220,7 @@ pub const CALLS: &[Entry] = &[
     entry(273, "set_robust_list", misc::sys_set_robust_list, &[Address, Size]),
     entry(280, "utimensat", attributes::sys_utimensat, &[Directory, Path, Input, Flags]),
     entry(284, "eventfd", misc::sys_eventfd, &[Value]),
-    entry(285, "fallocate", attributes::sys_fallocate, &[Descriptor, Flags, Value, Length]),
+    entry(285, "fallocate", attributes::sys_fallocate, &[Descriptor, Flags, Long, Length]),
     entry(290, "eventfd2", misc::sys_eventfd2, &[Value, Flags]),
     entry(292, "dup3", dup::sys_dup3, &[Descriptor, Descriptor, Flags]),
     entry(293, "pipe2", pipe::sys_pipe2, &[Output, Flags]),
@@ -232,7 +244,12 @@ pub const CALLS: &[Entry] = &[
 pub fn dispatch(call: &mut Call<'_, '_>) -> SysResult {
     let found = u16::try_from(call.call_number).ok().and_then(|number| CALLS.binary_search_by_key(&number, |entry| entry.number).ok());
     match found.and_then(|index| CALLS.get(index)) {
-        Some(entry) => (entry.run)(call),
+        Some(entry) => {
+            for (argument, kind) in call.arguments.iter_mut().zip(entry.kinds) {
+                *argument = kind.of_register(*argument);
+            }
+            (entry.run)(call)
+        }
         None => {
             call.posix.store.count_unknown(usize::try_from(call.call_number).unwrap_or(usize::MAX));
             Err(Errno::ENOSYS.into())

@@ -98,13 +98,16 @@ impl Posix<'_> {
         self.fire_timers(now);
     }
 
-    /// Asks the kernel for the next moment at which something is due.
+    /// Asks the kernel for the next moment at which something is due, if that is another than before: this runs at every message.
     pub fn set_next_deadline(&mut self) {
         let waits = self.lanes.iter().filter_map(|lane| self.in_hand[*lane].and_then(|hand| hand.wait));
         let next = waits.map(|wait| wait.deadline).filter(|deadline| *deadline != 0).min();
         let timer = self.next_timer();
         let next = [next, timer].into_iter().flatten().min();
-        self.kernel.set_deadline(next);
+        if self.deadline_told != Some(next) {
+            self.deadline_told = Some(next);
+            self.kernel.set_deadline(next);
+        }
     }
 }
 

@@ -74,7 +74,7 @@ pub fn load() {
         SEGMENTS[5] = low;
         SEGMENTS[6] = base >> 32;
         for (vector, address) in entry::VECTORS.iter().enumerate() {
-            GATES[vector] = gate(*address as u64, vector);
+            GATES[vector] = gate(*address as usize as u64, vector);
         }
     }
     let segments = Pointer { limit: (size_of::<[u64; 7]>() - 1) as u16, base: &raw const SEGMENTS as u64 };

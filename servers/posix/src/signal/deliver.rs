@@ -5,7 +5,7 @@
 
 use abi::Frame;
 
-use super::frame::{Context, Layout, encode, encode_fpu};
+use super::frame::{Context, Layout, encode, encode_fpu, initial_fpu};
 use super::{DEFAULT, IGNORE, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, STOPS, UNSTOPPABLE, bit};
 use crate::errno::Errno;
 use crate::fail::{self, Passed, Point};
@@ -201,20 +201,24 @@ impl Posix<'_> {
         let process = thread.process as usize;
         let map = self.store.process(process).map as usize;
         let action = self.store.action(process, signal);
+        // The processor could not go there, and the kernel refuses such registers.
+        if action.handler >= abi::USER_END {
+            return Err(());
+        }
         let [base, size, flags] = thread.alternate;
         let on_alternate = size != 0 && frame.rsp.wrapping_sub(base) < size;
         let switches = action.flags & SA_ONSTACK != 0 && size != 0 && !on_alternate;
         let top = if switches { base.wrapping_add(size) } else { frame.rsp };
-        let layout = Layout::below(top, !switches, frame.fpu_valid != 0);
+        // A handler may count on an FPU state, as on Linux, even if the thread has never had one.
+        let fpu = if frame.fpu_valid == 0 { initial_fpu() } else { frame.xsave };
+        let layout = Layout::below(top, !switches);
         let mask = if thread.restore_mask != 0 { thread.saved_mask } else { thread.mask };
         let alternate = if size == 0 { [0, 0, STACK_DISABLED] } else { [base, size, if on_alternate { 1 } else { flags }] };
         let fault = if signal == SIGSEGV || signal == SIGBUS { [14, origin.value] } else { [0; 2] };
         let bytes = encode(action.restorer, frame, layout, &Context { mask, alternate, fault }, signal, &origin);
         let number = self.last_number(lane);
         self.write_guest(map, layout.frame, &bytes, number).map_err(drop)?;
-        if layout.fpu != 0 {
-            self.write_guest(map, layout.fpu, &encode_fpu(&frame.xsave), number).map_err(drop)?;
-        }
+        self.write_guest(map, layout.fpu, &encode_fpu(&fpu), number).map_err(drop)?;
         let blocked = action.mask | if action.flags & SA_NODEFER == 0 { bit(signal) } else { 0 };
         self.store.edit_thread(lane, |thread| {
             thread.mask = (thread.mask | blocked) & !UNSTOPPABLE;
@@ -284,8 +288,19 @@ impl Posix<'_> {
             self.store.set_action(process, signal, crate::saved::Action::default());
             self.store.edit_thread(lane, |thread| thread.mask &= !bit(signal));
         }
+        if action.handler <= IGNORE {
+            self.log_fault(lane, signal, origin);
+        }
         self.store.set_thread_origin(lane, signal, origin);
         self.store.edit_thread(lane, |thread| thread.pending |= bit(signal));
         self.return_to_program(lane, Resume::Instruction);
+    }
+
+    /// As Linux does, for whoever looks for the reason of a program's sudden end.
+    fn log_fault(&mut self, lane: Lane, signal: usize, origin: Origin) {
+        let process = self.store.process(self.store.thread(lane).process as usize);
+        let (rip, rsp) = self.kernel.get_frame(slot::thread(lane)).map_or((0, 0), |frame| (frame.rip, frame.rsp));
+        let (pid, address) = (process.pid, origin.value);
+        self.kernel.log(&alloc::format!("process {pid} gets signal {signal} at {address:#x}, rip {rip:#x}, rsp {rsp:#x}"));
     }
 }

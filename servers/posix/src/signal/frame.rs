@@ -23,6 +23,8 @@ const RED_ZONE: u64 = 128;
 const MAGIC1: u32 = 0x4650_5853;
 const MAGIC2: u32 = 0x4650_5845;
 const FEATURES: u64 = 7;
+/// Offset of MXCSR in the legacy area.
+const MXCSR: usize = 24;
 /// Offset of the software bytes in the legacy area.
 const SOFTWARE: usize = 464;
 /// `UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS`.
@@ -35,18 +37,18 @@ const SELECTORS: u64 = 0x33 | 0x2b << 48;
 pub struct Layout {
     /// The new stack pointer: start of the frame.
     pub frame: u64,
-    /// The FPU state; 0 without.
+    /// The FPU state.
     pub fpu: u64,
 }
 
 impl Layout {
     /// Below `top`: the program's stack pointer, or the end of its alternative stack.
     #[must_use]
-    pub fn below(top: u64, red_zone: bool, fpu: bool) -> Self {
+    pub fn below(top: u64, red_zone: bool) -> Self {
         let top = if red_zone { top.wrapping_sub(RED_ZONE) } else { top };
-        let state = if fpu { top.wrapping_sub(FPU_BYTES as u64) & !63 } else { top };
-        let frame = (state.wrapping_sub(FRAME_BYTES as u64) & !15).wrapping_sub(8);
-        Self { frame, fpu: if fpu { state } else { 0 } }
+        let fpu = top.wrapping_sub(FPU_BYTES as u64) & !63;
+        let frame = (fpu.wrapping_sub(FRAME_BYTES as u64) & !15).wrapping_sub(8);
+        Self { frame, fpu }
     }
 }
 
@@ -78,7 +80,7 @@ pub fn encode(restorer: u64, frame: &Frame, layout: Layout, context: &Context, s
     put(&mut bytes, 0, restorer);
     let (_, rest) = bytes.split_at_mut(8);
     let (uc, info) = rest.split_at_mut(CONTEXT_BYTES);
-    put(uc, 0, if layout.fpu == 0 { CONTEXT_FLAGS & !1 } else { CONTEXT_FLAGS });
+    put(uc, 0, CONTEXT_FLAGS);
     put(uc, 16, context.alternate[0]);
     put(uc, 24, context.alternate[2]);
     put(uc, 32, context.alternate[1]);
@@ -119,6 +121,15 @@ fn registers(frame: &Frame) -> [u64; 18] {
         frame.r8, frame.r9, frame.r10, frame.r11, frame.r12, frame.r13, frame.r14, frame.r15, frame.rdi, frame.rsi, frame.rbp, frame.rbx,
         frame.rdx, frame.rax, frame.rcx, frame.rsp, frame.rip, frame.rflags,
     ]
+}
+
+/// The state of an FPU that was not used: control word and MXCSR as after reset (SDM vol. 1, 13.6), nothing else in use.
+#[must_use]
+pub fn initial_fpu() -> [u8; XSAVE_BYTES] {
+    let mut xsave = [0; XSAVE_BYTES];
+    xsave[..2].copy_from_slice(&0x37fu16.to_le_bytes());
+    xsave[MXCSR..MXCSR + 4].copy_from_slice(&0x1f80u32.to_le_bytes());
+    xsave
 }
 
 /// The FPU state as a handler sees it.
@@ -171,7 +182,7 @@ mod tests {
     #[test]
     fn handler_starts_with_an_aligned_stack_and_a_free_red_zone() {
         for top in 0x7fff_0000u64..0x7fff_0080 {
-            let layout = Layout::below(top, true, true);
+            let layout = Layout::below(top, true);
             assert_eq!((layout.frame + 8) % 16, 0);
             assert_eq!(layout.fpu % 64, 0);
             assert!(layout.frame + FRAME_BYTES as u64 <= layout.fpu);

@@ -66,7 +66,10 @@ pub fn sys_clone(call: &mut Call<'_, '_>) -> SysResult {
 /// Makes a child or a thread, with its arguments in a structure.
 pub fn sys_clone3(call: &mut Call<'_, '_>) -> SysResult {
     let [address, size, ..] = call.arguments;
-    if !(64..=4096).contains(&size) || size % 8 != 0 {
+    if size > 4096 {
+        return Err(Errno::E2BIG.into());
+    }
+    if size < 64 || size % 8 != 0 {
         return Err(Errno::EINVAL.into());
     }
     let [flags, _pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, thread_pointer] = call.read_words(address)?;
@@ -97,8 +100,11 @@ fn make(call: &mut Call<'_, '_>, wanted: Wanted) -> SysResult {
     if !thread && shares && flags & CLONE_VFORK == 0 {
         return Err(Errno::EINVAL.into());
     }
-    if flags & CLONE_VM == 0 && flags & CLONE_SIGHAND != 0 || wanted.thread_pointer >= 1 << 47 || wanted.stack >= 1 << 47 {
+    if flags & CLONE_VM == 0 && flags & CLONE_SIGHAND != 0 || wanted.stack >= 1 << 47 {
         return Err(Errno::EINVAL.into());
+    }
+    if flags & CLONE_SETTLS != 0 && wanted.thread_pointer >= 1 << 47 {
+        return Err(Errno::EPERM.into());
     }
     check_limit(call)?;
     let birth = Birth {

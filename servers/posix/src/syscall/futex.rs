@@ -61,12 +61,18 @@ impl Call<'_, '_> {
     }
 }
 
+/// Whether a word of memory can be there.
+fn check_word(address: u64) -> Result<(), Errno> {
+    if address % 4 != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if address >= abi::USER_END { Err(Errno::EFAULT) } else { Ok(()) }
+}
+
 /// Waits for, or wakes those who wait for, a word.
 pub fn sys_futex(call: &mut Call<'_, '_>) -> SysResult {
     let [address, operation, value, timeout, second, third] = call.arguments;
-    if address % 4 != 0 {
-        return Err(Errno::EINVAL.into());
-    }
+    check_word(address)?;
     match operation & !(PRIVATE | CLOCK_REALTIME) & 0xffff_ffff {
         FUTEX_WAIT => wait(call, ALL_BITS, false),
         FUTEX_WAIT_BITSET => wait(call, third & ALL_BITS, true),
@@ -74,6 +80,7 @@ pub fn sys_futex(call: &mut Call<'_, '_>) -> SysResult {
         FUTEX_WAKE_BITSET if third as u32 != 0 => Ok(call.wake_futex(address, value & 0x7fff_ffff, third & ALL_BITS)),
         FUTEX_REQUEUE => requeue(call, address, second, value, timeout),
         FUTEX_CMP_REQUEUE => {
+            check_requeue(second, value, timeout)?;
             if call.read_u32(address)? != third as u32 {
                 return Err(Errno::EAGAIN.into());
             }
@@ -125,7 +132,15 @@ fn wait(call: &mut Call<'_, '_>, bits: u64, absolute: bool) -> SysResult {
     call.wait(call.until(Event::Lane, deadline), !absolute && deadline.is_none())
 }
 
+fn check_requeue(to: u64, wake: u64, most: u64) -> Result<(), Errno> {
+    if (wake as i32) < 0 || (most as i32) < 0 {
+        return Err(Errno::EINVAL);
+    }
+    check_word(to)
+}
+
 fn requeue(call: &mut Call<'_, '_>, from: u64, to: u64, wake: u64, most: u64) -> SysResult {
+    check_requeue(to, wake, most)?;
     let (old, new) = (call.futex_key(from), call.futex_key(to));
     let woken = call.wake_futex(from, wake & 0x7fff_ffff, ALL_BITS);
     let mut moved = 0;
@@ -147,6 +162,7 @@ fn wake_op(call: &mut Call<'_, '_>, first: u64, second: u64, [count, second_coun
     if encoded >> 31 != 0 {
         operand = 1 << (operand & 31);
     }
+    check_word(second)?;
     let old = call.read_u32(second)?;
     let new = match encoded >> 28 & 7 {
         0 => operand,

@@ -9,7 +9,8 @@ use crate::proc::Entry;
 pub fn sys_getdents64(call: &mut Call<'_, '_>) -> SysResult {
     let [descriptor, address, length, ..] = call.arguments;
     let (index, file) = call.posix.file_of(call.process, descriptor)?;
-    let room = (length as u32 as usize).min(32 * 1024);
+    // Linux counts the room in a signed word of 32 bits.
+    let room = usize::try_from(length as i32).map_err(|_| Errno::EINVAL)?.min(32 * 1024);
     let (count, next) = match file.kind {
         kind::DIRECTORY => {
             let (id, number) = (call.posix.node_id(file.node), call.ask());

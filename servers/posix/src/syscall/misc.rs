@@ -16,12 +16,11 @@ pub fn sys_getrandom(call: &mut Call<'_, '_>) -> SysResult {
     if flags & !GRND_KNOWN != 0 || flags & 6 == 6 {
         return Err(Errno::EINVAL.into());
     }
-    let length = (length as usize).min(BUFFER_BYTES);
+    let length = usize::try_from(length).unwrap_or(usize::MAX).min(BUFFER_BYTES);
     call.with_buffer(length, |call, buffer| {
         call.fill_random(buffer);
-        call.write(to, buffer)
-    })?;
-    Ok(length as u64)
+        call.write_some(to, buffer).map(|count| count as u64)
+    })
 }
 
 /// Lets others run: the call itself does.
@@ -32,6 +31,8 @@ pub fn sys_sched_yield(_call: &mut Call<'_, '_>) -> SysResult {
 /// The one processor.
 pub fn sys_sched_getaffinity(call: &mut Call<'_, '_>) -> SysResult {
     let [_, length, to, ..] = call.arguments;
+    // Linux takes 32 bits of the length.
+    let length = length as u32;
     if length < 8 || length % 8 != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -42,11 +43,10 @@ pub fn sys_sched_getaffinity(call: &mut Call<'_, '_>) -> SysResult {
 /// A set without the one processor is refused.
 pub fn sys_sched_setaffinity(call: &mut Call<'_, '_>) -> SysResult {
     let [_, length, from, ..] = call.arguments;
-    if length == 0 {
-        return Err(Errno::EINVAL.into());
-    }
-    let [first] = call.read_bytes(from)?;
-    if first & 1 == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+    let mut set = [0; 8];
+    let length = (length as u32 as usize).min(set.len());
+    call.read(from, set.get_mut(..length).unwrap_or_default())?;
+    if set[0] & 1 == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
 }
 
 /// Head of the list of robust futexes.
@@ -61,12 +61,12 @@ pub fn sys_set_robust_list(call: &mut Call<'_, '_>) -> SysResult {
 
 /// Advice about a file's use: nothing to be done.
 pub fn sys_fadvise64(call: &mut Call<'_, '_>) -> SysResult {
-    let [descriptor, _, _, advice, ..] = call.arguments;
+    let [descriptor, _, length, advice, ..] = call.arguments;
     let (_, file) = call.posix.file_of(call.process, descriptor)?;
     if file.kind == kind::PIPE {
         return Err(Errno::ESPIPE.into());
     }
-    if advice > 5 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+    if advice as u32 > 5 || length > i64::MAX as u64 { Err(Errno::EINVAL.into()) } else { Ok(0) }
 }
 
 /// An event counter.

@@ -28,6 +28,13 @@ fn pages(length: u64) -> Result<u64, Errno> {
     }
 }
 
+/// The range of an argument that must lie in user space as a whole.
+fn range(start: u64, length: u64) -> Result<(u64, u64), Errno> {
+    let bytes = pages(length).map_err(|_| Errno::EINVAL)?;
+    let end = start.checked_add(bytes).filter(|end| *end <= abi::USER_END).ok_or(Errno::EINVAL)?;
+    Ok((bytes, end))
+}
+
 /// Maps a file, or fresh zeros.
 pub fn sys_mmap(call: &mut Call<'_, '_>) -> SysResult {
     let [address, length, protection, flags, descriptor, offset] = call.arguments;
@@ -115,7 +122,7 @@ fn shared_area(call: &mut Call<'_, '_>, area: &mut Vma, bytes: u64) -> Result<()
 /// Takes mappings away.
 pub fn sys_munmap(call: &mut Call<'_, '_>) -> SysResult {
     let [start, length, ..] = call.arguments;
-    let end = start.checked_add(pages(length)?).filter(|end| *end <= abi::USER_END).ok_or(Errno::EINVAL)?;
+    let (_, end) = range(start, length)?;
     if start % PAGE != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -159,17 +166,30 @@ pub fn sys_mremap(call: &mut Call<'_, '_>) -> SysResult {
     if old % PAGE != 0 || flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0 || old_length == 0 {
         return Err(Errno::EINVAL.into());
     }
-    let (old_bytes, bytes) = (pages(old_length)?, pages(new_length)?);
-    let end = old.checked_add(old_bytes).filter(|end| *end <= abi::USER_END).ok_or(Errno::EINVAL)?;
+    let (old_bytes, _) = range(0, old_length)?;
+    let bytes = match new_length.checked_next_multiple_of(PAGE) {
+        None => return Err(Errno::EINVAL.into()),
+        Some(_) if flags & MREMAP_FIXED != 0 => range(0, new_length)?.0,
+        Some(_) => pages(new_length)?,
+    };
+    let reaches = || target.checked_add(bytes).is_none_or(|end| end > abi::USER_END);
+    if flags & MREMAP_FIXED != 0 && (target % PAGE != 0 || reaches()) {
+        return Err(Errno::EINVAL.into());
+    }
+    let end = old.checked_add(old_bytes).filter(|end| *end <= abi::USER_END).ok_or(Errno::EFAULT)?;
     let mut areas = call.posix.store.areas(call.map);
-    let area = *areas.find(old).filter(|area| area.end >= end).ok_or(Errno::EFAULT)?;
-    if flags & MREMAP_FIXED == 0 && bytes <= old_bytes {
-        if bytes < old_bytes {
-            areas.remove(old + bytes, end);
-            call.posix.unmap(call.map, old + bytes, end)?;
-            call.posix.set_areas(call.map, &areas)?;
-        }
+    let area = *areas.find(old).ok_or(Errno::EFAULT)?;
+    // What it is made smaller by goes first, whatever that is.
+    let (old_bytes, end, surplus) = if bytes < old_bytes { (bytes, old + bytes, end) } else { (old_bytes, end, end) };
+    for part in areas.remove(end, surplus) {
+        call.posix.unmap(call.map, part.start, part.end)?;
+    }
+    call.posix.set_areas(call.map, &areas)?;
+    if flags & MREMAP_FIXED == 0 && bytes == old_bytes {
         return Ok(old);
+    }
+    if area.end < end {
+        return Err(Errno::EFAULT.into());
     }
     let grown = old.checked_add(bytes).filter(|end| *end <= abi::USER_END);
     if let (Some(grown), 0) = (grown, flags & MREMAP_FIXED)
@@ -203,7 +223,7 @@ pub fn sys_mremap(call: &mut Call<'_, '_>) -> SysResult {
 pub fn sys_brk(call: &mut Call<'_, '_>) -> SysResult {
     let wanted = call.arguments[0];
     let record = call.posix.store.map(call.map);
-    let (old, new) = (record.heap_end.next_multiple_of(PAGE), wanted.checked_next_multiple_of(PAGE).unwrap_or(0));
+    let (old, new) = (record.heap_end.next_multiple_of(PAGE), wanted.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX));
     let limit = record.heap_start.saturating_add(call.me().limits[4]);
     if wanted < record.heap_start || new > abi::USER_END || wanted > limit {
         return Ok(record.heap_end);
@@ -231,7 +251,7 @@ pub fn sys_madvise(call: &mut Call<'_, '_>) -> SysResult {
     const FREE: u64 = 8;
     let [start, length, advice, ..] = call.arguments;
     let bytes = length.checked_next_multiple_of(PAGE).ok_or(Errno::EINVAL)?;
-    let end = start.checked_add(bytes).filter(|end| *end <= abi::USER_END).ok_or(Errno::EINVAL)?;
+    let end = start.checked_add(bytes).ok_or(Errno::EINVAL)?;
     if start % PAGE != 0 || !matches!(advice, 0..=4 | 8..=25) {
         return Err(Errno::EINVAL.into());
     }

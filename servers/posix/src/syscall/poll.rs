@@ -25,6 +25,7 @@ pub fn sys_ppoll(call: &mut Call<'_, '_>) -> SysResult {
 }
 
 fn poll(call: &mut Call<'_, '_>, address: u64, count: u64, deadline: Option<u64>) -> SysResult {
+    let count = count & u64::from(u32::MAX);
     if count > DESCRIPTORS as u64 {
         return Err(Errno::EINVAL.into());
     }
@@ -67,7 +68,8 @@ pub fn sys_select(call: &mut Call<'_, '_>) -> SysResult {
     let ready = select(call, count, [read, write, except], deadline)?;
     if let Some(deadline) = deadline {
         let left = deadline.saturating_sub(call.posix.kernel.now_ns());
-        call.write_words(timeout, &[left / 1_000_000_000, left % 1_000_000_000 / 1000])?;
+        // A timeout that cannot be written is no error: it may be a constant.
+        let _written = call.write_words(timeout, &[left / 1_000_000_000, left % 1_000_000_000 / 1000]);
     }
     Ok(ready)
 }
@@ -84,10 +86,8 @@ pub fn sys_pselect6(call: &mut Call<'_, '_>) -> SysResult {
 }
 
 fn select(call: &mut Call<'_, '_>, count: u64, addresses: [u64; 3], deadline: Option<u64>) -> SysResult {
-    if count as i32 > 1024 || (count as i32) < 0 {
-        return Err(Errno::EINVAL.into());
-    }
-    let bytes = (count as usize).div_ceil(64) * 8;
+    let count = usize::try_from(count as i32).map_err(|_| Errno::EINVAL)?.min(DESCRIPTORS);
+    let bytes = count.div_ceil(64) * 8;
     let mut wanted = [[0u8; 128]; 3];
     for (set, address) in wanted.iter_mut().zip(addresses) {
         if address != 0 {
@@ -96,7 +96,7 @@ fn select(call: &mut Call<'_, '_>, count: u64, addresses: [u64; 3], deadline: Op
     }
     let mut found = [[0u8; 128]; 3];
     let mut ready = 0;
-    for number in 0..count as usize {
+    for number in 0..count {
         let (byte, bit) = (number / 8, 1u8 << (number % 8));
         if wanted.iter().all(|set| set[byte] & bit == 0) {
             continue;

@@ -19,5 +19,6 @@ pub fn sys_pread64(call: &mut Call<'_, '_>) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     let to = call.buffer_argument(address, length)?;
+    call.offset_argument(offset, length)?;
     call.read_from(index, &file, Some(offset), to)
 }

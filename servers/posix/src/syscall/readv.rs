@@ -1,6 +1,6 @@
 //! `readv`, `writev`. A pipe's or terminal's vectors are one transfer as far as its first buffers go: later ones never wait.
 
-use crate::call::{Call, SysResult};
+use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::fd::kind;
 use crate::io::{Data, Vector};
@@ -43,7 +43,15 @@ fn gather(call: &mut Call<'_, '_>, index: usize, vectors: &[Vector]) -> SysResul
         let start = bytes.len();
         bytes.resize(start + vector.length.min(room), 0);
         let to = bytes.get_mut(start..).unwrap_or_default();
-        call.read(vector.address, to)?;
+        let wanted = to.len();
+        let fetched = match call.read_some(vector.address, to) {
+            Err(Stop::Errno(_)) if start > 0 => 0,
+            other => other?,
+        };
+        bytes.truncate(start + fetched);
+        if fetched < wanted {
+            break;
+        }
     }
     let (_, file) = call.posix.file_of(call.process, call.arguments[0])?;
     call.write_to(index, &file, None, Data::Bytes(&bytes))

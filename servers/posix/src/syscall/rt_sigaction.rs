@@ -77,10 +77,13 @@ pub fn sys_rt_sigprocmask(call: &mut Call<'_, '_>) -> SysResult {
 
 /// Blocked signals that wait.
 pub fn sys_rt_sigpending(call: &mut Call<'_, '_>) -> SysResult {
-    check_set(call.arguments[1])?;
+    let [to, size, ..] = call.arguments;
+    if size > 8 {
+        return Err(Errno::EINVAL.into());
+    }
     let thread = call.posix.store.thread(call.lane);
     let pending = (thread.pending | call.me().pending) & thread.mask;
-    call.write_words(call.arguments[0], &[pending])?;
+    call.write(to, pending.to_le_bytes().get(..size as usize).unwrap_or_default())?;
     Ok(0)
 }
 

@@ -17,6 +17,9 @@ pub fn sys_sendfile(call: &mut Call<'_, '_>) -> SysResult {
     if file.kind != kind::REGULAR {
         return Err(Errno::EINVAL.into());
     }
+    if count > i64::MAX as u64 {
+        return Err(Errno::EINVAL.into());
+    }
     let offset = if offset_address == 0 { file.offset } else { call.read_u64(offset_address)? };
     let length = (count as usize).min(BUFFER_BYTES);
     let (id, number) = (call.posix.node_id(file.node), call.number.with_step(ASK));

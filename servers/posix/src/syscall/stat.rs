@@ -8,6 +8,7 @@ const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
 const AT_NO_AUTOMOUNT: u64 = 0x800;
 const AT_EMPTY_PATH: u64 = 0x1000;
 const AT_STATX_SYNC: u64 = 0x6000;
+const STATX_RESERVED: u64 = 0x8000_0000;
 const CURRENT: u64 = -100i64 as u64;
 
 /// Describes a path.
@@ -45,8 +46,9 @@ pub fn sys_newfstatat(call: &mut Call<'_, '_>) -> SysResult {
 
 /// Describes, extensibly.
 pub fn sys_statx(call: &mut Call<'_, '_>) -> SysResult {
-    let [directory, _, flags, _mask, to, _] = call.arguments;
-    if flags & !(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC) != 0 {
+    let [directory, _, flags, mask, to, _] = call.arguments;
+    let known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC;
+    if flags & !known != 0 || mask & STATX_RESERVED != 0 {
         return Err(Errno::EINVAL.into());
     }
     let stat = by_path(call, directory, 1, flags)?;

@@ -2,6 +2,7 @@
 
 use crate::call::{Call, SysResult, vfs_stop};
 use crate::errno::Errno;
+use crate::vma::PAGE;
 
 /// Makes everything written safe.
 pub fn sys_sync(call: &mut Call<'_, '_>) -> SysResult {
@@ -22,10 +23,12 @@ pub fn sys_fsync(call: &mut Call<'_, '_>) -> SysResult {
 /// Makes a shared mapping's file safe. Mapped pages are the file's pages, so there is nothing to copy back.
 pub fn sys_msync(call: &mut Call<'_, '_>) -> SysResult {
     let [start, length, flags, ..] = call.arguments;
-    let end = start.checked_add(length).ok_or(Errno::ENOMEM)?;
-    if start % 4096 != 0 || flags & !7 != 0 || flags & 5 == 5 {
+    // As Linux rounds: a length that is nearly all addresses becomes none.
+    let length = length.wrapping_add(PAGE - 1) & !(PAGE - 1);
+    if start % PAGE != 0 || flags & !7 != 0 || flags & 5 == 5 {
         return Err(Errno::EINVAL.into());
     }
+    let end = start.checked_add(length).ok_or(Errno::ENOMEM)?;
     if !call.posix.store.areas(call.map).covers(start, end) {
         return Err(Errno::ENOMEM.into());
     }

@@ -141,11 +141,12 @@ pub fn sys_gettimeofday(call: &mut Call<'_, '_>) -> SysResult {
 
 /// Sets the wall clock in microseconds.
 pub fn sys_settimeofday(call: &mut Call<'_, '_>) -> SysResult {
-    let from = call.arguments[0];
-    if from == 0 {
-        return Ok(0);
+    let [from, zone, ..] = call.arguments;
+    let time = if from == 0 { None } else { Some(call.read_words(from)?) };
+    if zone != 0 {
+        let _no_zone_is_kept = call.read_u64(zone)?;
     }
-    let [seconds, microseconds] = call.read_words(from)?;
+    let Some([seconds, microseconds]) = time else { return Ok(0) };
     if seconds > i64::MAX as u64 || microseconds >= 1_000_000 {
         return Err(Errno::EINVAL.into());
     }

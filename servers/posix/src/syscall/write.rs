@@ -20,5 +20,6 @@ pub fn sys_pwrite64(call: &mut Call<'_, '_>) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     let from = call.buffer_argument(address, length)?;
+    call.offset_argument(offset, length)?;
     call.write_to(index, &file, Some(offset), Data::Program(from))
 }

@@ -148,7 +148,7 @@ fn try_call(system: &mut System, lane: usize, number: u16, kinds: &[Kind], bad: 
                 DATA
             }
             Kind::Input | Kind::Output | Kind::Both => DATA + 0x100,
-            Kind::Address | Kind::Flags | Kind::Value | Kind::Process => 0,
+            Kind::Address | Kind::Flags | Kind::Value | Kind::Long | Kind::Process => 0,
             Kind::Length => 16,
             Kind::Size => 8,
         };

@@ -1,0 +1,191 @@
+//! A machine of plain memory, on which the tests run the kernel's own code.
+//!
+//! It can be cloned, hashed and compared, so a model can explore what the real system calls do. Addresses are opaque numbers that only
+//! [`Machine::resolve`] understands; what real hardware would not forgive (an FPU instruction while CR0.TS is set, a root that is no page table)
+//! is a panic. There is no time but what a test sets and no code: a test *is* the user program, through [`World`].
+
+mod archive;
+mod ipc;
+mod setup;
+mod world;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use abi::ObjectKind;
+
+pub use archive::{Segment, archive};
+pub use ipc::{Message, Received};
+pub use setup::{Linux, Made, Process};
+pub use world::World;
+
+use crate::machine::{Machine, PageNumber};
+use crate::page::{PAGE_BYTES, PAGE_WORDS, PageInfo};
+
+/// Address of page 0: no pointer of any host, so that nobody takes one for the other.
+pub const FAKE_BASE: u64 = 0xfa4e_0000_0000_0000;
+/// Interrupt lines of the machine.
+pub const LINES: u32 = 24;
+/// What the kernel's half of a top-level table is filled with.
+pub const KERNEL_HALF: u64 = 0x6b65_726e_656c_0003;
+
+#[derive(Clone, Hash)]
+#[repr(C, align(4096))]
+struct Page([u64; PAGE_WORDS]);
+
+/// Memory, a clock, and a record of everything that the kernel did to the hardware.
+#[derive(Clone, Hash)]
+pub struct FakeMachine {
+    pages: Vec<Page>,
+    infos: Vec<PageInfo>,
+    /// The time-stamp counter; a test moves it.
+    pub time: u64,
+    /// What the timer is set to.
+    pub timer: Option<u64>,
+    /// Which interrupt lines are unmasked.
+    pub lines: [bool; LINES as usize],
+    /// The top-level table that is loaded, none for the kernel's own.
+    pub root: Option<PageNumber>,
+    /// Addresses whose translations were dropped.
+    pub flushes: Vec<u64>,
+    /// What ports read as; 0 where nothing is set.
+    pub inputs: BTreeMap<u16, u32>,
+    /// What was written to ports: port, width, value.
+    pub outputs: Vec<(u16, u8, u32)>,
+    /// The system's log.
+    pub log: Vec<u8>,
+    /// What the FPU's registers hold: one word stands for them all, 0 for the initial state.
+    pub fpu: u64,
+    /// CR0.TS.
+    pub fpu_trap: bool,
+    /// How often FPU state was stored and loaded.
+    pub fpu_moves: (u32, u32),
+}
+
+impl FakeMachine {
+    /// A machine with `pages` pages, all unused.
+    #[must_use]
+    pub fn new(pages: PageNumber) -> Self {
+        Self {
+            pages: vec![Page([0; PAGE_WORDS]); pages as usize],
+            infos: vec![PageInfo::default(); pages as usize],
+            time: 1_000,
+            timer: None,
+            lines: [false; LINES as usize],
+            root: None,
+            flushes: Vec::new(),
+            inputs: BTreeMap::new(),
+            outputs: Vec::new(),
+            log: Vec::new(),
+            fpu: 0,
+            fpu_trap: true,
+            fpu_moves: (0, 0),
+        }
+    }
+
+    /// The word at an address of [`Machine::page_address`].
+    fn word(&mut self, address: u64) -> &mut u64 {
+        let (page, at) = split(address);
+        &mut self.pages[page].0[at / 8]
+    }
+}
+
+impl fmt::Debug for FakeMachine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FakeMachine").field("pages", &self.pages.len()).field("time", &self.time).field("timer", &self.timer).finish_non_exhaustive()
+    }
+}
+
+/// The page and the offset in it of an opaque address.
+fn split(address: u64) -> (usize, usize) {
+    let offset = address.checked_sub(FAKE_BASE).expect("an address of this machine") as usize;
+    (offset / PAGE_BYTES, offset % PAGE_BYTES)
+}
+
+impl Machine for FakeMachine {
+    fn page_count(&self) -> PageNumber {
+        self.infos.len() as PageNumber
+    }
+
+    fn page_info(&mut self, page: PageNumber) -> Option<&mut PageInfo> {
+        self.infos.get_mut(page as usize)
+    }
+
+    fn page_address(&self, page: PageNumber) -> u64 {
+        FAKE_BASE + (u64::from(page) << 12)
+    }
+
+    fn page_of(&self, address: u64) -> PageNumber {
+        (address.wrapping_sub(FAKE_BASE) >> 12) as PageNumber
+    }
+
+    fn resolve(&mut self, address: u64) -> *mut u8 {
+        let (page, at) = split(address);
+        self.pages[page].0.as_mut_ptr().cast::<u8>().wrapping_add(at)
+    }
+
+    fn fill_kernel_half(&mut self, root: PageNumber) {
+        self.pages[root as usize].0[PAGE_WORDS / 2..].fill(KERNEL_HALF);
+    }
+
+    fn load_root(&mut self, root: Option<PageNumber>) {
+        if let Some(root) = root {
+            assert_eq!(self.infos[root as usize].kind(), ObjectKind::PageTable, "the loaded root is no page table");
+            assert_eq!(self.pages[root as usize].0[PAGE_WORDS - 1], KERNEL_HALF, "the loaded root has no kernel half");
+        }
+        self.root = root;
+    }
+
+    fn flush(&mut self, address: u64) {
+        self.flushes.push(address);
+    }
+
+    fn now(&mut self) -> u64 {
+        self.time
+    }
+
+    fn set_timer(&mut self, at: Option<u64>) {
+        self.timer = at;
+    }
+
+    fn set_line(&mut self, line: u32, enabled: bool) {
+        if let Some(unmasked) = self.lines.get_mut(line as usize) {
+            *unmasked = enabled;
+        }
+    }
+
+    fn lines(&self) -> u32 {
+        LINES
+    }
+
+    fn port_in(&mut self, port: u16, width: u8) -> u32 {
+        let value = self.inputs.get(&port).copied().unwrap_or(0);
+        if width == 4 { value } else { value & ((1 << (8 * width)) - 1) }
+    }
+
+    fn port_out(&mut self, port: u16, width: u8, value: u32) {
+        self.outputs.push((port, width, value));
+    }
+
+    fn log(&mut self, bytes: &[u8]) {
+        self.log.extend_from_slice(bytes);
+    }
+
+    fn fpu_save(&mut self, address: u64) {
+        assert!(!self.fpu_trap, "FPU instruction in ring 0 while CR0.TS is set");
+        assert!(address.is_multiple_of(64), "XSAVE area is not aligned");
+        let value = self.fpu;
+        *self.word(address) = value;
+        self.fpu_moves.0 += 1;
+    }
+
+    fn fpu_restore(&mut self, address: Option<u64>) {
+        assert!(!self.fpu_trap, "FPU instruction in ring 0 while CR0.TS is set");
+        self.fpu = address.map_or(0, |address| *self.word(address));
+        self.fpu_moves.1 += 1;
+    }
+
+    fn set_fpu_trap(&mut self, trap: bool) {
+        self.fpu_trap = trap;
+    }
+}

@@ -1,0 +1,299 @@
+//! A booted kernel and the threads that a test plays: each method is something that user code or a device could do.
+//!
+//! Which thread is current changes only by the kernel's own scheduling, and after every trap the invariants are checked.
+
+use abi::{Control, Error, Label, ObjectKind, Operation, boot_slot};
+
+use super::{FakeMachine, Process, Segment, archive};
+use crate::boot::{Plan, Region};
+use crate::capability::{Slot, SlotPlace};
+use crate::invariants::{self, History};
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::page::{self, PAGE_BYTES, Ref};
+use crate::thread::{State, Thread};
+
+/// Pages of a world: 6 MiB, so that a 2 MiB page fits behind what boot takes.
+const PAGES: u32 = 1536;
+/// Where the memory begins that is not the archive's; page 0 is never used.
+const FIRST_FREE: u32 = 16;
+/// Priority of all threads until a test says otherwise.
+pub(super) const PRIORITY: u64 = 10;
+/// First slot of the root process that tests use.
+const FIRST_SLOT: u32 = 64;
+
+/// A kernel after boot, and what the test made so far.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The kernel.
+    pub kernel: Kernel<FakeMachine>,
+    /// The first process: it holds everything.
+    pub root: Process,
+    /// Root's handle of the owned Memory that nothing was taken from yet.
+    pub(super) memory: u32,
+    pub(super) next_slot: u32,
+    /// Pages that have an owner: the same number for ever.
+    owned: u32,
+    history: History,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl World {
+    /// Boots a kernel on a machine of 6 MiB, from an archive made for it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_pages(PAGES)
+    }
+
+    /// As [`World::new`], with another amount of memory.
+    ///
+    /// # Panics
+    /// If the kernel does not boot.
+    #[must_use]
+    pub fn with_pages(pages: u32) -> Self {
+        let code = Segment { address: 0x40_0000, bytes: b"supervisor".to_vec(), pages: 1, flags: abi::boot::SEGMENT_EXECUTE };
+        let data = Segment { address: 0x41_0000, bytes: Vec::new(), pages: 2, flags: abi::boot::SEGMENT_WRITE };
+        let bytes = archive(0x40_0000, &[code, data]);
+        let mut machine = FakeMachine::new(pages);
+        let archive = Region { first: 1, pages: (bytes.len() / PAGE_BYTES) as u32 };
+        for (page, chunk) in (archive.first..).zip(bytes.chunks(PAGE_BYTES)) {
+            page::bytes(&mut machine, page).copy_from_slice(chunk);
+        }
+        let mut kernel = Kernel::new(machine);
+        let regions = [Region { first: 8, pages: 8 }, Region { first: FIRST_FREE, pages: pages - FIRST_FREE }];
+        kernel.boot(&Plan { regions: &regions, archive, archive_bytes: &bytes, tsc_hz: 1_000_000_000, rsdp: 0 }).expect("boot");
+        kernel.finish();
+        let thread = kernel.current().expect("the first thread runs");
+        let root = Process { table: boot_slot::TABLE, space: boot_slot::SPACE, handle: boot_slot::THREAD, thread };
+        let mut world = Self { kernel, root, memory: boot_slot::FIRST_MEMORY, next_slot: FIRST_SLOT, owned: 0, history: History::default() };
+        world.owned = invariants::owned_pages(&mut world.kernel);
+        world.history = History::new(&mut world.kernel);
+        world.must(boot_slot::THREAD, Operation::ThreadConfigure, &[abi::ThreadSetting::Priority as u64, PRIORITY]);
+        world
+    }
+
+    /// Lets a trap happen, ends it, and checks the invariants.
+    ///
+    /// # Panics
+    /// If an invariant is broken.
+    pub fn trap(&mut self, act: impl FnOnce(&mut Kernel<FakeMachine>)) {
+        act(&mut self.kernel);
+        self.kernel.finish();
+        self.check();
+    }
+
+    /// Checks the invariants.
+    ///
+    /// # Panics
+    /// If one is broken.
+    pub fn check(&mut self) {
+        if let Err(violation) = invariants::check(&mut self.kernel) {
+            panic!("invariant broken: {violation:?}");
+        }
+        if let Err(violation) = self.history.step(&mut self.kernel) {
+            panic!("broken by the last step: {violation:?}");
+        }
+        assert_eq!(invariants::owned_pages(&mut self.kernel), self.owned, "free and used pages are all pages");
+    }
+
+    /// Waits until `thread` is current, while the threads before it give up the processor.
+    ///
+    /// # Panics
+    /// If it does not come to that.
+    pub fn switch_to(&mut self, thread: Ref<Thread>) {
+        for _ in 0..64 {
+            match self.kernel.current() {
+                Some(current) if current == thread => return,
+                Some(current) => self.trap(|kernel| kernel.rotate(current)),
+                None => break,
+            }
+        }
+        panic!("{thread:?} is {:?} and does not run; {:?} does", self.state(thread), self.kernel.current());
+    }
+
+    /// `thread` executes `syscall` with these registers.
+    pub fn enter(&mut self, thread: Ref<Thread>, control: Control, label: Label, words: &[u64], number: u64) {
+        self.switch_to(thread);
+        let entry = self.kernel.thread(thread);
+        let mut all = [0; 8];
+        all[..words.len()].copy_from_slice(words);
+        entry.set_words(all);
+        entry.frame.rax = u64::from(label.0) << 32 | u64::from(control.0);
+        entry.frame.r15 = number;
+        self.trap(Kernel::system_call);
+    }
+
+    /// `thread` asks for an operation that may make it wait.
+    pub fn begin(&mut self, thread: Ref<Thread>, handle: u32, operation: Operation, words: &[u64]) {
+        self.enter(thread, Control::new(operation, handle), Label::default(), words, 0);
+    }
+
+    /// `thread` asks for an operation that ends at once; its results.
+    ///
+    /// # Errors
+    /// What the kernel answered.
+    pub fn run(&mut self, thread: Ref<Thread>, handle: u32, operation: Operation, words: &[u64]) -> Result<[u64; 8], Error> {
+        self.begin(thread, handle, operation, words);
+        self.outcome(thread)
+    }
+
+    /// Root asks for an operation.
+    ///
+    /// # Errors
+    /// What the kernel answered.
+    pub fn ask(&mut self, handle: u32, operation: Operation, words: &[u64]) -> Result<[u64; 8], Error> {
+        self.run(self.root.thread, handle, operation, words)
+    }
+
+    /// Root asks for an operation that must succeed; its first result.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn must(&mut self, handle: u32, operation: Operation, words: &[u64]) -> u64 {
+        match self.ask(handle, operation, words) {
+            Ok([value, ..]) => value,
+            Err(error) => panic!("{operation:?} {words:x?} failed: {error:?}"),
+        }
+    }
+
+    /// What a thread that waits no more finds in its registers.
+    ///
+    /// # Errors
+    /// The status, if it is not success.
+    ///
+    /// # Panics
+    /// If it still waits.
+    pub fn outcome(&mut self, thread: Ref<Thread>) -> Result<[u64; 8], Error> {
+        let state = self.state(thread);
+        assert!(matches!(state, State::Runnable | State::Stopped), "{thread:?} is {state:?}");
+        Error::check(self.kernel.thread(thread).frame.rax as u32).map(|()| self.words(thread))
+    }
+
+    /// A thread's message words, whatever its status.
+    pub fn words(&mut self, thread: Ref<Thread>) -> [u64; 8] {
+        self.kernel.thread(thread).words()
+    }
+
+    /// What a thread does.
+    pub fn state(&mut self, thread: Ref<Thread>) -> State {
+        self.kernel.thread(thread).state()
+    }
+
+    /// Whether the page that a reference names still holds a thread.
+    pub fn is_thread(&mut self, thread: Ref<Thread>) -> bool {
+        let page = self.kernel.machine.page_of(thread.address());
+        self.page_info(page).kind() == ObjectKind::Thread
+    }
+
+    /// A copy of a thread.
+    pub fn thread(&mut self, thread: Ref<Thread>) -> Thread {
+        *self.kernel.thread(thread)
+    }
+
+    /// A thread's registers, for a test to change as user code does between system calls.
+    pub fn frame(&mut self, thread: Ref<Thread>) -> &mut abi::Frame {
+        &mut self.kernel.thread(thread).frame
+    }
+
+    /// Time passes; the timer fires if it was set for a time that has come.
+    pub fn advance(&mut self, ticks: u64) {
+        self.kernel.machine.time += ticks;
+        let now = self.kernel.machine.time;
+        if self.kernel.machine.timer.is_some_and(|at| at <= now) {
+            self.trap(Kernel::timer_fired);
+        }
+    }
+
+    /// A device raises a line; it reaches the kernel if it is not masked.
+    pub fn raise(&mut self, line: u32) {
+        if self.kernel.machine.lines[line as usize] {
+            self.trap(|kernel| kernel.line_fired(line));
+        }
+    }
+
+    /// `thread` runs into an exception.
+    pub fn exception(&mut self, thread: Ref<Thread>, vector: u64, code: u64, address: u64) {
+        self.switch_to(thread);
+        self.trap(|kernel| kernel.exception(vector, code, address));
+    }
+
+    /// `thread` accesses an address. Returns whether that worked; else it has faulted.
+    pub fn touch(&mut self, thread: Ref<Thread>, address: u64, write: bool) -> bool {
+        self.switch_to(thread);
+        let space = self.kernel.thread(thread).space;
+        if self.kernel.translate(space, address, write).is_some() {
+            return true;
+        }
+        let present = self.kernel.translate(space, address, false).is_some();
+        let code = u64::from(present) | u64::from(write) << 1 | 4;
+        self.trap(|kernel| kernel.exception(14, code, address));
+        false
+    }
+
+    /// The bytes at an address of a thread's space, in one page.
+    ///
+    /// # Panics
+    /// If nothing is mapped there.
+    pub fn memory(&mut self, thread: Ref<Thread>, address: u64) -> &mut [u8] {
+        let space = self.kernel.thread(thread).space;
+        let page = self.kernel.translate(space, address, false).expect("mapped");
+        &mut page::bytes(&mut self.kernel.machine, page)[address as usize % PAGE_BYTES..]
+    }
+
+    /// A slot of a process's own table.
+    pub fn slot(&mut self, process: &Process, index: u32) -> Slot {
+        let table = self.kernel.thread(process.thread).table;
+        *self.kernel.slot(SlotPlace { table, index })
+    }
+
+    /// Puts a slot straight into root's table, for what only the machine's own lists can give (device memory).
+    pub fn grant(&mut self, slot: Slot) -> u32 {
+        let index = self.free_slot();
+        let table = self.kernel.thread(self.root.thread).table;
+        *self.kernel.slot(SlotPlace { table, index }) = slot;
+        self.history = History::new(&mut self.kernel);
+        index
+    }
+
+    /// All that a thread can name: handles, with what lies there.
+    pub fn handles(&mut self, thread: Ref<Thread>) -> Vec<(u32, Slot)> {
+        let Thread { table, vault, .. } = *self.kernel.thread(thread);
+        let mut found = Vec::new();
+        for (table, bit) in [(table, 0), (vault, abi::VAULT)].into_iter().filter(|(table, _)| table.some().is_some()) {
+            for index in abi::FIRST_HANDLE..self.kernel.table(table).slots {
+                let slot = *self.kernel.slot(SlotPlace { table, index });
+                if !slot.is_empty() {
+                    found.push((index | bit, slot));
+                }
+            }
+        }
+        found
+    }
+
+    /// The object that root's handle names.
+    pub fn object<T>(&mut self, handle: u32) -> Ref<T> {
+        let root = self.root;
+        self.slot(&root, handle).reference()
+    }
+
+    /// The record of a page.
+    pub fn page_info(&mut self, page: u32) -> page::PageInfo {
+        *self.kernel.machine.page_info(page).expect("a page of the machine")
+    }
+
+    /// A physical page's bytes.
+    pub fn page(&mut self, page: u32) -> &mut [u8; PAGE_BYTES] {
+        page::bytes(&mut self.kernel.machine, page)
+    }
+
+    /// An empty slot of root's table.
+    pub fn free_slot(&mut self) -> u32 {
+        self.next_slot += 1;
+        self.next_slot - 1
+    }
+}

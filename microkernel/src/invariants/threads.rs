@@ -1,0 +1,207 @@
+//! Threads and their queues, endpoints, notifications, and what the processor is set to.
+
+use std::collections::{HashMap, HashSet};
+
+use abi::{EndpointState, ObjectKind};
+
+use super::{Count, Objects, Seat, Violation, ensure};
+use crate::capability::SlotPlace;
+use crate::endpoint::Endpoint;
+use crate::kernel::Kernel;
+use crate::machine::Machine;
+use crate::page::Ref;
+use crate::thread::{State, Thread};
+
+/// Where each thread was found.
+type Seats = HashMap<u64, Vec<Seat>>;
+
+pub(super) fn check<M: Machine>(kernel: &mut Kernel<M>, objects: &Objects) -> Result<(), Violation> {
+    let seats = find_seats(kernel, objects)?;
+    for thread in &objects.threads {
+        check_seat(kernel, *thread, seats.get(&thread.address()).map_or(&[], Vec::as_slice))?;
+        check_thread(kernel, *thread)?;
+    }
+    check_users(kernel, objects)?;
+    for endpoint in &objects.endpoints {
+        check_endpoint(kernel, *endpoint)?;
+    }
+    for notification in &objects.notifications {
+        let object = *kernel.notification(*notification);
+        ensure(object.word == 0 || object.waiter.some().is_none(), || Violation::Unsignalled(*notification))?;
+        let mutual = object.bound.some().is_none_or(|endpoint| kernel.endpoint(endpoint).bound == *notification);
+        ensure(mutual, || Violation::Bound(object.bound))?;
+    }
+    check_deadlines(kernel)?;
+    check_processor(kernel)
+}
+
+/// Follows a doubly linked list of threads.
+fn follow<M: Machine>(
+    kernel: &mut Kernel<M>,
+    head: Ref<Thread>,
+    links: impl Fn(&Thread) -> (Ref<Thread>, Ref<Thread>),
+) -> Result<Vec<Ref<Thread>>, Violation> {
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    let (mut next, mut previous) = (head, Ref::NONE);
+    while let Some(thread) = next.some() {
+        let page = kernel.machine.page_of(thread.address());
+        let kind = kernel.machine.page_info(page).map_or(ObjectKind::Empty, |info| info.kind());
+        ensure(kind == ObjectKind::Thread && seen.insert(thread.address()), || Violation::Links(thread))?;
+        let (after, before) = links(kernel.thread(thread));
+        ensure(before == previous, || Violation::Links(thread))?;
+        found.push(thread);
+        (next, previous) = (after, thread);
+    }
+    Ok(found)
+}
+
+fn queue_links(thread: &Thread) -> (Ref<Thread>, Ref<Thread>) {
+    (thread.next, thread.previous)
+}
+
+fn find_seats<M: Machine>(kernel: &mut Kernel<M>, objects: &Objects) -> Result<Seats, Violation> {
+    let mut seats = Seats::new();
+    let mut seat = |thread: Ref<Thread>, seat: Seat| seats.entry(thread.address()).or_default().push(seat);
+    if let Some(current) = kernel.cpu.current.some() {
+        seat(current, Seat::Current);
+    }
+    for level in 0..abi::PRIORITIES as usize {
+        let queue = follow(kernel, kernel.cpu.queue.heads[level], queue_links)?;
+        let occupied = kernel.cpu.queue.occupied >> level & 1 != 0;
+        let tail = queue.last().copied().unwrap_or(Ref::NONE);
+        ensure(occupied != queue.is_empty() && kernel.cpu.queue.tails[level] == tail, || Violation::RunQueue(level))?;
+        queue.into_iter().for_each(|thread| seat(thread, Seat::Queued(level)));
+    }
+    for &endpoint in &objects.endpoints {
+        let object = *kernel.endpoint(endpoint);
+        let callers = follow(kernel, object.callers_head, queue_links)?;
+        let tail = callers.last().copied().unwrap_or(Ref::NONE);
+        ensure(object.callers_tail == tail, || Violation::Links(tail))?;
+        callers.into_iter().for_each(|thread| seat(thread, Seat::Caller(endpoint)));
+        for head in object.receivers {
+            follow(kernel, head, queue_links)?.into_iter().for_each(|thread| seat(thread, Seat::Receiver(endpoint)));
+        }
+    }
+    for &notification in &objects.notifications {
+        if let Some(waiter) = kernel.notification(notification).waiter.some() {
+            seat(waiter, Seat::Waiter(notification));
+        }
+    }
+    for &table in &objects.tables {
+        let head = kernel.table(table).callers;
+        let callers = follow(kernel, head, |thread| (thread.instance_next, thread.instance_previous))?;
+        callers.into_iter().for_each(|thread| seat(thread, Seat::Awaiting(table)));
+    }
+    Ok(seats)
+}
+
+/// A thread is in exactly the one place that its state says.
+fn check_seat<M: Machine>(kernel: &mut Kernel<M>, thread: Ref<Thread>, seats: &[Seat]) -> Result<(), Violation> {
+    let entry = *kernel.thread(thread);
+    let state = entry.state();
+    let seated = match (state, seats) {
+        (State::Stopped, []) | (State::Runnable, [Seat::Current]) => true,
+        (State::Runnable, [Seat::Queued(level)]) => *level == usize::from(entry.priority),
+        (State::Calling, [Seat::Caller(endpoint)]) | (State::Receiving, [Seat::Receiver(endpoint)]) => entry.endpoint == *endpoint,
+        (State::Waiting, [Seat::Waiter(notification)]) => entry.notification == *notification,
+        (State::AwaitingReply, [Seat::Awaiting(table)]) => {
+            let place = SlotPlace { table: *table, index: entry.reply_index };
+            let slot = *kernel.slot(place);
+            let reply = slot.kind() == ObjectKind::Reply && slot.object == thread.address() && slot.epoch == entry.ticket;
+            entry.reply_table == *table && reply
+        }
+        _ => false,
+    };
+    ensure(entry.state == state as u8 && seated, || Violation::State(thread, state, seats.to_vec()))
+}
+
+fn check_thread<M: Machine>(kernel: &mut Kernel<M>, thread: Ref<Thread>) -> Result<(), Violation> {
+    let entry = *kernel.thread(thread);
+    let equipped = entry.space.some().is_some() && (entry.is_reflected() || entry.table.some().is_some());
+    let loadable = entry.frame.rip < 1 << 47 && entry.frame.rflags & !abi::FLAGS_USER == abi::FLAGS_FIXED;
+    let lendable = entry.lease_count as usize <= abi::MAX_LEASES;
+    ensure((entry.state() == State::Stopped || equipped) && loadable && lendable, || Violation::Unfit(thread))?;
+    if let Some(server) = entry.served_by.some() {
+        ensure(kernel.thread(server).serving == thread && entry.state() == State::AwaitingReply, || Violation::Service(thread))?;
+    }
+    if let Some(caller) = entry.serving.some() {
+        ensure(kernel.thread(caller).served_by == thread, || Violation::Service(thread))?;
+    }
+    Ok(())
+}
+
+fn check_users<M: Machine>(kernel: &mut Kernel<M>, objects: &Objects) -> Result<(), Violation> {
+    let mut users: HashMap<u64, u64> = HashMap::new();
+    for thread in &objects.threads {
+        let thread = kernel.thread(*thread);
+        for address in [thread.space.address(), thread.table.address(), thread.vault.address()] {
+            *users.entry(address).or_default() += 1;
+        }
+    }
+    let spaces = objects.spaces.iter().map(|space| (space.address(), kernel.space(*space).users)).collect::<Vec<_>>();
+    let tables = objects.tables.iter().map(|table| (table.address(), kernel.table(*table).users)).collect::<Vec<_>>();
+    for (of, recorded) in spaces.into_iter().chain(tables) {
+        let counted = users.get(&of).copied().unwrap_or(0);
+        ensure(u64::from(recorded) == counted, || Violation::Users(Count { of, recorded: u64::from(recorded), counted }))?;
+    }
+    Ok(())
+}
+
+fn check_endpoint<M: Machine>(kernel: &mut Kernel<M>, endpoint: Ref<Endpoint>) -> Result<(), Violation> {
+    let object = *kernel.endpoint(endpoint);
+    let calls = object.callers_head.some().is_some();
+    let receives = object.receivers.iter().any(|receiver| receiver.some().is_some());
+    ensure(!(calls && receives && object.state() == EndpointState::Open), || Violation::Undelivered(endpoint))?;
+    let Some(bound) = object.bound.some() else { return Ok(()) };
+    let bound = *kernel.notification(bound);
+    ensure(bound.bound == endpoint, || Violation::Bound(endpoint))?;
+    ensure(!(receives && bound.word != 0), || Violation::Undelivered(endpoint))
+}
+
+fn check_deadlines<M: Machine>(kernel: &mut Kernel<M>) -> Result<(), Violation> {
+    let entries = kernel.cpu.deadlines.pending().to_vec();
+    for (index, (at, notification)) in entries.iter().enumerate() {
+        let page = kernel.machine.page_of(notification.address());
+        let kind = kernel.machine.page_info(page).map_or(ObjectKind::Empty, |info| info.kind());
+        let earlier = &entries[..index];
+        let sorted = earlier.iter().all(|(before, other)| before <= at && other != notification);
+        ensure(sorted && kind == ObjectKind::Notification, || Violation::Deadlines(index))?;
+    }
+    Ok(())
+}
+
+fn check_processor<M: Machine>(kernel: &mut Kernel<M>) -> Result<(), Violation> {
+    let top = kernel.cpu.queue.occupied.checked_ilog2();
+    let payer = kernel.cpu.payer;
+    if let Some(payer) = payer.some() {
+        let page = kernel.machine.page_of(payer.address());
+        let kind = kernel.machine.page_info(page).map_or(ObjectKind::Empty, |info| info.kind());
+        ensure(kind == ObjectKind::Thread, || Violation::Payer(payer))?;
+    }
+    if let Some(owner) = kernel.cpu.fpu_owner.some() {
+        ensure(kernel.thread(owner).has_fpu(), || Violation::Fpu)?;
+    }
+    let root = kernel.cpu.root;
+    let kind = kernel.machine.page_info(root).map_or(ObjectKind::Empty, |info| info.kind());
+    ensure(root == 0 || kind == ObjectKind::PageTable, || Violation::Loaded(root))?;
+    let Some(current) = kernel.cpu.current.some() else {
+        return ensure(top.is_none(), || Violation::Preemption);
+    };
+    let entry = *kernel.thread(current);
+    ensure(top.is_none_or(|top| top <= u32::from(entry.priority)), || Violation::Preemption)?;
+    ensure(root == kernel.space_root(entry.space), || Violation::Loaded(root))?;
+    ensure(kernel.cpu.fpu_trap == (kernel.cpu.fpu_owner != current), || Violation::Fpu)?;
+    ensure(payer == end_of_chain(kernel, current), || Violation::Payer(payer))
+}
+
+/// The caller at the end of the chain that a thread works for.
+fn end_of_chain<M: Machine>(kernel: &mut Kernel<M>, thread: Ref<Thread>) -> Ref<Thread> {
+    let mut payer = thread;
+    for _ in 0..8 {
+        match kernel.thread(payer).serving.some() {
+            Some(caller) => payer = caller,
+            None => break,
+        }
+    }
+    payer
+}
