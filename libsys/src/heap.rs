@@ -104,9 +104,7 @@ impl Heap {
     /// Takes whole pages from the window.
     fn take(&self, bytes: u64) -> Option<u64> {
         let limit = self.limit.load(Ordering::Relaxed);
-        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
-            taken.checked_add(bytes).filter(|end| *end <= limit)
-        });
+        let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| taken.checked_add(bytes).filter(|end| *end <= limit));
         taken.ok().map(|offset| self.base + offset)
     }
 

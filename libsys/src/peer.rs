@@ -43,14 +43,7 @@ impl Peer {
 }
 
 impl Carrier for Peer {
-    fn attempt(
-        &mut self,
-        number: RequestNumber,
-        message: &[u8],
-        leases: &[Lease],
-        caps: &[u32],
-        reply: &mut [u8],
-    ) -> Result<usize, Error> {
+    fn attempt(&mut self, number: RequestNumber, message: &[u8], leases: &[Lease], caps: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
         syscall::call(self.endpoint, number, message, leases, caps, self.receive, reply).map(|sent| sent.bytes)
     }
 }

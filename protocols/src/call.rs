@@ -14,6 +14,9 @@ use crate::wire;
 /// before and closes its endpoint; this bound only keeps a caller from looping if it does not.
 pub const ATTEMPTS: u32 = 16;
 
+/// Bytes in which a request is tried first.
+const SHORT_REQUEST: usize = 256;
+
 /// Carries one message to one peer and its reply back.
 pub trait Carrier {
     /// One attempt: sends `message` with the leases and with copies of the capabilities that `caps` name, and stores the answer in `reply`.
@@ -21,25 +24,11 @@ pub trait Carrier {
     ///
     /// # Errors
     /// What the kernel says; [`abi::Error::PeerDied`] asks for another attempt.
-    fn attempt(
-        &mut self,
-        number: RequestNumber,
-        message: &[u8],
-        leases: &[Lease],
-        caps: &[u32],
-        reply: &mut [u8],
-    ) -> Result<usize, abi::Error>;
+    fn attempt(&mut self, number: RequestNumber, message: &[u8], leases: &[Lease], caps: &[u32], reply: &mut [u8]) -> Result<usize, abi::Error>;
 }
 
 impl<C: Carrier + ?Sized> Carrier for &mut C {
-    fn attempt(
-        &mut self,
-        number: RequestNumber,
-        message: &[u8],
-        leases: &[Lease],
-        caps: &[u32],
-        reply: &mut [u8],
-    ) -> Result<usize, abi::Error> {
+    fn attempt(&mut self, number: RequestNumber, message: &[u8], leases: &[Lease], caps: &[u32], reply: &mut [u8]) -> Result<usize, abi::Error> {
         (**self).attempt(number, message, leases, caps, reply)
     }
 }
@@ -72,11 +61,17 @@ pub fn call<Q: Serialize, R: DeserializeOwned, E: DeserializeOwned>(
     leases: &[Lease],
     caps: &[u32],
 ) -> Result<R, CallError<E>> {
-    let mut message = [0; MAX_MESSAGE];
-    let length = wire::encode(request, &mut message).map_err(|_| CallError::TooLong)?;
-    let message = message.get(..length).ok_or(CallError::TooLong)?;
     let mut reply = [0; MAX_MESSAGE];
-    let length = send(carrier, number, message, leases, caps, &mut reply)?;
+    // Nearly every request is short, and clearing room for a long one would cost as much as a kernel operation.
+    let mut short = [0; SHORT_REQUEST];
+    let length = match wire::encode(request, &mut short) {
+        Ok(length) => send(carrier, number, short.get(..length).ok_or(CallError::TooLong)?, leases, caps, &mut reply)?,
+        Err(_) => {
+            let mut message = [0; MAX_MESSAGE];
+            let length = wire::encode(request, &mut message).map_err(|_| CallError::TooLong)?;
+            send(carrier, number, message.get(..length).ok_or(CallError::TooLong)?, leases, caps, &mut reply)?
+        }
+    };
     let answer = reply.get(..length).ok_or(CallError::Malformed)?;
     match wire::decode::<Result<R, E>>(answer) {
         Ok(Ok(reply)) => Ok(reply),
@@ -127,14 +122,7 @@ mod tests {
     }
 
     impl Carrier for Mortal {
-        fn attempt(
-            &mut self,
-            number: RequestNumber,
-            message: &[u8],
-            _leases: &[Lease],
-            _caps: &[u32],
-            reply: &mut [u8],
-        ) -> Result<usize, Error> {
+        fn attempt(&mut self, number: RequestNumber, message: &[u8], _leases: &[Lease], _caps: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
             self.seen.push((number, message.to_vec()));
             if self.seen.len() <= self.deaths as usize {
                 return Err(Error::PeerDied);

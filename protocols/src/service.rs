@@ -41,8 +41,20 @@ pub enum Service {
 impl Service {
     /// Every service, in the order of their numbers.
     pub const ALL: [Self; 14] = [
-        Self::Supervisor, Self::Memory, Self::Hardware, Self::Block, Self::Net, Self::Vfs, Self::Console, Self::Inference, Self::Consciousness,
-        Self::Security, Self::Posix, Self::Web, Self::Victim, Self::Probe,
+        Self::Supervisor,
+        Self::Memory,
+        Self::Hardware,
+        Self::Block,
+        Self::Net,
+        Self::Vfs,
+        Self::Console,
+        Self::Inference,
+        Self::Consciousness,
+        Self::Security,
+        Self::Posix,
+        Self::Web,
+        Self::Victim,
+        Self::Probe,
     ];
 
     /// Its number.

@@ -70,14 +70,7 @@ struct Noise {
 }
 
 impl Carrier for Noise {
-    fn attempt(
-        &mut self,
-        _number: RequestNumber,
-        _message: &[u8],
-        _leases: &[Lease],
-        _caps: &[u32],
-        reply: &mut [u8],
-    ) -> Result<usize, Error> {
+    fn attempt(&mut self, _number: RequestNumber, _message: &[u8], _leases: &[Lease], _caps: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
         reply[..self.bytes.len()].copy_from_slice(&self.bytes);
         Ok(self.length)
     }

@@ -34,14 +34,7 @@ impl<P: Protocol> Mortal<P> {
 }
 
 impl<P: Protocol> Carrier for Mortal<P> {
-    fn attempt(
-        &mut self,
-        number: RequestNumber,
-        message: &[u8],
-        _leases: &[Lease],
-        _caps: &[u32],
-        reply: &mut [u8],
-    ) -> Result<usize, Error> {
+    fn attempt(&mut self, number: RequestNumber, message: &[u8], _leases: &[Lease], _caps: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
         self.seen.push((number, message.to_vec()));
         let dies = self.seen.len() <= self.deaths as usize;
         if dies && matches!(self.when, Death::Before) {

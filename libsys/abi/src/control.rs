@@ -199,10 +199,19 @@ impl Control {
     /// The operation, if there is one of this number.
     #[must_use]
     pub fn operation(self) -> Option<Operation> {
-        match self.0 >> 24 {
-            0x00 => Some(Operation::Call),
-            0x40 => Some(Operation::ReplyReceive),
-            number => Operation::SLOW.into_iter().find(|operation| *operation as u32 == number),
-        }
+        *BY_NUMBER.get((self.0 >> 24) as usize)?
     }
 }
+
+/// Each operation at its number, so that a system call need not search.
+static BY_NUMBER: [Option<Operation>; 256] = {
+    let mut table = [None; 256];
+    table[Operation::Call as usize] = Some(Operation::Call);
+    table[Operation::ReplyReceive as usize] = Some(Operation::ReplyReceive);
+    let mut index = 0;
+    while index < Operation::SLOW.len() {
+        table[Operation::SLOW[index] as usize] = Some(Operation::SLOW[index]);
+        index += 1;
+    }
+    table
+};

@@ -10,8 +10,11 @@
 //! stores are volatile, so the compiler keeps their order, and x86 lets no other processor see them in another.
 
 use core::cell::{Cell as PlainCell, UnsafeCell};
+use core::ops::Range;
 
 const WORD: usize = size_of::<u64>();
+/// Bytes that are compared at once.
+const GROUP: usize = 4 * WORD;
 /// A record's last word: offset in the state in the low half, length in the upper.
 const LENGTH_SHIFT: u32 = 32;
 
@@ -64,17 +67,13 @@ impl<'a> Journal<'a> {
     fn save(&self, offset: usize, length: usize) {
         let used = self.used();
         let needed = length.div_ceil(WORD) + 1;
-        let Some((record, header)) = self.words.get(used..used + needed).and_then(|record| record.split_last()).map(|(last, old)| (old, last))
-        else {
+        let Some((record, header)) = self.words.get(used..used + needed).and_then(|record| record.split_last()).map(|(last, old)| (old, last)) else {
             panic!("a transaction outgrew its undo log of {} words", self.words.len());
         };
         for (index, word) in record.iter().enumerate() {
-            let start = index * WORD;
-            let mut old = [0; WORD];
-            let count = WORD.min(length - start);
             // SAFETY: the bytes lie in the state, as the caller has checked.
-            unsafe { core::ptr::copy_nonoverlapping(self.state.add(offset + start), old.as_mut_ptr(), count) };
-            store_word(word.get(), u64::from_le_bytes(old));
+            let old = unsafe { word_at(self.state.add(offset), index * WORD, length) };
+            store_word(word.get(), old);
         }
         store_word(header.get(), offset as u64 | (length as u64) << LENGTH_SHIFT);
         self.set_used(used + needed);
@@ -126,7 +125,7 @@ impl<'a> Transaction<'a> {
         Self { journal, open }
     }
 
-    /// Stores `new` at `address`, after the old bytes were saved. Bytes that are there already cost nothing.
+    /// Stores `new` at `address`, after the old bytes were saved. Words that are there already are neither saved nor stored.
     pub(super) fn store(&self, address: *mut u8, new: &[u8]) {
         if new.is_empty() {
             return;
@@ -135,11 +134,13 @@ impl<'a> Transaction<'a> {
         let offset = (address as usize).wrapping_sub(state as usize);
         let inside = offset.checked_add(new.len()).is_some_and(|end| end <= state_bytes);
         assert!(inside, "a cell was changed in a transaction of another area");
+        let mut done = 0;
         // SAFETY: the bytes lie in the state, which belongs to this thread and has no references to plain memory.
-        let same = new.iter().enumerate().all(|(index, byte)| unsafe { address.add(index).read() } == *byte);
-        if !same {
-            self.journal.save(offset, new.len());
-            store_bytes(address, new);
+        while let Some(run) = unsafe { next_change(address, new, done) } {
+            done = run.end;
+            self.journal.save(offset + run.start, run.len());
+            // SAFETY: the run lies within the range that was checked.
+            store_bytes(unsafe { address.add(run.start) }, new.get(run).unwrap_or_default());
         }
     }
 
@@ -162,6 +163,50 @@ impl Drop for Transaction<'_> {
         // The records are this transaction's own, so they name bytes of the state; after a commit there are none.
         let _own_records = self.journal.roll_back();
     }
+}
+
+/// The next range of bytes from `from` on, a multiple of [`WORD`], in which `new` differs from what is at `address`. Two words that are the same end it: fewer
+/// would cost more as a record of their own than within one.
+///
+/// # Safety
+/// `address` is valid for reads of as many bytes as `new` has.
+unsafe fn next_change(address: *const u8, new: &[u8], from: usize) -> Option<Range<usize>> {
+    let differs = |at: usize| {
+        // SAFETY: by the caller's promise; `new` is valid for reads of its own bytes.
+        at < new.len() && unsafe { word_at(address, at, new.len()) != word_at(new.as_ptr(), at, new.len()) }
+    };
+    let mut same = from;
+    // Most of a record is what it was: four words at a time.
+    while same + GROUP <= new.len() && !(same..same + GROUP).step_by(WORD).any(differs) {
+        same += GROUP;
+    }
+    let start = (same..new.len()).step_by(WORD).find(|at| differs(*at))?;
+    let mut end = start + WORD;
+    loop {
+        if differs(end) {
+            end += WORD;
+        } else if differs(end + WORD) {
+            end += 2 * WORD;
+        } else {
+            return Some(start..end.min(new.len()));
+        }
+    }
+}
+
+/// The word at offset `at` of `length` bytes, padded with zeros behind their end.
+///
+/// # Safety
+/// `bytes` is valid for reads of `length` bytes, and `at` is below that.
+unsafe fn word_at(bytes: *const u8, at: usize, length: usize) -> u64 {
+    let left = length - at;
+    if left >= WORD {
+        // SAFETY: the whole word lies within the bytes.
+        return u64::from_le(unsafe { bytes.add(at).cast::<u64>().read_unaligned() });
+    }
+    let mut word = [0; WORD];
+    // SAFETY: `left` bytes from `at` on are the last ones.
+    unsafe { core::ptr::copy_nonoverlapping(bytes.add(at), word.as_mut_ptr(), left) };
+    u64::from_le_bytes(word)
 }
 
 /// One store, before which a test may crash.

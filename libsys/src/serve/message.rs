@@ -112,15 +112,8 @@ mod tests {
 
     #[test]
     fn reflected_arguments_are_in_the_order_of_linux() {
-        let incoming = Incoming {
-            kind: None,
-            badge: 1,
-            number: RequestNumber(2),
-            words: [10, 11, 12, 18, 19, 20, 39, 99],
-            bytes: 64,
-            caps: 0,
-            leases: 0,
-        };
+        let incoming =
+            Incoming { kind: None, badge: 1, number: RequestNumber(2), words: [10, 11, 12, 18, 19, 20, 39, 99], bytes: 64, caps: 0, leases: 0 };
         let call = Reflected::new(&incoming, 130);
         assert_eq!(call.arguments, [10, 11, 12, 20, 18, 19]);
         assert_eq!((call.call, call.instruction, call.reply), (39, 99, 130));

@@ -78,12 +78,12 @@ pub enum CopyError {
 /// Fills the words, or the message page, and returns the label.
 fn put_bytes(bytes: &[u8], words: &mut [u64; 8]) -> Label {
     if bytes.len() <= MAX_INLINE {
-        for (word, chunk) in words.iter_mut().zip(bytes.chunks(8)) {
-            let mut raw = [0; 8];
-            for (to, from) in raw.iter_mut().zip(chunk) {
-                *to = *from;
-            }
-            *word = u64::from_le_bytes(raw);
+        let (whole, rest) = bytes.as_chunks::<8>();
+        for (word, chunk) in words.iter_mut().zip(whole) {
+            *word = u64::from_le_bytes(*chunk);
+        }
+        if let Some(word) = words.get_mut(whole.len()) {
+            *word = rest.iter().rfold(0, |word, byte| word << 8 | u64::from(*byte));
         }
     } else {
         page::put(bytes);
@@ -94,10 +94,13 @@ fn put_bytes(bytes: &[u8], words: &mut [u64; 8]) -> Label {
 /// The other way round; the length of `bytes` says where they are.
 fn take_bytes(words: &[u64; 8], bytes: &mut [u8]) {
     if bytes.len() <= MAX_INLINE {
-        for (chunk, word) in bytes.chunks_mut(8).zip(words) {
-            for (to, from) in chunk.iter_mut().zip(word.to_le_bytes()) {
-                *to = from;
-            }
+        let (whole, rest) = bytes.as_chunks_mut::<8>();
+        for (chunk, word) in whole.iter_mut().zip(words) {
+            *chunk = word.to_le_bytes();
+        }
+        let last = words.get(whole.len()).copied().unwrap_or(0);
+        for (to, from) in rest.iter_mut().zip(last.to_le_bytes()) {
+            *to = from;
         }
     } else {
         page::take(bytes);

@@ -33,6 +33,13 @@ pub(super) fn take(bytes: &mut [u8]) -> usize {
     length
 }
 
+/// Copies words from the start of the page, at most a message's length.
+pub(super) fn take_words(words: &mut [u64]) {
+    let count = words.len().min(MAX_MESSAGE / size_of::<u64>());
+    // SAFETY: as in `put`; the page is aligned for words, and any bytes make one.
+    unsafe { core::ptr::copy_nonoverlapping((&raw const (*page()).bytes).cast::<u64>(), words.as_mut_ptr(), count) }
+}
+
 /// Names the capabilities to send. Returns how many the page has room for.
 pub(super) fn put_caps(handles: &[u32]) -> usize {
     let mut caps = [0; MAX_CAPS];

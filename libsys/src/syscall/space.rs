@@ -92,11 +92,7 @@ pub fn copy_to(space: u32, address: u64, from: &[u8]) -> Result<usize, CopyError
 pub fn list(space: u32, address: u64, pages: &mut [u64]) -> Result<usize, Error> {
     let wanted = (pages.len() as u64).min(LIST_PAGES);
     let done = query(Operation::List, space, [address, wanted])?.min(wanted) as usize;
-    let mut bytes = [0; LIST_PAGES as usize * 8];
-    page::take(&mut bytes);
-    for (page, word) in pages.iter_mut().zip(bytes.as_chunks::<8>().0).take(done) {
-        *page = u64::from_le_bytes(*word);
-    }
+    page::take_words(pages.get_mut(..done).unwrap_or_default());
     Ok(done)
 }
 

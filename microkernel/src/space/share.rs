@@ -5,9 +5,7 @@
 
 use abi::{Error, ObjectKind, Rights};
 
-use super::table::{
-    ACCESSED, COW, DIRECTORY_SPAN, DIRTY, HUGE, MAY_WRITE, NO_EXECUTE, PRESENT, UNCACHED, WRITABLE, index_at, page_of_entry,
-};
+use super::table::{ACCESSED, COW, DIRECTORY_SPAN, DIRTY, HUGE, MAY_WRITE, NO_EXECUTE, PRESENT, UNCACHED, WRITABLE, index_at, page_of_entry};
 use super::{AddressSpace, Leaf, check_range, entry_bits, limit_bits, within_limits};
 use crate::kernel::Kernel;
 use crate::machine::Machine;

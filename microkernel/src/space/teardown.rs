@@ -13,6 +13,8 @@ use crate::thread::Thread;
 
 /// Donated pages that one step gives back at most.
 const STEP_TABLES: usize = 32;
+/// Entries that are looked at together: most of a table is holes.
+const GROUP: usize = 8;
 /// End of the lower half.
 const LOWER_HALF: u64 = 1 << 47;
 
@@ -87,10 +89,16 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn clear_table(&mut self, table: PageNumber) {
-        let entries = *page::words(&mut self.machine, table);
-        for entry in entries {
-            if entry & PRESENT != 0 {
-                self.uncount_map(page_of_entry(entry));
+        for first in (0..PAGE_WORDS).step_by(GROUP) {
+            let (groups, _) = page::words(&mut self.machine, table).as_chunks::<GROUP>();
+            let group = groups[first / GROUP];
+            if group.iter().fold(0, |bits, entry| bits | entry) & PRESENT == 0 {
+                continue;
+            }
+            for entry in group {
+                if entry & PRESENT != 0 {
+                    self.uncount_map(page_of_entry(entry));
+                }
             }
         }
     }

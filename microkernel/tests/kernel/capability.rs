@@ -1,7 +1,7 @@
 //! Capability tables: copying, minting, moving, deleting, describing.
 
 use abi::{Error, ObjectKind, Operation, Rights, ThreadSetting, VAULT};
-use microkernel::fake::{Message, World};
+use microkernel::fake::{Message, Process, World};
 use microkernel::thread::State;
 
 use super::refused;
@@ -266,6 +266,28 @@ fn table_in_use_is_not_reclaimed() {
     world.must(0, Operation::Copy, &[u64::from(owned), 20, 0, 0, MOVE, u64::from(table.handle)]);
     assert_eq!(world.must(table.memory, Operation::Reclaim, &[0, 2]), 2);
     assert_eq!(world.state(thread.thread), State::Stopped);
+}
+
+#[test]
+fn table_with_unanswered_replies_is_not_reclaimed() {
+    let mut world = World::new();
+    let (server, client, endpoint) = world.pair(1);
+    let instance = world.make(ObjectKind::CapTable, 1);
+    world.must(server.handle, Operation::ThreadStop, &[]);
+    world.configure(server.handle, ThreadSetting::Table, u64::from(instance.handle));
+    world.must(server.handle, Operation::ThreadStart, &[]);
+    let server = Process { table: instance.handle, ..server };
+    world.give(&server, 10, endpoint, Rights::RECEIVE);
+    world.receive(server.thread, 10);
+    world.call(client.thread, 10, &Message::words(&[1]));
+    // The thread is gone, its caller still waits for a Reply in the table.
+    let other = world.make(ObjectKind::CapTable, 1);
+    world.must(server.handle, Operation::ThreadStop, &[]);
+    world.configure(server.handle, ThreadSetting::Table, u64::from(other.handle));
+    assert_eq!(world.ask(instance.memory, Operation::Reclaim, &[0, 1]), Err(Error::Busy));
+    world.must(instance.handle, Operation::Kill, &[]);
+    assert_eq!(world.outcome(client.thread), Err(Error::PeerDied));
+    world.must(instance.memory, Operation::Reclaim, &[0, 1]);
 }
 
 #[test]

@@ -95,25 +95,6 @@ fn space_that_is_taken_apart_is_never_used_again() {
 }
 
 #[test]
-fn loaded_space_is_unloaded_before_it_goes() {
-    let mut world = World::new();
-    let process = world.spawn();
-    // The process runs last, its thread moves elsewhere while the processor idles on its tables.
-    let other = world.space();
-    let notification = world.notification();
-    world.give(&process, 20, notification, 0xff);
-    let root = world.root.thread;
-    world.switch_to(process.thread);
-    let loaded = world.kernel.machine.root;
-    world.switch_to(root);
-    assert_ne!(world.kernel.machine.root, loaded);
-    world.must(process.handle, Operation::ThreadStop, &[]);
-    world.configure(process.handle, ThreadSetting::Space, u64::from(other));
-    dismantle(&mut world, process.space);
-    assert_ne!(world.kernel.machine.root, loaded);
-}
-
-#[test]
 fn kernel_half_is_in_every_root_and_gone_after() {
     let mut world = World::new();
     let (space, tables) = region(&mut world, 5);

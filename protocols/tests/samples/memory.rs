@@ -56,15 +56,7 @@ impl Protocol for Memory {
     }
 
     fn errors() -> Vec<Error> {
-        vec![
-            Error::Malformed,
-            Error::NotAllowed,
-            Error::OutOfMemory,
-            Error::InvalidSlot,
-            Error::InvalidRange,
-            Error::TooFragmented,
-            Error::NoRegion,
-        ]
+        vec![Error::Malformed, Error::NotAllowed, Error::OutOfMemory, Error::InvalidSlot, Error::InvalidRange, Error::TooFragmented, Error::NoRegion]
     }
 
     fn serve(caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {

@@ -4,9 +4,7 @@ use super::Protocol;
 use heapless::String;
 use protocols::serve::{Answer, Caller};
 use protocols::service::Badge;
-use protocols::supervisor::{
-    self, Error, FailPoint, MAX_OPTIONS, MAX_PAGED, MAX_POINT, MAX_REPORT, Paged, Reply, Request, StartInfo, State, Status,
-};
+use protocols::supervisor::{self, Error, FailPoint, MAX_OPTIONS, MAX_PAGED, MAX_POINT, MAX_REPORT, Paged, Reply, Request, StartInfo, State, Status};
 
 pub(crate) struct Supervisor;
 
@@ -88,8 +86,7 @@ pub(crate) fn start_info() -> StartInfo {
 
 /// The largest one.
 pub(crate) fn largest_start_info() -> StartInfo {
-    let paged =
-        Paged { service: 255, heap_pages: u32::MAX, saved_pages: u32::MAX, region_pages: u32::MAX, buys_memory: true };
+    let paged = Paged { service: 255, heap_pages: u32::MAX, saved_pages: u32::MAX, region_pages: u32::MAX, buys_memory: true };
     StartInfo {
         service: 255,
         instance: u32::MAX,

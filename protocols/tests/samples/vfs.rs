@@ -3,8 +3,8 @@
 use super::Protocol;
 use protocols::serve::{Answer, Caller};
 use protocols::vfs::{
-    self, Actor, At, Attributes, Change, Error, FileId, Kind, MAX_GROUPS, MAX_MAPPED, MAX_PATH, Node, OpenFlags, Opened, ROOT, RenameMode,
-    Reply, Request, SetTime, Time, Totals, WriteAt,
+    self, Actor, At, Attributes, Change, Error, FileId, Kind, MAX_GROUPS, MAX_MAPPED, MAX_PATH, Node, OpenFlags, Opened, ROOT, RenameMode, Reply,
+    Request, SetTime, Time, Totals, WriteAt,
 };
 
 pub(crate) struct Vfs;

@@ -71,9 +71,7 @@ impl DeviceNode {
         let (at, actor) = (At::no_follow(ROOT, self.path.as_bytes()), Actor::superuser());
         let made = match self.what {
             What::Directory(permissions) => posix.vfs().make_directory(number, at, &actor, permissions),
-            What::Device(device, permissions) => {
-                posix.vfs().make_node(number, at, &actor, Node { kind: Kind::CharacterDevice, permissions, device })
-            }
+            What::Device(device, permissions) => posix.vfs().make_node(number, at, &actor, Node { kind: Kind::CharacterDevice, permissions, device }),
             What::Link(target) => posix.vfs().make_symlink(number, at, &actor, target.as_bytes()),
         };
         if made.is_err() {
@@ -148,4 +146,3 @@ impl Call<'_, '_> {
         if device == FULL { Err(Errno::ENOSPC.into()) } else { Ok(length as u64) }
     }
 }
-

@@ -116,13 +116,7 @@ impl Program {
         let file_bytes = long(header, 32)?;
         match word(header, 0)? {
             PT_LOAD => {
-                let segment = Segment {
-                    address,
-                    offset,
-                    file_bytes,
-                    memory_bytes: long(header, 40)?,
-                    protection: protection(word(header, 4)?),
-                };
+                let segment = Segment { address, offset, file_bytes, memory_bytes: long(header, 40)?, protection: protection(word(header, 4)?) };
                 if segment.memory_bytes != 0 {
                     self.segments.push(segment).map_err(|_| Errno::ENOEXEC)?;
                 }

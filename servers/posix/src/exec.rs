@@ -169,6 +169,8 @@ impl Posix<'_> {
         if self.read_file(request.number, file, offset, &mut path)? != length {
             return Err(Errno::ENOEXEC.into());
         }
+        let end = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());
+        path.truncate(end);
         let opened = self.open_program(request, request.actor.root, &path, true, INTERPRETER_STEP)?;
         let mut head = vec![0; elf::HEAD_BYTES];
         let read = self.read_file(request.number, opened.file, 0, &mut head);
@@ -268,7 +270,11 @@ impl Posix<'_> {
     fn clear_tail(&mut self, map: MapIndex, start: u64, end: u64, number: RequestNumber) -> Result<(), Stop> {
         let zeros = [0; PAGE as usize];
         let length = (end - start) as usize;
-        self.write_guest(map, start, zeros.get(..length).unwrap_or_default(), number)
+        self.write_guest(map, start, zeros.get(..length).unwrap_or_default(), number).map_err(|stop| match stop {
+            // The file ends before its segment does.
+            Stop::Errno(Errno::EFAULT) => Errno::ENOEXEC.into(),
+            other => other,
+        })
     }
 
     /// Sixteen bytes that cannot be foreseen.

@@ -4,21 +4,22 @@
 //! dead posix leaves its callers at their `syscall` instructions with their numbers kept.
 #![allow(unsafe_code, reason = "leases of tests are pointers, as they are on the machine")]
 
+mod console;
 pub(crate) mod harness;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use abi::{Error, Frame, Lease, MapFlags, ObjectKind, ReplyKind, RequestNumber, ThreadSetting};
 use libsys::saved::Area;
-use protocols::console::{self, WindowSize};
 use protocols::serve::{Caller, LeaseError, Serve};
 use protocols::service::{Badge, Service};
 use protocols::vfs::Time;
 
 use crate::kernel::{CopyFault, Doing, Kernel, Origin, Source, Ticks, Was};
 use crate::saved::Lane;
+use console::FakeConsole;
 
 const PAGE: usize = 4096;
 /// Page faults' tables: a space needs one for each so many pages.
@@ -155,56 +156,6 @@ impl Caller for Pointers<'_> {
     }
 }
 
-/// A console that keeps what is written, and gives what tests type.
-#[derive(Default)]
-pub(crate) struct FakeConsole {
-    pub(crate) input: VecDeque<u8>,
-    pub(crate) output: Vec<u8>,
-    pub(crate) streams: [Vec<u8>; 2],
-    pub(crate) signals: console::Signals,
-    done: BTreeMap<u64, console::Reply>,
-}
-
-impl console::Service for FakeConsole {
-    fn handle(&mut self, caller: &mut dyn Caller, request: console::Request<'_>) -> Result<console::Reply, console::Error> {
-        use console::{Reply, Request};
-        let number = caller.number().0;
-        match request {
-            Request::Read { length, .. } => {
-                if self.input.is_empty() {
-                    return Err(console::Error::Pending(console::Pending::default()));
-                }
-                let count = self.input.len().min(length as usize);
-                let bytes: Vec<u8> = self.input.drain(..count).collect();
-                caller.write(0, 0, &bytes)?;
-                Ok(Reply::Count(count as u32))
-            }
-            Request::Write { length, .. } | Request::ScriptWrite { length, .. } => {
-                if let Some(reply) = self.done.get(&number) {
-                    return Ok(reply.clone());
-                }
-                let mut bytes = vec![0; length as usize];
-                caller.read(0, 0, &mut bytes)?;
-                match request {
-                    Request::ScriptWrite { stream: console::Stream::Error, .. } => self.streams[1].extend(bytes),
-                    Request::ScriptWrite { .. } => self.streams[0].extend(bytes),
-                    _ => self.output.extend(bytes),
-                }
-                self.done.insert(number, Reply::Count(length));
-                Ok(Reply::Count(length))
-            }
-            Request::Status => {
-                let input = self.input.len() as u32;
-                Ok(Reply::Status(console::Status { readable: input > 0, input_bytes: input, output_room: 4096, output_bytes: 0 }))
-            }
-            Request::Signals => Ok(Reply::Signals(self.signals)),
-            Request::Termios => Ok(Reply::Termios(console::Termios::INITIAL)),
-            Request::WindowSize => Ok(Reply::WindowSize(WindowSize::INITIAL)),
-            _ => Ok(Reply::Done),
-        }
-    }
-}
-
 /// The machine.
 pub(crate) struct Machine {
     chunks: BTreeMap<u32, Vec<ChunkPage>>,
@@ -309,11 +260,7 @@ impl Machine {
     }
 }
 
-fn start_vfs(
-    area: &'static Area<vfs::saved::State>,
-    opened: libsys::saved::Opened,
-    cache: &Rc<RefCell<Vec<Bytes>>>,
-) -> vfs::Vfs<CachePages> {
+fn start_vfs(area: &'static Area<vfs::saved::State>, opened: libsys::saved::Opened, cache: &Rc<RefCell<Vec<Bytes>>>) -> vfs::Vfs<CachePages> {
     let copies = (0..cache.borrow().len()).map(|_| Box::new([0; PAGE])).collect();
     let pages = CachePages { pages: Rc::clone(cache), copies };
     vfs::Vfs::new(area, opened, pages, vfs::ready::Readiness::default(), &[]).expect("a file system")
@@ -369,14 +316,8 @@ impl Kernel for Shared {
         match kind {
             ObjectKind::AddressSpace => drop(machine.spaces.insert(slot, Space::default())),
             ObjectKind::Thread => {
-                let thread = FakeThread {
-                    frame: Frame::new(),
-                    runs: Runs::Stopped,
-                    space: 0,
-                    request: RequestNumber::default(),
-                    redeliver: false,
-                    lane: 0,
-                };
+                let thread =
+                    FakeThread { frame: Frame::new(), runs: Runs::Stopped, space: 0, request: RequestNumber::default(), redeliver: false, lane: 0 };
                 machine.threads.insert(slot, thread);
             }
             _ => return Err(Error::InvalidArgument),
@@ -693,7 +634,7 @@ impl Kernel for Shared {
         let mut caller = Pointers { number, leases };
         match service {
             Service::Vfs => Ok(machine.vfs.serve(&mut caller, message, reply).bytes),
-            Service::Console => Ok(console::serve(&mut machine.console, &mut caller, message, reply).bytes),
+            Service::Console => Ok(protocols::console::serve(&mut machine.console, &mut caller, message, reply).bytes),
             Service::Supervisor => {
                 if let Ok(protocols::supervisor::Request::PowerOff { status }) = protocols::wire::decode(message) {
                     machine.powered_off = Some(status);

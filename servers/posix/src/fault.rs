@@ -18,6 +18,8 @@ use crate::wait::Wait;
 
 /// Pages mapped around a fault in a file: what one answer of vfs covers.
 pub const AROUND: u64 = 32;
+/// Pages of a file that a program gets of its own when it writes to the first of them.
+const OWN_AROUND: u64 = 8;
 /// Pages of zeros mapped at once in an area without file.
 const ZERO_AROUND: u64 = 8;
 
@@ -51,7 +53,13 @@ impl Posix<'_> {
     pub fn fault(&mut self, map: MapIndex, address: u64, access: u64, number: RequestNumber) -> Result<(), Refused> {
         let area = self.store.area_at(map, address).ok_or(Refused::Segment { mapped: false })?;
         let (write, execute) = (access & FaultAccess::WRITE != 0, access & FaultAccess::EXECUTE != 0);
-        let needed = if write { WRITE } else if execute { EXEC } else { PROTECTION };
+        let needed = if write {
+            WRITE
+        } else if execute {
+            EXEC
+        } else {
+            PROTECTION
+        };
         if area.flags & needed == 0 {
             return Err(Refused::Segment { mapped: true });
         }
@@ -63,17 +71,12 @@ impl Posix<'_> {
         }
     }
 
-    fn fault_on_present(
-        &mut self,
-        map: MapIndex,
-        area: &Vma,
-        page: u64,
-        present: u64,
-        write: bool,
-        execute: bool,
-    ) -> Result<(), Refused> {
+    fn fault_on_present(&mut self, map: MapIndex, area: &Vma, page: u64, present: u64, write: bool, execute: bool) -> Result<(), Refused> {
         if write && present & MapFlags::WRITE == 0 {
-            if area.flags & SHARED == 0 && present & (MapFlags::COW | MapFlags::SHARED) != 0 {
+            if area.flags & SHARED == 0 && present & MapFlags::COW == 0 && present & MapFlags::SHARED != 0 {
+                return self.unshare_around(map, area, page);
+            }
+            if area.flags & SHARED == 0 && present & MapFlags::COW != 0 {
                 return Ok(self.unshare(map, page)?);
             }
             return Ok(self.protect(map, page, page + PAGE, MapFlags::READ | MapFlags::WRITE)?);
@@ -85,13 +88,30 @@ impl Posix<'_> {
         Ok(())
     }
 
+    /// Gives a program pages of its own where it has the page cache's: a program's data is written page after page, and a copy is cheaper than a fault.
+    fn unshare_around(&mut self, map: MapIndex, area: &Vma, page: u64) -> Result<(), Refused> {
+        self.unshare(map, page)?;
+        let pages = ((area.end - page) / PAGE).min(OWN_AROUND);
+        for next in (1..pages).map(|index| page + index * PAGE) {
+            let is_cached = |present: u64| present & (MapFlags::SHARED | MapFlags::COW | MapFlags::WRITE) == MapFlags::SHARED;
+            if !self.page_at(map, next).is_some_and(is_cached) {
+                break;
+            }
+            self.unshare(map, next)?;
+        }
+        Ok(())
+    }
+
     fn fault_on_nothing(&mut self, map: MapIndex, area: &Vma, page: u64) -> Result<(), Refused> {
         let pages = ((area.end - page) / PAGE).min(ZERO_AROUND);
         Ok(self.map_zero(map, page, pages, map_flags(area.flags))?)
     }
 
     fn fault_in_file(&mut self, map: MapIndex, area: &Vma, page: u64, write: bool, number: RequestNumber) -> Result<(), Refused> {
-        self.populate(map, area, page, write, number)?;
+        // What lies before the page is wanted as often as what lies behind it.
+        let window = page - page % (AROUND * PAGE);
+        let start = if write && area.flags & SHARED != 0 { page } else { window.max(area.start) };
+        self.populate(map, area, start, write, number)?;
         if self.page_at(map, page).is_none() {
             return Err(Refused::Bus);
         }
@@ -116,11 +136,7 @@ impl Posix<'_> {
         // A write through a shared mapping concerns one page: holes around it stay holes.
         let count = if shared_write { 1 } else { count };
         let pages = self.vfs().map_pages(number, file, first, count as u8, shared_write).map_err(refused)?;
-        let flags = if area.flags & SHARED != 0 && !shared_write || area.flags & SHARED == 0 {
-            map_flags(area.flags & !WRITE)
-        } else {
-            map_flags(area.flags)
-        };
+        let flags = if area.flags & SHARED == 0 || !shared_write { map_flags(area.flags & !WRITE) } else { map_flags(area.flags) };
         let mut index = 0;
         while index < pages.len() {
             let at = page + index as u64 * PAGE;

@@ -94,6 +94,15 @@ impl Posix<'_> {
         Ok(index)
     }
 
+    /// Whether the system has room for `count` more files.
+    ///
+    /// # Errors
+    /// `ENFILE`.
+    pub fn check_room_for_files(&self, count: usize) -> Result<(), Errno> {
+        let free = (0..FILES).filter(|index| self.store.file(*index).references == 0).take(count);
+        if free.count() == count { Ok(()) } else { Err(Errno::ENFILE) }
+    }
+
     /// The lowest free descriptor from `least` on.
     ///
     /// # Errors

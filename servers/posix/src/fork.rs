@@ -10,9 +10,7 @@ use protocols::service::Service;
 use crate::errno::Errno;
 use crate::fail::Point;
 use crate::frames::Place;
-use crate::saved::{
-    LANES, Lane, MAPS, Map, MapIndex, PROCESSES, Process, ProcessIndex, SIGNALS, Thread, flag, operation, redo, slot, state,
-};
+use crate::saved::{LANES, Lane, MAPS, Map, MapIndex, PROCESSES, Process, ProcessIndex, SIGNALS, Thread, flag, operation, redo, slot, state};
 use crate::server::{After, Posix};
 use crate::space::kernel_errno;
 

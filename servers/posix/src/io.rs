@@ -50,6 +50,11 @@ impl Data<'_> {
     }
 }
 
+/// Sent to who writes beyond RLIMIT_FSIZE.
+const SIGXFSZ: usize = 25;
+/// Where the soft RLIMIT_FSIZE stands among the limits.
+const LIMIT_FILE_SIZE: usize = 2;
+
 impl Call<'_, '_> {
     /// Copies the bytes from `offset` on, as many as `to` takes.
     ///
@@ -200,17 +205,16 @@ impl Call<'_, '_> {
         let id = self.posix.node_id(file.node);
         let privileged = self.me().uid[1] == 0;
         let mut place = if file.flags & APPEND != 0 && offset.is_none() { None } else { Some(offset.unwrap_or(file.offset)) };
-        let limit = self.me().limits[2];
-        if let Some(at) = place
-            && from.length() > 0
-            && at >= limit
-        {
-            self.posix.send_thread(self.lane, 25, crate::saved::Origin::default());
+        let allowed = self.allowed_bytes(id, place)?;
+        if from.length() > 0 && allowed == 0 {
+            self.posix.send_thread(self.lane, SIGXFSZ, crate::saved::Origin::default());
             return Err(Errno::EFBIG.into());
         }
+        // A write across the limit ends at it; the next one is refused.
+        let length = from.length().min(usize::try_from(allowed).unwrap_or(usize::MAX));
         let mut done = 0;
         for piece in 0..MAX_PIECES {
-            let part = (from.length() - done).min(BUFFER_BYTES);
+            let part = (length - done).min(BUFFER_BYTES);
             if part == 0 {
                 break;
             }
@@ -236,6 +240,19 @@ impl Call<'_, '_> {
         Ok(done as u64)
     }
 
+    /// How many bytes RLIMIT_FSIZE allows from a place on; `None` is the file's end.
+    fn allowed_bytes(&mut self, file: FileId, place: Option<u64>) -> Result<u64, Stop> {
+        let limit = self.me().limits[LIMIT_FILE_SIZE];
+        if limit == u64::MAX {
+            return Ok(limit);
+        }
+        let at = match place {
+            Some(at) => at,
+            None => self.stat_at(file, b"", false)?.size,
+        };
+        Ok(limit.saturating_sub(at))
+    }
+
     fn write_piece(
         &mut self,
         (id, place, privileged): (FileId, Option<u64>, bool),
@@ -258,11 +275,7 @@ impl Call<'_, '_> {
     ///
     /// # Errors
     /// The first one's; later ones end the transfer.
-    pub fn over_vectors(
-        &mut self,
-        vectors: &[Vector],
-        mut transfer: impl FnMut(&mut Self, Vector, u64) -> SysResult,
-    ) -> SysResult {
+    pub fn over_vectors(&mut self, vectors: &[Vector], mut transfer: impl FnMut(&mut Self, Vector, u64) -> SysResult) -> SysResult {
         let mut done = 0;
         for vector in vectors {
             match transfer(self, *vector, done) {

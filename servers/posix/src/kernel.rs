@@ -156,14 +156,7 @@ pub trait Kernel {
     fn log(&mut self, line: &str);
 
     /// One attempt to call another server.
-    fn attempt(
-        &mut self,
-        service: Service,
-        number: RequestNumber,
-        message: &[u8],
-        leases: &[Lease],
-        reply: &mut [u8],
-    ) -> Result<usize, Error>;
+    fn attempt(&mut self, service: Service, number: RequestNumber, message: &[u8], leases: &[Lease], reply: &mut [u8]) -> Result<usize, Error>;
     /// A number for a call that belongs to no request.
     fn own_number(&mut self) -> RequestNumber;
     /// Lends bytes for a call: a server may read them.
@@ -183,14 +176,7 @@ pub struct Port<'a> {
 }
 
 impl Carrier for Port<'_> {
-    fn attempt(
-        &mut self,
-        number: RequestNumber,
-        message: &[u8],
-        leases: &[Lease],
-        _caps: &[u32],
-        reply: &mut [u8],
-    ) -> Result<usize, Error> {
+    fn attempt(&mut self, number: RequestNumber, message: &[u8], leases: &[Lease], _caps: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
         self.kernel.attempt(self.service, number, message, leases, reply)
     }
 }

@@ -17,9 +17,9 @@ pub mod errno;
 pub mod exec;
 pub mod exit;
 pub mod fail;
-pub mod fault;
 #[cfg(test)]
 mod fake;
+pub mod fault;
 pub mod fd;
 pub mod fork;
 pub mod frames;

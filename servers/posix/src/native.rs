@@ -268,14 +268,7 @@ impl Kernel for Native {
         libsys::log!("{line}");
     }
 
-    fn attempt(
-        &mut self,
-        service: Service,
-        number: RequestNumber,
-        message: &[u8],
-        leases: &[Lease],
-        reply: &mut [u8],
-    ) -> Result<usize, Error> {
+    fn attempt(&mut self, service: Service, number: RequestNumber, message: &[u8], leases: &[Lease], reply: &mut [u8]) -> Result<usize, Error> {
         Peer::to(service).attempt(number, message, leases, &[], reply)
     }
 

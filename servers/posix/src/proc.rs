@@ -23,8 +23,7 @@ pub use directory::path_of;
 use crate::stat::{PROC_DEVICE, Stat, mode};
 
 /// Files of /proc itself; an entry's number is its place here.
-const SYSTEM_FILES: [&str; 10] =
-    ["meminfo", "mounts", "uptime", "loadavg", "stat", "version", "cpuinfo", "filesystems", "cmdline", "swaps"];
+const SYSTEM_FILES: [&str; 10] = ["meminfo", "mounts", "uptime", "loadavg", "stat", "version", "cpuinfo", "filesystems", "cmdline", "swaps"];
 /// Files of /proc/synos.
 const SYNOS_FILES: [&str; 2] = ["unimplemented", "version"];
 /// Files of /proc/PID.
@@ -272,7 +271,7 @@ impl Call<'_, '_> {
         let seconds = self.posix.kernel.wall_base_ns() / 1_000_000_000;
         let time = vfs::Time { seconds: seconds as i64, nanoseconds: 0 };
         let links = if entry.is_directory() { 2 } else { 1 };
-        let inode = u64::from(id.generation) << 32 | u64::from(id.inode & !FOREIGN) + 1;
+        let inode = (u64::from(id.generation) << 32) | (u64::from(id.inode & !FOREIGN) + 1);
         let [uid, gid] = owner;
         Stat { device: PROC_DEVICE, inode, links, mode: kind, uid, gid, times: [time; 3], ..Stat::default() }
     }

@@ -23,8 +23,7 @@ pub fn from_frame(frame: &Frame) -> SavedFrame {
 #[must_use]
 pub fn to_frame(saved: &SavedFrame) -> Frame {
     let mut frame = Frame::new();
-    let [rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, fs_base, gs_base, fpu_valid, ..] =
-        saved.words;
+    let [rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, fs_base, gs_base, fpu_valid, ..] = saved.words;
     (frame.rax, frame.rbx, frame.rcx, frame.rdx, frame.rsi, frame.rdi, frame.rbp, frame.rsp) = (rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp);
     (frame.r8, frame.r9, frame.r10, frame.r11, frame.r12, frame.r13, frame.r14, frame.r15) = (r8, r9, r10, r11, r12, r13, r14, r15);
     (frame.rip, frame.rflags, frame.fs_base, frame.gs_base, frame.fpu_valid) = (rip, rflags, fs_base, gs_base, fpu_valid);
@@ -36,8 +35,26 @@ pub fn to_frame(saved: &SavedFrame) -> Frame {
 
 fn general(frame: &Frame) -> [u64; GENERAL] {
     [
-        frame.rax, frame.rbx, frame.rcx, frame.rdx, frame.rsi, frame.rdi, frame.rbp, frame.rsp, frame.r8, frame.r9, frame.r10, frame.r11,
-        frame.r12, frame.r13, frame.r14, frame.r15, frame.rip, frame.rflags, frame.fs_base, frame.gs_base,
+        frame.rax,
+        frame.rbx,
+        frame.rcx,
+        frame.rdx,
+        frame.rsi,
+        frame.rdi,
+        frame.rbp,
+        frame.rsp,
+        frame.r8,
+        frame.r9,
+        frame.r10,
+        frame.r11,
+        frame.r12,
+        frame.r13,
+        frame.r14,
+        frame.r15,
+        frame.rip,
+        frame.rflags,
+        frame.fs_base,
+        frame.gs_base,
     ]
 }
 

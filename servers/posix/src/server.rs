@@ -103,6 +103,8 @@ pub struct Posix<'k> {
     pub proc_mount: protocols::vfs::FileId,
     /// The session's process has ended, and what follows is not done yet.
     pub session_due: bool,
+    /// A wait began or ended since the last settling.
+    pub waits_changed: bool,
     /// What the kernel was last told of the next deadline; `None` when it must be told again.
     pub deadline_told: Option<Option<u64>>,
 }
@@ -129,6 +131,7 @@ impl<'k> Posix<'k> {
             dying: crate::exit::Dying::default(),
             proc_mount: protocols::vfs::FileId::default(),
             session_due: false,
+            waits_changed: true,
             deadline_told: None,
         }
     }
@@ -151,11 +154,18 @@ impl<'k> Posix<'k> {
             self.deadlines_passed();
         }
         self.events(bits);
+        self.waits_changed = true;
         self.settle();
     }
 
     /// Everything that follows from what was done: woken lanes, closes, dying things, the script's output, the next deadline.
+    ///
+    /// What a message left unchanged needs no settling: most calls only ask, and this would cost them more than their answer.
     pub fn settle(&mut self) {
+        let idle = self.ready.is_empty() && self.afterwards.is_empty() && !self.waits_changed;
+        if !self.store.take_news() && idle {
+            return;
+        }
         loop {
             while let Some(lane) = self.ready.pop_front() {
                 self.run(lane);
@@ -169,6 +179,9 @@ impl<'k> Posix<'k> {
         }
         self.drain_closes();
         self.set_next_deadline();
+        self.waits_changed = false;
+        // What settling itself has changed is settled.
+        let _own = self.store.take_news();
     }
 
     /// Runs the message in a lane's hand.
@@ -264,6 +277,7 @@ impl<'k> Posix<'k> {
 
     /// Keeps a message until something wakes it.
     pub fn keep(&mut self, lane: Lane, wait: Wait) {
+        self.waits_changed = true;
         if let Some(hand) = self.in_hand.get_mut(lane).and_then(Option::as_mut) {
             hand.wait = Some(wait);
         }

@@ -94,7 +94,7 @@ impl Down {
     }
 
     fn align(&mut self, to: u64) {
-        while self.address() % to != 0 {
+        while !self.address().is_multiple_of(to) {
             self.bytes.push(0);
         }
     }
@@ -122,7 +122,7 @@ pub fn build(top: u64, file_name: &[u8], arguments: &[Vec<u8>], environment: &[V
     let vector = auxiliary_vector(auxiliary, file_name, platform, random);
     let words = vector.len() as u64 * 2 + environment.len() as u64 + arguments.len() as u64 + 3;
     down.align(16);
-    if words % 2 != 0 {
+    if !words.is_multiple_of(2) {
         down.push_word(0);
     }
     for (key, value) in vector.iter().rev() {

@@ -2,8 +2,8 @@
 
 use protocols::vfs::{Attributes, Time};
 
-use crate::errno::Errno;
 use crate::call::{Call, Stop};
+use crate::errno::Errno;
 use crate::fd::kind;
 use crate::proc::Entry;
 use crate::saved::File;
@@ -185,7 +185,15 @@ mod tests {
     fn stat_has_linux_layout() {
         let time = |seconds| Time { seconds, nanoseconds: 9 };
         let stat = Stat {
-            device: 1, inode: 2, links: 3, mode: mode::REGULAR | 0o644, uid: 4, gid: 5, special: 6, size: 7, blocks: 8,
+            device: 1,
+            inode: 2,
+            links: 3,
+            mode: mode::REGULAR | 0o644,
+            uid: 4,
+            gid: 5,
+            special: 6,
+            size: 7,
+            blocks: 8,
             times: [time(10), time(11), time(12)],
         };
         let bytes = stat.encode();

@@ -15,6 +15,8 @@ use crate::vma::Areas;
 pub struct Store {
     area: &'static Area<State>,
     transaction: Option<Transaction<'static>>,
+    /// Changes were committed since [`Store::take_news`].
+    news: bool,
 }
 
 macro_rules! accessors {
@@ -46,7 +48,7 @@ impl Store {
     /// Over an opened area.
     #[must_use]
     pub fn new(area: &'static Area<State>) -> Self {
-        Self { area, transaction: None }
+        Self { area, transaction: None, news: true }
     }
 
     fn open(&mut self) {
@@ -65,7 +67,13 @@ impl Store {
     pub fn commit(&mut self) {
         if let Some(transaction) = self.transaction.take() {
             transaction.commit();
+            self.news = true;
         }
+    }
+
+    /// Whether something was changed, or is being changed, since the last time this was asked.
+    pub fn take_news(&mut self) -> bool {
+        core::mem::take(&mut self.news) || self.is_changed()
     }
 
     /// Takes all changes since the last commit back.
@@ -128,9 +136,11 @@ impl Store {
         self.raw_action(process * SIGNALS + signal - 1)
     }
 
-    /// Sets it.
+    /// Sets it. A fork and an execve set all of a process, of which hardly any change.
     pub fn set_action(&mut self, process: ProcessIndex, signal: usize, action: Action) {
-        self.set_raw_action(process * SIGNALS + signal - 1, action);
+        if self.action(process, signal) != action {
+            self.set_raw_action(process * SIGNALS + signal - 1, action);
+        }
     }
 
     /// Where a signal sent to a process came from.
@@ -161,9 +171,9 @@ impl Store {
         if number < DESCRIPTORS { self.raw_descriptor(process * DESCRIPTORS + number) } else { Descriptor::default() }
     }
 
-    /// Sets it.
+    /// Sets it, as [`Store::set_action`].
     pub fn set_descriptor(&mut self, process: ProcessIndex, number: usize, descriptor: Descriptor) {
-        if number < DESCRIPTORS {
+        if number < DESCRIPTORS && self.descriptor(process, number) != descriptor {
             self.set_raw_descriptor(process * DESCRIPTORS + number, descriptor);
         }
     }

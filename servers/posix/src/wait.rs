@@ -76,6 +76,7 @@ impl Posix<'_> {
         if let Some(hand) = self.in_hand[lane].as_mut()
             && hand.wait.take().is_some()
         {
+            self.waits_changed = true;
             self.ready.push_back(lane);
         }
     }

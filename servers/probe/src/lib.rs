@@ -1,15 +1,21 @@
 //! The probe: calls the victim as any server calls another, through the typed client, and logs what came of it.
 //!
 //! It never looks at whether the victim lives. That is what it shows: a caller sees results, the retry after a death is the stub's. Each check logs
-//! `probe: NAME ok` or `probe: NAME failed`, and the last line is `probe: done`.
+//! `probe: NAME ok` or `probe: NAME failed`, and the last line is `probe: done`. With `probe=garbage` among this run's options it sends what is no
+//! request instead ([`garbage`]), to every server.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
+
+pub mod bench;
+
+pub mod garbage;
 
 use core::fmt::Write as _;
 
 use abi::RequestNumber;
 use heapless::String;
 use protocols::call::Carrier;
+use protocols::service::Service;
 use protocols::victim::{Client, How, MAX_ECHO};
 
 /// Rounds of sums between and after the deaths.
@@ -30,10 +36,7 @@ pub fn run(carrier: impl Carrier, outside: &mut impl Outside) -> u32 {
     let mut client = Client(carrier);
     let mut failed = 0;
     let mut check = |name: &str, outside: &mut dyn Outside, passed: bool| {
-        let mut line = String::<64>::new();
-        // Names are short literals.
-        let _fits = write!(line, "probe: {name} {}", if passed { "ok" } else { "failed" });
-        outside.log(&line);
+        report(name, outside, passed);
         failed += u32::from(!passed);
     };
     let passed = sums(&mut client, outside);
@@ -46,6 +49,28 @@ pub fn run(carrier: impl Carrier, outside: &mut impl Outside) -> u32 {
     }
     outside.log("probe: done");
     failed
+}
+
+fn report(name: &str, outside: &mut dyn Outside, passed: bool) {
+    let mut line = String::<64>::new();
+    // Names are short literals.
+    let _fits = write!(line, "probe: {name} {}", if passed { "ok" } else { "failed" });
+    outside.log(&line);
+}
+
+/// Whether this run's options ask for [`send_garbage`] instead of [`run`].
+#[must_use]
+pub fn wants_garbage(options: &str) -> bool {
+    options.lines().any(|line| line.trim() == "probe=garbage")
+}
+
+/// Sends what is no request to every server, each behind the carrier that `to` gives.
+pub fn send_garbage<C: Carrier>(mut to: impl FnMut(Service) -> C, outside: &mut impl Outside) {
+    for service in garbage::SERVICES {
+        let passed = garbage::run(service, &mut to(service), outside);
+        report(service.name(), outside, passed);
+    }
+    outside.log("probe: done");
 }
 
 fn sums(client: &mut Client<impl Carrier>, outside: &mut impl Outside) -> bool {

@@ -1,5 +1,5 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
-//! Wiring: comes up, checks, and then waits for calls that nobody makes.
+//! Wiring: comes up, checks or measures, and then waits for calls that nobody makes.
 
 #[cfg(target_os = "none")]
 mod machine {
@@ -32,17 +32,28 @@ mod machine {
 
     impl libsys::serve::Server for Idle {}
 
+    /// Other threads than the first are the bench's.
+    pub(super) fn help(_thread: u64) -> ! {
+        probe::bench::help()
+    }
+
     pub(super) fn run() -> ! {
         if let Err(error) = Client(Peer::to(Service::Supervisor)).up(libsys::next_number()) {
             panic!("cannot come up: {error:?}");
         }
-        let _failed = probe::run(Peer::to(Service::Victim), &mut Machine);
+        if libsys::start::info().options.lines().any(|line| line == probe::bench::OPTION) {
+            probe::bench::run();
+        } else if probe::wants_garbage(&libsys::start::info().options) {
+            probe::send_garbage(Peer::to, &mut Machine);
+        } else {
+            let _failed = probe::run(Peer::to(Service::Victim), &mut Machine);
+        }
         libsys::serve::run(&mut Idle)
     }
 }
 
 #[cfg(target_os = "none")]
-libsys::entry!(machine::run);
+libsys::entry!(machine::run, machine::help);
 
 #[cfg(not(target_os = "none"))]
 fn main() {}

@@ -1,9 +1,10 @@
 //! The probe against the real victim's protocol in one process, deaths included.
 
-use super::{Outside, run};
+use super::{Outside, garbage, run, send_garbage, wants_garbage};
 use abi::{Error, Lease, MAX_MESSAGE, RequestNumber};
 use protocols::call::Carrier;
 use protocols::serve::{Caller, LeaseError};
+use protocols::service::Service as ServiceName;
 use protocols::victim::{self, How};
 
 /// A victim that remembers the number it died of, and says whether it dies now.
@@ -92,6 +93,41 @@ fn every_check_passes_through_four_deaths() {
     assert_eq!(local.deaths, 4);
     let expected = ["add ok", "echo ok", "panic ok", "wild ok", "overflow ok", "hang ok", "done"].map(|what| format!("probe: {what}"));
     assert_eq!(log.lines, expected);
+}
+
+#[test]
+fn option_asks_for_garbage() {
+    assert!(wants_garbage("script=/s\nprobe=garbage\n"));
+    assert!(!wants_garbage("probe=garbages\n"));
+}
+
+#[test]
+fn server_that_answers_garbage_passes() {
+    // A victim whose `dies` is looked at only by its own requests: random bytes may ask it to die, which a real one does not survive either.
+    struct Immortal(Local);
+    impl Carrier for Immortal {
+        fn attempt(&mut self, number: RequestNumber, message: &[u8], _: &[Lease], _: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
+            Ok(victim::serve(&mut self.0.service, &mut From(number), message, reply).bytes)
+        }
+    }
+    assert!(garbage::run(ServiceName::Victim, &mut Immortal(Local::default()), &mut Log::default()));
+}
+
+#[test]
+fn server_that_accepts_half_a_request_or_gives_no_answer_fails() {
+    struct Says(Result<usize, Error>);
+    impl Carrier for Says {
+        fn attempt(&mut self, _: RequestNumber, _: &[u8], _: &[Lease], _: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
+            reply[0] = 0;
+            self.0
+        }
+    }
+    for says in [Ok(1), Ok(0), Err(Error::PeerDied)] {
+        let mut log = Log::default();
+        send_garbage(|_| Says(says), &mut log);
+        let failed = garbage::SERVICES.map(|service| format!("probe: {} failed", service.name()));
+        assert_eq!(log.lines[..5], failed);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod death;
+pub mod mirror;
 pub mod saved;
 
 use abi::RequestNumber;

@@ -15,6 +15,9 @@ fn run() -> ! {
     if let Err(error) = Client(libsys::Peer::to(Service::Supervisor)).up(libsys::next_number()) {
         panic!("cannot come up: {error:?}");
     }
+    if libsys::start::info().options.lines().any(|line| line == victim::mirror::OPTION) {
+        libsys::serve::run(&mut victim::mirror::Mirror);
+    }
     libsys::serve::run(&mut server)
 }
 

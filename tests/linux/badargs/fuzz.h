@@ -17,6 +17,8 @@ static u64 any_argument(enum kind kind)
 {
 	static const u64 regions[] = {ZEROS, SPACE, SPACE_2, DATA, LAST + PAGE - 4, READ_ONLY, FREE};
 	static const int descriptors[] = {0, FILE_FD, FOLDER_FD, PIPE_READ, PIPE_WRITE, 14, NOT_OPEN, AT_FDCWD};
+	/* Not the program itself: SynOS lets it be changed while it runs. */
+	static const u64 paths[] = {AT(file), AT(folder), AT(link), AT(new), AT(name), ZEROS, LAST + PAGE - 8};
 	u64 choice = any() % 16;
 
 	if (choice == 0)
@@ -28,7 +30,7 @@ static u64 any_argument(enum kind kind)
 	case DIRECTORY:
 		return (u64)descriptors[any() % COUNT(descriptors)];
 	case PATH:
-		return AT(file) + any() % 7 * 16;
+		return paths[any() % COUNT(paths)];
 	case INPUT:
 	case OUTPUT:
 	case BOTH:

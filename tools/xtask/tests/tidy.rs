@@ -10,7 +10,7 @@ use std::fs;
 use tidy::sources::{Source, crates, root, sources};
 
 /// What a visitor sees at the top, besides dotfiles and `target`.
-const TOP_LEVEL: [&str; 14] = [
+const TOP_LEVEL: [&str; 15] = [
     "Cargo.lock",
     "Cargo.toml",
     "LICENSE-APACHE",
@@ -21,6 +21,7 @@ const TOP_LEVEL: [&str; 14] = [
     "microkernel",
     "protocols",
     "rust-toolchain.toml",
+    "clippy.toml",
     "rustfmt.toml",
     "servers",
     "tests",

@@ -32,7 +32,8 @@ pub fn protect() -> Protection {
     cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, found.umip);
     cr4.remove(Cr4Flags::FSGSBASE | Cr4Flags::PERFORMANCE_MONITOR_COUNTER);
     cr4.insert(Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE | Cr4Flags::OSXSAVE);
-    let cr0 = (Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR)
+    // The trap is on from the start, as `Kernel::new` has it: nobody owns the FPU yet.
+    let cr0 = (Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR | Cr0Flags::TASK_SWITCHED)
         .difference(Cr0Flags::EMULATE_COPROCESSOR | Cr0Flags::ALIGNMENT_MASK);
     // SAFETY: the kernel never accesses user pages, never executes them and writes only to pages mapped writable; XSAVE is checked by `xsave`.
     unsafe {

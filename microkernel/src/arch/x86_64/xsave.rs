@@ -56,9 +56,8 @@ pub fn restore_initial() {
 pub unsafe fn restore(area: *mut u8) {
     // SAFETY: by the caller's promise the bytes are valid and exclusively ours.
     let bytes = unsafe { &mut *area.cast::<[u8; abi::XSAVE_BYTES]>() };
-    for (index, byte) in bytes.iter_mut().enumerate().take(HEADER_END).skip(HEADER_OFFSET) {
-        *byte &= if index == HEADER_OFFSET { COMPONENTS as u8 } else { 0 };
-    }
+    bytes[HEADER_OFFSET] &= COMPONENTS as u8;
+    bytes[HEADER_OFFSET + 1..HEADER_END].fill(0);
     let mxcsr = u32::from_le_bytes([bytes[MXCSR_OFFSET], bytes[MXCSR_OFFSET + 1], bytes[MXCSR_OFFSET + 2], bytes[MXCSR_OFFSET + 3]]);
     bytes[MXCSR_OFFSET..MXCSR_OFFSET + 4].copy_from_slice(&(mxcsr & MXCSR_MASK).to_le_bytes());
     // SAFETY: the area is valid and its header and MXCSR hold nothing reserved.

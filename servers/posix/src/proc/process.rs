@@ -117,8 +117,7 @@ impl Call<'_, '_> {
         let [child_user, child_system] = record.child_ticks.map(|ticks| ticks / hz);
         let parent = self.posix.pid_of_parent(process);
         let terminal = record.terminal as usize;
-        let (device, foreground) =
-            if terminal == 0 { (0, -1) } else { (5 << 8 | 1, i64::from(self.posix.store.terminal(terminal).foreground)) };
+        let (device, foreground) = if terminal == 0 { (0, -1) } else { (5 << 8 | 1, i64::from(self.posix.store.terminal(terminal).foreground)) };
         let [pages, present] = self.posix.map_pages(process);
         let started = record.started_ns / 10_000_000;
         let nice = i64::from(record.nice) - 20;
@@ -210,10 +209,22 @@ impl Call<'_, '_> {
 
 fn limits_text(record: &Process) -> String {
     const NAMES: [(&str, &str); 16] = [
-        ("Max cpu time", "seconds"), ("Max file size", "bytes"), ("Max data size", "bytes"), ("Max stack size", "bytes"),
-        ("Max core file size", "bytes"), ("Max resident set", "bytes"), ("Max processes", "processes"), ("Max open files", "files"),
-        ("Max locked memory", "bytes"), ("Max address space", "bytes"), ("Max file locks", "locks"), ("Max pending signals", "signals"),
-        ("Max msgqueue size", "bytes"), ("Max nice priority", ""), ("Max realtime priority", ""), ("Max realtime timeout", "us"),
+        ("Max cpu time", "seconds"),
+        ("Max file size", "bytes"),
+        ("Max data size", "bytes"),
+        ("Max stack size", "bytes"),
+        ("Max core file size", "bytes"),
+        ("Max resident set", "bytes"),
+        ("Max processes", "processes"),
+        ("Max open files", "files"),
+        ("Max locked memory", "bytes"),
+        ("Max address space", "bytes"),
+        ("Max file locks", "locks"),
+        ("Max pending signals", "signals"),
+        ("Max msgqueue size", "bytes"),
+        ("Max nice priority", ""),
+        ("Max realtime priority", ""),
+        ("Max realtime timeout", "us"),
     ];
     let mut text = format!("{:<25} {:<20} {:<20} {:<10}\n", "Limit", "Soft Limit", "Hard Limit", "Units");
     let show = |value: u64| if value == u64::MAX { String::from("unlimited") } else { format!("{value}") };

@@ -82,9 +82,23 @@ impl Call<'_, '_> {
         let (total, free) = (total * 4, free * 4);
         let mut text = String::new();
         let lines = [
-            ("MemTotal:", total), ("MemFree:", free), ("MemAvailable:", free), ("Buffers:", 0), ("Cached:", 0), ("SwapCached:", 0),
-            ("Active:", 0), ("Inactive:", 0), ("SwapTotal:", 0), ("SwapFree:", 0), ("Dirty:", 0), ("Writeback:", 0), ("AnonPages:", 0),
-            ("Mapped:", 0), ("Shmem:", 0), ("Slab:", 0), ("SReclaimable:", 0),
+            ("MemTotal:", total),
+            ("MemFree:", free),
+            ("MemAvailable:", free),
+            ("Buffers:", 0),
+            ("Cached:", 0),
+            ("SwapCached:", 0),
+            ("Active:", 0),
+            ("Inactive:", 0),
+            ("SwapTotal:", 0),
+            ("SwapFree:", 0),
+            ("Dirty:", 0),
+            ("Writeback:", 0),
+            ("AnonPages:", 0),
+            ("Mapped:", 0),
+            ("Shmem:", 0),
+            ("Slab:", 0),
+            ("SReclaimable:", 0),
         ];
         for (name, kilobytes) in lines {
             // A string grows as needed.

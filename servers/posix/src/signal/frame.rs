@@ -118,8 +118,24 @@ fn encode_info(info: &mut [u8], signal: usize, origin: &Origin) {
 
 fn registers(frame: &Frame) -> [u64; 18] {
     [
-        frame.r8, frame.r9, frame.r10, frame.r11, frame.r12, frame.r13, frame.r14, frame.r15, frame.rdi, frame.rsi, frame.rbp, frame.rbx,
-        frame.rdx, frame.rax, frame.rcx, frame.rsp, frame.rip, frame.rflags,
+        frame.r8,
+        frame.r9,
+        frame.r10,
+        frame.r11,
+        frame.r12,
+        frame.r13,
+        frame.r14,
+        frame.r15,
+        frame.rdi,
+        frame.rsi,
+        frame.rbp,
+        frame.rbx,
+        frame.rdx,
+        frame.rax,
+        frame.rcx,
+        frame.rsp,
+        frame.rip,
+        frame.rflags,
     ]
 }
 

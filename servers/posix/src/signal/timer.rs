@@ -18,9 +18,9 @@ impl Posix<'_> {
             if record.timer == 0 || record.timer > now {
                 continue;
             }
-            let missed = if record.timer_interval == 0 { 0 } else { (now - record.timer) / record.timer_interval + 1 };
+            let missed = (now - record.timer).checked_div(record.timer_interval);
             self.store.edit_process(process, |process| {
-                process.timer = if missed == 0 { 0 } else { record.timer + missed * record.timer_interval };
+                process.timer = missed.map_or(0, |missed| record.timer + (missed + 1) * record.timer_interval);
             });
             self.send(process, SIGALRM, Origin { code: SI_KERNEL, ..Origin::default() });
             self.store.commit();

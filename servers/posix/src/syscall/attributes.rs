@@ -90,9 +90,7 @@ fn set_time(seconds: u64, nanoseconds: u64) -> Result<Option<SetTime>, Errno> {
     match nanoseconds {
         UTIME_NOW => Ok(Some(SetTime::Now)),
         UTIME_OMIT => Ok(None),
-        _ if nanoseconds < 1_000_000_000 => {
-            Ok(Some(SetTime::To(Time { seconds: seconds as i64, nanoseconds: nanoseconds as u32 })))
-        }
+        _ if nanoseconds < 1_000_000_000 => Ok(Some(SetTime::To(Time { seconds: seconds as i64, nanoseconds: nanoseconds as u32 }))),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -63,7 +63,7 @@ impl Call<'_, '_> {
 
 /// Whether a word of memory can be there.
 fn check_word(address: u64) -> Result<(), Errno> {
-    if address % 4 != 0 {
+    if !address.is_multiple_of(4) {
         return Err(Errno::EINVAL);
     }
     if address >= abi::USER_END { Err(Errno::EFAULT) } else { Ok(()) }

@@ -176,7 +176,13 @@ pub fn sys_setgid(call: &mut Call<'_, '_>) -> SysResult {
 fn pair(now: [u32; 4], real: u64, effective: u64) -> [u32; 3] {
     let (real, effective) = (real as u32, effective as u32);
     let follows = real != NO_CHANGE || effective != NO_CHANGE && effective != now[0];
-    let saved = if !follows { NO_CHANGE } else if effective == NO_CHANGE { now[1] } else { effective };
+    let saved = if !follows {
+        NO_CHANGE
+    } else if effective == NO_CHANGE {
+        now[1]
+    } else {
+        effective
+    };
     [real, effective, saved]
 }
 
@@ -205,8 +211,8 @@ pub fn sys_setresgid(call: &mut Call<'_, '_>) -> SysResult {
 }
 
 fn write_three(call: &mut Call<'_, '_>, ids: [u32; 4]) -> SysResult {
-    for index in 0..3 {
-        call.write_u32(call.arguments[index], ids[index])?;
+    for (address, id) in call.arguments.into_iter().zip(ids).take(3) {
+        call.write_u32(address, id)?;
     }
     Ok(0)
 }

@@ -33,7 +33,7 @@ pub fn sys_sched_getaffinity(call: &mut Call<'_, '_>) -> SysResult {
     let [_, length, to, ..] = call.arguments;
     // Linux takes 32 bits of the length.
     let length = length as u32;
-    if length < 8 || length % 8 != 0 {
+    if length < 8 || !length.is_multiple_of(8) {
         return Err(Errno::EINVAL.into());
     }
     call.write_words(to, &[1])?;

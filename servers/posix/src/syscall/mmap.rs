@@ -79,7 +79,7 @@ fn check_limit(call: &Call<'_, '_>, areas: &crate::vma::Areas, bytes: u64) -> Re
 
 fn fixed(call: &mut Call<'_, '_>, areas: &mut crate::vma::Areas, address: u64, bytes: u64, keep: bool) -> Result<u64, Errno> {
     let end = address.checked_add(bytes).filter(|end| *end <= abi::USER_END).ok_or(Errno::ENOMEM)?;
-    if address % PAGE != 0 {
+    if !address.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     if address < LOWEST {

@@ -28,6 +28,8 @@ fn make(call: &mut Call<'_, '_>, flags: u64) -> SysResult {
     let writer = call.posix.free_descriptor(call.process, reader + 1)?;
     let bytes = [(reader as u32).to_le_bytes(), (writer as u32).to_le_bytes()].concat();
     call.write(call.arguments[0], &bytes)?;
+    // All that can fail comes before the first change.
+    call.posix.check_room_for_files(2)?;
     let pipe = call.posix.make_pipe()?;
     for access in [0, WRITE_ONLY] {
         call.posix.open_pipe_end(pipe, access);

@@ -29,7 +29,13 @@ pub fn sys_writev(call: &mut Call<'_, '_>) -> SysResult {
     let (index, file) = call.posix.file_of(call.process, descriptor)?;
     let vectors = call.vectors(address, count)?;
     match vectors.as_slice() {
-        [] => if file.writes() { Ok(0) } else { Err(Errno::EBADF.into()) },
+        [] => {
+            if file.writes() {
+                Ok(0)
+            } else {
+                Err(Errno::EBADF.into())
+            }
+        }
         [only] => call.write_to(index, &file, None, Data::Program(*only)),
         several => gather(call, index, several),
     }

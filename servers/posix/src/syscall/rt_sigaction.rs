@@ -138,8 +138,7 @@ pub fn sys_rt_sigtimedwait(call: &mut Call<'_, '_>) -> SysResult {
     if found != 0 {
         let signal = found.trailing_zeros() as usize + 1;
         let own = thread.pending & bit(signal) != 0;
-        let origin =
-            if own { call.posix.store.thread_origin(call.lane, signal) } else { call.posix.store.origin(call.process, signal) };
+        let origin = if own { call.posix.store.thread_origin(call.lane, signal) } else { call.posix.store.origin(call.process, signal) };
         if info != 0 {
             call.write(info, &frame::info(signal, &origin))?;
         }

@@ -7,9 +7,7 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 fn answer(call: &mut Call<'_, '_>) -> SysResult {
     let number = call.ask();
     let totals = call.vfs().capacity(number).map_err(vfs_stop)?;
-    let words = [
-        TMPFS_MAGIC, 4096, totals.pages, totals.pages_free, totals.pages_free, totals.files, totals.files_free, 0, 255, 4096, 0, 0, 0, 0, 0,
-    ];
+    let words = [TMPFS_MAGIC, 4096, totals.pages, totals.pages_free, totals.pages_free, totals.files, totals.files_free, 0, 255, 4096, 0, 0, 0, 0, 0];
     call.write_words(call.arguments[1], &words)?;
     Ok(0)
 }

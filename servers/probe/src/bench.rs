@@ -1,0 +1,184 @@
+//! The bench: what the kernel's operations cost a native server, measured from inside.
+//!
+//! Each row runs an operation `ROUNDS` times between two readings of the time-stamp counter, less an empty loop, and logs `bench: NAME VALUE`,
+//! or `bench: NAME failed: WHY`. Under QEMU's `-icount shift=0` a tick is an instruction. Nothing here is tuned for the measurement: the
+//! calls are libsys' functions, the callee is a server in another address space with libsys' receive loop, and what both spend counts.
+
+use core::hint::black_box;
+
+use abi::{Error, MAX_CAPS, MapFlags, OWN_TABLE, ObjectKind, Rights};
+use libsys::syscall::{self, MapSource};
+use libsys::{Peer, clock, slot};
+use protocols::memory::Client;
+use protocols::service::Service;
+
+/// The line of the run's options that asks for it.
+pub const OPTION: &str = "probe=bench";
+
+const ROUNDS: u64 = 1024;
+const WARM_UP: u64 = 64;
+
+/// Slots of the own vault: bought memory, and what is made of it.
+const MEMORY: u32 = 4;
+const SPACE: u32 = 5;
+const PING: u32 = 6;
+const PONG: u32 = 7;
+/// Pages in [`MEMORY`]: an object each, tables for the space, and those that are mapped.
+const MEMORY_PAGES: u32 = 64;
+const FIRST_TABLE: u64 = 3;
+const TABLE_PAGES: u64 = 4;
+const FIRST_PAGE: u64 = 16;
+/// Pages, and slots, that rows of one page or slot go through before they start again.
+const SPREAD: u64 = 32;
+/// Where pages are mapped in the space.
+const ADDRESS: u64 = 0x40_0000;
+/// Own slots that rows fill and empty.
+const SCRATCH: u32 = slot::FREE;
+
+/// The second thread: after one signal it answers pings as often as they are measured, and then yields as often.
+pub fn help() -> ! {
+    let helped = wait(slot::NOTIFICATION).and_then(|()| {
+        for _ in 0..ROUNDS + WARM_UP {
+            wait(slot::vault(PING))?;
+            syscall::signal(slot::vault(PONG), 1)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = helped {
+        libsys::log!("bench: the helper failed: {error:?}");
+    }
+    loop {
+        syscall::yield_now();
+    }
+}
+
+/// Measures all rows. Ends with the line `bench: done`.
+pub fn run() {
+    calls();
+    row("native_null", || syscall::poll(slot::NOTIFICATION).map(drop));
+    match make() {
+        Ok(()) => {
+            memory();
+            threads();
+        }
+        Err(error) => libsys::log!("bench: no objects to measure: {error:?}"),
+    }
+    libsys::log!("bench: done");
+}
+
+/// Calls of the mirror, with messages of the lengths that kernels are compared by.
+fn calls() {
+    let victim = slot::peer(Service::Victim);
+    for (name, length) in [("call_reply_empty", 0), ("call_reply_32", 32), ("call_reply_64", 64), ("call_reply_1k", 1024)] {
+        let message = [0x5a; 1024];
+        let mut reply = [0; 1024];
+        let sent = message.get(..length).unwrap_or_default();
+        row(name, || syscall::call(victim, libsys::next_number(), sent, &[], &[], [0; MAX_CAPS], &mut reply).map(drop));
+    }
+}
+
+/// Buys memory, and makes a space and two notifications of it.
+fn make() -> Result<(), Error> {
+    let mut memory = Client(Peer::to(Service::Memory));
+    memory.buy(libsys::next_number(), MEMORY_PAGES, MEMORY).map_err(|_| Error::InvalidHandle)?;
+    for (page, (kind, to)) in (0..).zip([(ObjectKind::AddressSpace, SPACE), (ObjectKind::Notification, PING), (ObjectKind::Notification, PONG)]) {
+        syscall::retype(slot::vault(MEMORY), page, kind, 1, slot::VAULT, to)?;
+    }
+    syscall::add_tables(slot::vault(SPACE), MapSource { memory: slot::vault(MEMORY), first: FIRST_TABLE, pages: TABLE_PAGES })
+}
+
+/// Mapping and capabilities. A row that undoes another runs right behind it.
+fn memory() {
+    let (memory, space) = (slot::vault(MEMORY), slot::vault(SPACE));
+    let map = |page: u64, pages: u64| {
+        let source = MapSource { memory, first: FIRST_PAGE + page, pages };
+        syscall::map(space, ADDRESS + page * abi::PAGE_SIZE, source, MapFlags::READ | MapFlags::WRITE).map(drop)
+    };
+    let unmap = |page: u64, pages: u64| syscall::unmap(space, ADDRESS + page * abi::PAGE_SIZE, pages).map(drop);
+    pair(["map_one", "unmap_one"], 1, |page| map(page, 1), |page| unmap(page, 1));
+    pair(["map_batched", "unmap_batched"], SPREAD, |page| map(page, SPREAD), |page| unmap(page, SPREAD));
+    let scratch = |index: u64| SCRATCH + index as u32;
+    pair(
+        ["mint", "delete"],
+        1,
+        |index| syscall::mint(OWN_TABLE, scratch(index), space, Rights::ALL, index + 1),
+        |index| syscall::delete(OWN_TABLE, scratch(index)),
+    );
+    let lend = |index: u64| {
+        // What was revoked last time still takes its slot.
+        syscall::delete(OWN_TABLE, scratch(index))?;
+        syscall::derive(memory, FIRST_PAGE + index, 1, Rights::READ, OWN_TABLE, scratch(index))
+    };
+    pair(["lend_again", "revoke"], 1, lend, |index| syscall::revoke(memory, FIRST_PAGE + index, 1).map(drop));
+}
+
+/// Two threads of one server that hand the processor to each other.
+fn threads() {
+    if let Err(error) = syscall::signal(slot::NOTIFICATION, 1) {
+        libsys::log!("bench: the helper was not told: {error:?}");
+        return;
+    }
+    row("notification_ping_pong", || {
+        syscall::signal(slot::vault(PING), 1)?;
+        wait(slot::vault(PONG))
+    });
+    row("switch_two", || {
+        syscall::yield_now();
+        Ok(())
+    });
+}
+
+fn wait(notification: u32) -> Result<(), Error> {
+    syscall::wait(notification).map(drop)
+}
+
+/// Measures one operation.
+fn row(name: &str, mut operation: impl FnMut() -> Result<(), Error>) {
+    let measured = (0..WARM_UP).try_for_each(|_| operation()).and_then(|()| {
+        let mut result = Ok(());
+        let empty = ticks(|| result = (0..ROUNDS).try_for_each(|round| black_box((round, Ok(()))).1));
+        let total = ticks(|| result = result.and((0..ROUNDS).try_for_each(|round| black_box((round, operation())).1)));
+        result.map(|()| total.saturating_sub(empty) / ROUNDS)
+    });
+    say(name, measured);
+}
+
+/// Measures an operation and the one that undoes it, on [`SPREAD`] places `step` apart, by turns.
+fn pair(names: [&str; 2], step: u64, mut act: impl FnMut(u64) -> Result<(), Error>, mut undo: impl FnMut(u64) -> Result<(), Error>) {
+    let mut totals = [0; 2];
+    let mut result = Ok(());
+    let turns = ROUNDS / SPREAD;
+    for _ in 0..turns {
+        for (total, operation) in totals.iter_mut().zip([&mut act as &mut dyn FnMut(u64) -> Result<(), Error>, &mut undo]) {
+            let places = (0..SPREAD).step_by(step as usize);
+            let spent = ticks(|| result = result.and(places.into_iter().try_for_each(&mut *operation)));
+            *total += spent;
+        }
+    }
+    for (name, total) in names.into_iter().zip(totals) {
+        say(name, result.map(|()| total / (turns * SPREAD)));
+    }
+}
+
+fn ticks(work: impl FnOnce()) -> u64 {
+    let start = clock::now_ticks();
+    work();
+    clock::now_ticks().saturating_sub(start)
+}
+
+fn say(name: &str, measured: Result<u64, Error>) {
+    match measured {
+        Ok(ticks) => libsys::log!("bench: {name} {ticks}"),
+        Err(error) => libsys::log!("bench: {name} failed: {error:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::run;
+
+    #[test]
+    fn every_row_fails_where_there_is_no_kernel_and_the_bench_ends() {
+        run();
+    }
+}

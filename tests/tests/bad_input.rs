@@ -1,0 +1,122 @@
+//! Bad input, at every door: arguments of system calls, messages to servers, programs, and what the machine boots with.
+//!
+//! What the calls and programs of `badargs` and `badelf` must come to is Linux's, by `tests/tests/scripts.rs` like that of every other case. Here it is that
+//! the system lives: no server dies, the shell goes on, and what is refused is refused in words.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use posix::table::CALLS;
+use tests::compare::staged::Staged;
+use tests::{Boot, Outcome, root};
+
+/// posix's table for the C compiler.
+const CALLS_HEADER: &str = "tests/linux/badargs/calls.h";
+/// Children of each run of random calls.
+const FUZZ_CHILDREN: u32 = 150;
+const FUZZ_SEEDS: [u32; 3] = [1, 2, 3];
+
+/// The system with the probe in place of nothing, allowed to call everybody.
+const PROBE: &str = r#"
+[[service]]
+name = "victim"
+priority = 20
+heap_pages = 16
+saved_pages = 64
+calls = ["memory"]
+
+[[service]]
+name = "probe"
+priority = 10
+heap_pages = 16
+saved_pages = 16
+calls = ["memory", "vfs", "console", "victim"]
+"#;
+
+/// Runs `script` with the C program `program` in `/run/programs`.
+fn run_with(program: &str, script: &str) -> Outcome {
+    let staged = Staged::lay_out(&[program.into()]).expect("the program can be compiled");
+    Boot::new(program).with("--add", format!("{}:/run", staged.guest().display())).script(script)
+}
+
+#[track_caller]
+fn expect_no_death(outcome: &Outcome) {
+    assert!(!outcome.log.contains(" died, instance"), "{outcome}");
+    assert!(!outcome.log.contains("registers were refused"), "{outcome}");
+}
+
+#[test]
+fn table_of_badargs_is_that_of_posix() {
+    let mut header = String::from(
+        "/* The calls of posix's table and the kinds of their arguments. Made from it by tests/tests/bad_input.rs, with SYNOS_WRITE=1. */\n",
+    );
+    for entry in CALLS {
+        let kinds: Vec<String> = entry.kinds.iter().map(|kind| format!("{kind:?}").to_uppercase()).collect();
+        let kinds = if kinds.is_empty() { "NONE".into() } else { kinds.join(", ") };
+        writeln!(header, "CALL({}, {}, {kinds})", entry.number, entry.name).expect("a String takes everything");
+    }
+    let path = root().join(CALLS_HEADER);
+    if std::env::var_os("SYNOS_WRITE").is_some() {
+        fs::write(&path, &header).expect("the project can be written");
+    }
+    let found = fs::read_to_string(&path).expect("the project can be read");
+    assert!(found == header, "{CALLS_HEADER} is not posix's table; make it again: SYNOS_WRITE=1 cargo test -p tests --test bad_input table");
+}
+
+#[test]
+fn random_system_calls_hurt_nobody_else() {
+    let mut script = String::new();
+    for seed in FUZZ_SEEDS {
+        writeln!(script, "/run/programs/badargs fuzz {seed} {FUZZ_CHILDREN} 2>&1").expect("a String takes everything");
+    }
+    script += "echo alive | tr a-z A-Z\n";
+    let outcome = run_with("badargs", &script);
+    expect_no_death(&outcome);
+    for seed in FUZZ_SEEDS {
+        assert!(outcome.stdout.contains(&format!("fuzz {seed}: {FUZZ_CHILDREN} children")), "{outcome}");
+    }
+    assert!(outcome.status == 0 && outcome.stdout.ends_with("ALIVE\n"), "{outcome}");
+}
+
+#[test]
+fn every_server_answers_messages_that_are_no_requests() {
+    let boot = Boot::new("garbage").services(PROBE).with("--option", "probe=garbage");
+    let outcome = boot.script("i=0; while [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; echo alive > /tmp/f; cat /tmp/f");
+    for server in ["supervisor", "memory", "vfs", "console", "victim"] {
+        assert!(outcome.log.contains(&format!("probe: {server} ok")), "{server}: {outcome}");
+    }
+    expect_no_death(&outcome);
+    assert!(outcome.status == 0 && outcome.stdout.ends_with("alive\n"), "{outcome}");
+}
+
+#[test]
+fn broken_manifest_is_an_error_that_names_the_line() {
+    for (text, words) in [
+        ("[[service]]\nname = \"probe\"\npriority = 10\nheap_pages = 16\ncalls = [\"nobody\"]\n", "nobody"),
+        ("[[service]]\nname = \"probe\"\npriority = 99\nheap_pages = 16\n", "priority"),
+        ("[[service]]\nname = \"probe\"\npriority = 10\nheap_pages = \"many\"\n", "overlay.toml:4: invalid type"),
+        ("[[service]\nname = \"probe\"\n", "overlay.toml:1"),
+    ] {
+        let outcome = Boot::new("manifest").services(text).script("true");
+        assert_eq!(outcome.status, 125, "{text}: {outcome}");
+        assert!(outcome.stderr.contains(words) && outcome.stderr.contains("overlay.toml:"), "{text}: {outcome}");
+        assert!(outcome.log.is_empty(), "nothing was booted: {outcome}");
+    }
+}
+
+#[test]
+fn broken_programs_hurt_nobody_else() {
+    let outcome = run_with("badelf", "/run/programs/badelf fuzz 1 150\necho alive | tr a-z A-Z\n");
+    expect_no_death(&outcome);
+    assert_eq!(outcome.stdout, "fuzz 1: 150 programs\nALIVE\n", "{outcome}");
+}
+
+#[test]
+fn broken_program_is_said_so_by_the_shell() {
+    let outcome = Boot::new("program").script(
+        "head -c 100 /bin/busybox > /tmp/short; chmod +x /tmp/short; /tmp/short 2> /tmp/errors; echo $?\n\
+         printf '\\177ELF and no more' > /tmp/magic; chmod +x /tmp/magic; (exec /tmp/magic) 2> /tmp/errors; echo $?\necho alive",
+    );
+    expect_no_death(&outcome);
+    assert!(outcome.stdout.ends_with("alive\n") && !outcome.stdout.starts_with("0\n"), "{outcome}");
+}

@@ -1,0 +1,137 @@
+//! Programs that take all they can get stay inside their limits: others go on working, and a kill ends them.
+//!
+//! Each script ends with the same few commands, which must work as if nothing had been. Numbers of processes are counted by `ps`, because the program's own
+//! idea of them is what is in question.
+
+use tests::{Boot, Outcome};
+
+/// What every script ends with: files, pipes and processes.
+const STILL_WORKS: &str = "
+echo still > /tmp/works
+seq 1 100 | sort -n | tail -n 1
+tr a-z A-Z < /tmp/works
+rm /tmp/works
+";
+
+#[track_caller]
+fn expect_survival(outcome: &Outcome) {
+    assert!(outcome.status == 0 && outcome.stdout.ends_with("100\nSTILL\n"), "{outcome}");
+    assert!(!outcome.log.contains(" died, instance"), "{outcome}");
+}
+
+fn run(boot: Boot, script: &str) -> Outcome {
+    let outcome = boot.script(&format!("{script}\n{STILL_WORKS}"));
+    expect_survival(&outcome);
+    outcome
+}
+
+/// The number in the line of standard output that starts with `name`.
+#[track_caller]
+fn figure(outcome: &Outcome, name: &str) -> u64 {
+    let number = outcome.stdout.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    number.unwrap_or_else(|| panic!("no line {name}: {outcome}"))
+}
+
+#[test]
+fn fork_bomb_stays_below_its_limit_and_can_be_killed() {
+    let outcome = run(
+        Boot::new("fork-bomb"),
+        r#"
+        echo 'ulimit -u 60; bomb() { bomb | bomb & }; bomb; sleep 1000' > /tmp/bomb
+        setsid sh /tmp/bomb 2> /tmp/errors &
+        bomb=$!
+        sleep 3
+        ls / | grep -c tmp
+        most=0
+        for i in 1 2 3 4 5; do
+            now=$(ps -o pgid | grep -c "^ *$bomb\$")
+            [ $now -gt $most ] && most=$now
+        done
+        echo "most $most"
+        echo "refused $(grep -c "can't fork" /tmp/errors)"
+        kill -KILL -$bomb
+        sleep 1
+        echo "left $(ps -o pgid | grep -c "^ *$bomb\$")"
+        "#,
+    );
+    assert!(outcome.stdout.starts_with("1\n"), "a command works beside it: {outcome}");
+    assert!((1..=60).contains(&figure(&outcome, "most")), "{outcome}");
+    assert!(figure(&outcome, "refused") > 0, "{outcome}");
+    assert_eq!(figure(&outcome, "left"), 0, "{outcome}");
+}
+
+#[test]
+fn process_hog_gets_as_many_as_allowed_and_not_one_more() {
+    let outcome = run(
+        Boot::new("process-hog"),
+        r#"
+        (ulimit -u 40; i=0; while [ $i -lt 60 ]; do sleep 1000 & i=$((i + 1)); done) 2> /tmp/errors
+        echo "refused $(grep -c "can't fork: Resource temporarily unavailable" /tmp/errors)"
+        echo "running $(ps | grep -c '[s]leep 1000')"
+        killall sleep
+        sleep 1
+        echo "left $(ps | grep -c '[s]leep 1000')"
+        "#,
+    );
+    assert_eq!(figure(&outcome, "refused"), 1, "{outcome}");
+    assert!((30..40).contains(&figure(&outcome, "running")), "{outcome}");
+    assert_eq!(figure(&outcome, "left"), 0, "{outcome}");
+}
+
+#[test]
+fn file_hog_fills_the_file_system_and_gives_it_back() {
+    let outcome = run(
+        Boot::new("file-hog"),
+        r#"
+        dd if=/dev/zero of=/tmp/big bs=65536 count=100000 2>&1 | grep -o 'No space left on device'
+        echo "bytes $(stat -c %s /tmp/big)"
+        echo other | cat | tr a-z A-Z
+        rm /tmp/big
+        "#,
+    );
+    assert!(outcome.stdout.starts_with("No space left on device\n"), "{outcome}");
+    assert!(outcome.stdout.contains("OTHER\n"), "a command works beside it: {outcome}");
+    assert!(figure(&outcome, "bytes") > 64 << 20, "{outcome}");
+}
+
+#[test]
+fn memory_hog_is_killed_and_its_memory_comes_back() {
+    let outcome = run(
+        Boot::new("memory-hog"),
+        r#"
+        free=$(awk '/MemFree/ { print $2 }' /proc/meminfo)
+        for round in 1 2 3; do
+            awk 'BEGIN { s = "x"; while (1) s = s s }' 2> /dev/null
+            echo "status $?"
+        done
+        sleep 1
+        echo "lost $((free - $(awk '/MemFree/ { print $2 }' /proc/meminfo)))"
+        "#,
+    );
+    assert_eq!(outcome.stdout.matches("status 137\n").count(), 3, "{outcome}");
+    // The other programs' pages and tables need not be the same ones before and after.
+    assert!(outcome.stdout.contains("lost -") || figure(&outcome, "lost") < 8192, "{outcome}");
+}
+
+#[test]
+fn descriptor_hog_gets_as_many_as_allowed_and_hurts_no_other() {
+    let outcome = run(
+        Boot::new("descriptor-hog"),
+        r#"
+        (
+            i=3
+            while [ $i -lt 300 ]; do eval "exec $i< /dev/null" || break; echo $i > /tmp/opened; i=$((i + 1)); done
+        ) 2> /tmp/errors
+        echo "opened $(cat /tmp/opened)"
+        grep -o 'Too many open files' /tmp/errors
+        "#,
+    );
+    assert!((200..256).contains(&figure(&outcome, "opened")), "{outcome}");
+    assert!(outcome.stdout.contains("Too many open files\n"), "{outcome}");
+}
+
+#[test]
+fn machine_of_128_mib_boots_and_runs_a_script() {
+    let outcome = run(Boot::new("small").with("--memory", "128M"), "for i in 1 2 3 4 5; do seq 1 1000 | sort -n | wc -l; done");
+    assert_eq!(outcome.stdout.matches("1000\n").count(), 5, "{outcome}");
+}
