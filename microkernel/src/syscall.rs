@@ -1,7 +1,7 @@
 //! System calls: the table from operations to what does them.
 //!
 //! Each arm takes its arguments from the message words and leaves its results there. An arm that parks the thread, or hands it a message,
-//! says so with [`Outcome::Settled`]: its status is then somebody else's to write.
+//! says so with `Outcome::Settled`: its status is then somebody else's to write.
 
 use abi::{Control, Error, Label, ObjectKind, Operation, Rights};
 

@@ -159,6 +159,7 @@ static const struct {
 	{"first p_memsz", "two pages", "Linux maps a segment over the end of another, which the wrong size makes of this one"},
 	{"first p_memsz", "2^31", "likewise"},
 	{"first p_memsz", "2^32-1", "likewise"},
+	{"second p_flags", "1", "Linux 6.1 clears the rest of a page by the program's own means, which may not write; later ones map it"},
 	{"second p_memsz", "2^31", "Linux refuses a segment for which it has too little memory, by default"},
 	{"second p_memsz", "2^32-1", "likewise"},
 	{"second p_memsz", "2^46", "likewise"},

@@ -1,10 +1,12 @@
 //! Bad input, at every door: arguments of system calls, messages to servers, programs, and what the machine boots with.
 //!
-//! What the calls and programs of `badargs` and `badelf` must come to is Linux's, by `tests/tests/scripts.rs` like that of every other case. Here it is that
+//! What the calls of `badargs` and the programs of `badelf` must come to is what they come to on Linux, by `tests/tests/scripts.rs` like that of every other case. Here it is that
 //! the system lives: no server dies, the shell goes on, and what is refused is refused in words.
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use posix::table::CALLS;
 use tests::compare::staged::Staged;
@@ -16,7 +18,10 @@ const CALLS_HEADER: &str = "tests/linux/badargs/calls.h";
 const FUZZ_CHILDREN: u32 = 150;
 const FUZZ_SEEDS: [u32; 3] = [1, 2, 3];
 
-/// The system with the probe in place of nothing, allowed to call everybody.
+/// Bytes by which the archive is found in the image.
+const ARCHIVE_HEAD: usize = 4096;
+
+/// The probe, allowed to call every server that has requests.
 const PROBE: &str = r#"
 [[service]]
 name = "victim"
@@ -119,4 +124,46 @@ fn broken_program_is_said_so_by_the_shell() {
     );
     expect_no_death(&outcome);
     assert!(outcome.stdout.ends_with("alive\n") && !outcome.stdout.starts_with("0\n"), "{outcome}");
+}
+
+#[test]
+fn damaged_boot_archive_is_said_so_and_ends_the_machine() {
+    let folder = root().join(format!("target/tests/damaged-{}", std::process::id()));
+    assert_eq!(boot_in(&folder).status, 0, "the image is good as it was built");
+    let (archive, image) = (folder.join("archive"), folder.join("bios.img"));
+    let bytes = fs::read(archive).expect("the archive was kept");
+    let good = fs::read(&image).expect("the image was kept");
+    let start = good.windows(ARCHIVE_HEAD).position(|window| window == &bytes[..ARCHIVE_HEAD]).expect("the archive is in the image");
+    for (place, words) in [(0, "cannot start the first process"), (bytes.len() / 2, "the boot archive is damaged")] {
+        let mut bad = good.clone();
+        bad[start + place] ^= 0x10;
+        fs::write(&image, bad).expect("target can be written");
+        let outcome = boot_in(&folder);
+        assert!([125, 126].contains(&outcome.status) && outcome.stdout.is_empty(), "byte {place}: {outcome}");
+        assert!(outcome.log.contains(words), "byte {place}: {outcome}");
+    }
+    fs::remove_dir_all(&folder).expect("target can be written");
+}
+
+/// Boots the image in `folder`, which is built when it is not there, and leaves it there.
+fn boot_in(folder: &Path) -> Outcome {
+    fs::create_dir_all(folder).expect("target can be written");
+    let script = folder.join("script.sh");
+    fs::write(&script, "true\n").expect("target can be written");
+    let mut command = match std::env::var_os("SYNOS_XTASK") {
+        Some(path) => Command::new(path),
+        None => {
+            let mut cargo = Command::new("cargo");
+            cargo.args(["run", "--quiet", "--package", "xtask", "--"]);
+            cargo
+        }
+    };
+    command.current_dir(root()).args(["run", "--timeout", "120", "--script"]).arg(script).arg("--folder").arg(folder);
+    let output = command.stdin(Stdio::null()).output().expect("xtask can be run");
+    Outcome {
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        log: fs::read_to_string(folder.join("log")).unwrap_or_default(),
+    }
 }

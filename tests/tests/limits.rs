@@ -119,10 +119,10 @@ fn descriptor_hog_gets_as_many_as_allowed_and_hurts_no_other() {
         Boot::new("descriptor-hog"),
         r#"
         (
+            trap 'echo "opened $((i - 3))"' EXIT
             i=3
-            while [ $i -lt 300 ]; do eval "exec $i< /dev/null" || break; echo $i > /tmp/opened; i=$((i + 1)); done
+            while [ $i -lt 300 ]; do eval "exec $i< /dev/null"; i=$((i + 1)); done
         ) 2> /tmp/errors
-        echo "opened $(cat /tmp/opened)"
         grep -o 'Too many open files' /tmp/errors
         "#,
     );

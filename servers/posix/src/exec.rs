@@ -232,6 +232,10 @@ impl Posix<'_> {
             interpreter_base = bias;
             entry = program.entry.wrapping_add(bias);
         }
+        // No thread can be set to go there.
+        if entry >= abi::USER_END {
+            return Err(Errno::ENOEXEC.into());
+        }
         let flags = READ | WRITE | STACK | GROWS_DOWN;
         areas.insert(Vma { start: STACK_TOP - STACK_BYTES, end: STACK_TOP, flags, ..Vma::default() });
         self.set_areas(map, &areas)?;

@@ -1,7 +1,7 @@
 //! Reading and writing open files, whatever they are.
 //!
 //! Reads of vfs are idempotent: the offset moves with the commit. Writes are numbered, one step for each piece, so a re-run finds the pieces that
-//! were written; a call writes at most [`MAX_PIECES`] of them and then counts as partial.
+//! were written; a call writes at most `MAX_PIECES` of them and then counts as partial.
 
 use alloc::vec::Vec;
 use core::ops::Range;

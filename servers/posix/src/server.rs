@@ -167,6 +167,8 @@ impl<'k> Posix<'k> {
             return;
         }
         loop {
+            // The dead first: what they held may be what the next one needs.
+            self.reap();
             while let Some(lane) = self.ready.pop_front() {
                 self.run(lane);
             }

@@ -279,7 +279,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         }
     }
 
-    /// Reaps for about [`REAP_SLICE_US`], and on as long as a dead service waits for pages. `true` while there is more to do: then the caller
+    /// Reaps for about `REAP_SLICE_US`, and on as long as a dead service waits for pages. `true` while there is more to do: then the caller
     /// lets others run before it calls again.
     pub fn reap(&mut self) -> bool {
         let end = self.after_us(REAP_SLICE_US);
