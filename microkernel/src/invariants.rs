@@ -38,6 +38,8 @@ pub enum Violation {
     WritableAndExecutable(u64),
     /// An entry is writable and copy-on-write.
     WritableAndShared(u64),
+    /// An entry gives more than the capability did that the page was mapped with.
+    BeyondRights(u64),
     /// An entry lets user code reach an address at or above the end.
     AboveUserEnd(u64),
     /// An entry lacks the user bit, or a 2 MiB entry is not aligned.
@@ -76,7 +78,7 @@ pub enum Violation {
     Unfit(Ref<Thread>),
     /// Server and caller do not name each other.
     Service(Ref<Thread>),
-    /// `users` of a space or table is wrong.
+    /// `users` of a space or table is wrong, or a space that is taken apart has some.
     Users(Count<u64>),
     /// An endpoint could have delivered what it queues.
     Undelivered(Ref<Endpoint>),

@@ -13,6 +13,9 @@ const WRITABLE: u64 = 2;
 const USER: u64 = 4;
 const HUGE: u64 = 0x80;
 const COPY_ON_WRITE: u64 = 0x200;
+/// The kernel's own bits: what the capability allows that a page was mapped with.
+const MAY_WRITE: u64 = 0x400;
+const MAY_EXECUTE: u64 = 0x800;
 const NO_EXECUTE: u64 = 1 << 63;
 const LOWER_ENTRIES: usize = PAGE_WORDS / 2;
 
@@ -126,6 +129,8 @@ fn leaf<M: Machine>(
     let pages = if level == 0 { 1 } else { HUGE_PAGES };
     ensure(entry & WRITABLE == 0 || entry & NO_EXECUTE != 0, || Violation::WritableAndExecutable(address))?;
     ensure(entry & WRITABLE == 0 || entry & COPY_ON_WRITE == 0, || Violation::WritableAndShared(address))?;
+    let (writes, executes) = (entry & (WRITABLE | COPY_ON_WRITE) != 0, entry & NO_EXECUTE == 0);
+    ensure((!writes || entry & MAY_WRITE != 0) && (!executes || entry & MAY_EXECUTE != 0), || Violation::BeyondRights(address))?;
     ensure(address + u64::from(pages) * abi::PAGE_SIZE <= abi::USER_END, || Violation::AboveUserEnd(address))?;
     ensure(level < 2 && target.is_multiple_of(pages), || Violation::Malformed(address))?;
     for page in target..target + pages {

@@ -10,6 +10,7 @@ use crate::endpoint::Endpoint;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::page::Ref;
+use crate::space::AddressSpace;
 use crate::thread::{State, Thread};
 
 /// Where each thread was found.
@@ -137,6 +138,11 @@ fn check_users<M: Machine>(kernel: &mut Kernel<M>, objects: &Objects) -> Result<
         for address in [thread.space.address(), thread.table.address(), thread.vault.address()] {
             *users.entry(address).or_default() += 1;
         }
+    }
+    for space in &objects.spaces {
+        let AddressSpace { dismantled, users, .. } = *kernel.space(*space);
+        let count = Count { of: space.address(), recorded: u64::from(users), counted: 0 };
+        ensure(dismantled == 0 || users == 0, || Violation::Users(count))?;
     }
     let spaces = objects.spaces.iter().map(|space| (space.address(), kernel.space(*space).users)).collect::<Vec<_>>();
     let tables = objects.tables.iter().map(|table| (table.address(), kernel.table(*table).users)).collect::<Vec<_>>();
