@@ -2,7 +2,11 @@
 //!
 //! Invariants: the lower half of the tables below `root` belongs to the space alone and consists of pages that its owner donated; every present
 //! entry is counted in its page's `maps` (or `huge`); no entry is writable and executable; nothing at or above [`abi::USER_END`] is mapped. A
+//! entry that user code may not access at all (`MapFlags::NONE`) is read-only and not executable; its page stays, and is counted like any other. A
 //! region is a space that no thread runs in. What a mapping is *for* is unknown here: no areas, no files, no copy-on-write policy.
+//!
+//! Why an inaccessible page is a present entry without `USER`, and not one that is not present and keeps its page number: a processor with the L1
+//! terminal fault reads through the latter speculatively, whoever owns the cached line (SDM vol. 3, 11.11, and Intel's advisory SA-00161).
 
 mod share;
 mod table;
@@ -17,7 +21,7 @@ use crate::machine::{Machine, PageNumber};
 use crate::page::{self, HUGE_PAGES, Object, PAGE_WORDS, Ref};
 use crate::thread::{Port, Thread};
 pub(crate) use table::Leaf;
-use table::{ACCESSED, COW, DIRTY, HUGE, MAY_EXECUTE, MAY_WRITE, NO_EXECUTE, PRESENT, UNCACHED, USER, WRITABLE, page_of_entry};
+use table::{ACCESS, ACCESSED, COW, DIRTY, HUGE, MAY_EXECUTE, MAY_WRITE, NO_EXECUTE, PRESENT, UNCACHED, USER, WRITABLE, page_of_entry};
 
 /// Pages that one `List` returns at most: what fits the message page.
 const LIST_PAGES: u64 = (abi::MAX_MESSAGE / 8) as u64;
@@ -58,6 +62,11 @@ fn check_range(address: u64, pages: u64) -> Result<(), Error> {
 
 /// Flags that a mapping may be asked for with; the others only describe one.
 const ASKED: u64 = MapFlags::READ | MapFlags::WRITE | MapFlags::EXECUTE | MapFlags::ZERO | MapFlags::HUGE | MapFlags::UNCACHED;
+
+/// The entry bits for the `flags` of a protection, which may take all access away.
+fn protection_bits(flags: u64) -> Result<u64, Error> {
+    if flags == MapFlags::NONE { Ok(PRESENT | NO_EXECUTE) } else { entry_bits(flags) }
+}
 
 /// The entry bits for `flags`.
 fn entry_bits(flags: u64) -> Result<u64, Error> {
@@ -287,7 +296,7 @@ impl<M: Machine> Kernel<M> {
         let [address, pages, flags] = words;
         let space = self.space_argument(thread, handle, Rights::MAP)?;
         check_range(address, pages)?;
-        let bits = entry_bits(flags)?;
+        let bits = protection_bits(flags)?;
         self.over_range(space, address, pages, |kernel, leaf, at| {
             let (Leaf::Page(place) | Leaf::Huge(place)) = leaf else { return Ok(()) };
             let entry = kernel.entry(place);
@@ -295,7 +304,7 @@ impl<M: Machine> Kernel<M> {
                 has_whole_directory_entry(at, address, pages)?;
             }
             within_limits(entry, bits)?;
-            let mut changed = entry & !(WRITABLE | NO_EXECUTE) | bits & (WRITABLE | NO_EXECUTE);
+            let mut changed = entry & !ACCESS | bits & ACCESS;
             if entry & COW != 0 {
                 changed &= !WRITABLE;
             }
@@ -332,7 +341,7 @@ impl<M: Machine> Kernel<M> {
         };
         let entry = self.entry(place);
         let page = u64::from(page_of_entry(entry)) + offset;
-        let mut flags = MapFlags::READ;
+        let mut flags = if entry & USER != 0 { MapFlags::READ } else { MapFlags::NONE };
         for (bit, flag) in [(WRITABLE, MapFlags::WRITE), (COW, MapFlags::COW), (DIRTY, MapFlags::DIRTY)] {
             if entry & bit != 0 {
                 flags |= flag;
@@ -364,7 +373,7 @@ impl<M: Machine> Kernel<M> {
             Leaf::Missing => return None,
         };
         let entry = self.entry(place);
-        if write && entry & WRITABLE == 0 || entry & UNCACHED != 0 {
+        if entry & USER == 0 || write && entry & WRITABLE == 0 || entry & UNCACHED != 0 {
             return None;
         }
         self.set_entry(place, entry | ACCESSED | if write { DIRTY } else { 0 });

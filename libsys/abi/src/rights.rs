@@ -106,7 +106,7 @@ impl Rights {
 pub struct MapFlags;
 
 impl MapFlags {
-    /// Readable; always implied on x86.
+    /// Readable; implied, except by [`MapFlags::NONE`].
     pub const READ: u64 = 1;
     /// Writable.
     pub const WRITE: u64 = 2;
@@ -124,4 +124,6 @@ impl MapFlags {
     pub const DIRTY: u64 = 0x80;
     /// List: something else maps the page too.
     pub const SHARED: u64 = 0x100;
+    /// Protect and List: the page stays, and no user code may access it, nor the kernel on its behalf. Alone, without any access.
+    pub const NONE: u64 = 0x200;
 }

@@ -100,8 +100,9 @@ fn walk_table<M: Machine>(kernel: &mut Kernel<M>, table: PageNumber, level: u32,
     for (index, entry) in present(&entries[..end]) {
         let address = base | (index as u64) << (12 + 9 * level);
         let target = (entry >> 12 & 0xff_ffff_ffff) as PageNumber;
-        ensure(entry & PRESENT != 0 && entry & USER != 0, || Violation::Malformed(address))?;
+        ensure(entry & PRESENT != 0, || Violation::Malformed(address))?;
         if level != 0 && entry & HUGE == 0 {
+            ensure(entry & USER != 0, || Violation::Malformed(address))?;
             claim_table(kernel, target, counted)?;
             walk_table(kernel, target, level - 1, address, counted)?;
         } else {
@@ -129,6 +130,8 @@ fn leaf<M: Machine>(
     let pages = if level == 0 { 1 } else { HUGE_PAGES };
     ensure(entry & WRITABLE == 0 || entry & NO_EXECUTE != 0, || Violation::WritableAndExecutable(address))?;
     ensure(entry & WRITABLE == 0 || entry & COPY_ON_WRITE == 0, || Violation::WritableAndShared(address))?;
+    let inaccessible = entry & WRITABLE == 0 && entry & NO_EXECUTE != 0;
+    ensure(entry & USER != 0 || inaccessible, || Violation::Malformed(address))?;
     let (writes, executes) = (entry & (WRITABLE | COPY_ON_WRITE) != 0, entry & NO_EXECUTE == 0);
     ensure((!writes || entry & MAY_WRITE != 0) && (!executes || entry & MAY_EXECUTE != 0), || Violation::BeyondRights(address))?;
     ensure(address + u64::from(pages) * abi::PAGE_SIZE <= abi::USER_END, || Violation::AboveUserEnd(address))?;

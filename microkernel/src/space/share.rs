@@ -5,7 +5,7 @@
 
 use abi::{Error, ObjectKind, Rights};
 
-use super::table::{ACCESSED, COW, DIRECTORY_SPAN, DIRTY, HUGE, MAY_WRITE, NO_EXECUTE, PRESENT, UNCACHED, WRITABLE, index_at, page_of_entry};
+use super::table::{ACCESSED, COW, DIRECTORY_SPAN, DIRTY, HUGE, MAY_WRITE, NO_EXECUTE, PRESENT, UNCACHED, USER, WRITABLE, index_at, page_of_entry};
 use super::{AddressSpace, Leaf, check_range, entry_bits, limit_bits, within_limits};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -40,6 +40,9 @@ impl<M: Machine> Kernel<M> {
         let bits = entry_bits(flags)?;
         self.over_source(space, source, (address, from, pages), |kernel, place, _| {
             let mut entry = kernel.entry(place);
+            if entry & USER == 0 {
+                return Err(Error::MissingRight);
+            }
             if entry & WRITABLE == 0 {
                 // What the source may not write now, the destination never may: its pages could be copy-on-write.
                 entry &= !MAY_WRITE;
@@ -111,7 +114,7 @@ impl<M: Machine> Kernel<M> {
         check_range(address, 1)?;
         let Leaf::Page(place) = self.leaf(space, address) else { return Err(Error::InvalidArgument) };
         let entry = self.entry(place);
-        if entry & (UNCACHED | HUGE) != 0 {
+        if entry & (UNCACHED | HUGE) != 0 || entry & USER == 0 {
             return Err(Error::InvalidArgument);
         }
         let old = page_of_entry(entry);

@@ -21,6 +21,8 @@ pub(super) const COW: u64 = 0x200;
 pub(super) const MAY_WRITE: u64 = 0x400;
 pub(super) const MAY_EXECUTE: u64 = 0x800;
 pub(super) const NO_EXECUTE: u64 = 1 << 63;
+/// The bits that say what user code may do.
+pub(super) const ACCESS: u64 = USER | WRITABLE | NO_EXECUTE;
 
 /// Bytes that one entry of the page directory covers.
 pub(super) const DIRECTORY_SPAN: u64 = 1 << 21;

@@ -14,6 +14,7 @@ mod endpoint;
 mod fault;
 mod fpu;
 mod handles;
+mod inaccessible;
 mod interrupt;
 mod ipc;
 mod lease;

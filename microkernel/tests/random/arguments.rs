@@ -129,6 +129,7 @@ pub(crate) fn invent(argument: Argument, dice: &mut Dice, held: &[(u32, Slot)]) 
             MapFlags::EXECUTE,
             MapFlags::WRITE | MapFlags::ZERO,
             MapFlags::HUGE,
+            MapFlags::NONE,
             dice.clone().below(64),
         ]),
         RightsArgument => {

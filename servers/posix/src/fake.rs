@@ -421,6 +421,9 @@ impl Kernel for Shared {
     }
 
     fn unshare(&mut self, space: u32, address: u64, source: Source) -> Result<bool, Error> {
+        if self.0.borrow_mut().space(space)?.leaves.get(&address).is_some_and(|leaf| leaf.flags & MapFlags::NONE != 0) {
+            return Err(Error::InvalidArgument);
+        }
         let free = self.free_pages(source.chunk, source.page)? & 1 != 0;
         let mut machine = self.0.borrow_mut();
         let leaf = machine.space(space)?.leaves.get(&address).cloned().ok_or(Error::InvalidArgument)?;
@@ -492,7 +495,9 @@ impl Kernel for Shared {
     fn copy_from(&mut self, space: u32, address: u64, to: &mut [u8]) -> Result<usize, CopyFault> {
         let mut machine = self.0.borrow_mut();
         let leaf = machine.space(space).map_err(CopyFault::Refused)?.leaves.get(&page_of(address)).cloned();
-        let Some(leaf) = leaf else { return Err(CopyFault::NeedsPage { address, write: false }) };
+        let Some(leaf) = leaf.filter(|leaf| leaf.flags & MapFlags::NONE == 0) else {
+            return Err(CopyFault::NeedsPage { address, write: false });
+        };
         let start = (address % PAGE as u64) as usize;
         let count = to.len().min(PAGE - start);
         to[..count].copy_from_slice(&leaf.bytes.borrow()[start..start + count]);

@@ -12,7 +12,7 @@ use crate::errno::Errno;
 use crate::kernel::Origin;
 use crate::saved::{Id, MapIndex, Vma};
 use crate::server::Posix;
-use crate::space::map_flags;
+use crate::space::{map_flags, protect_flags};
 use crate::vma::{EXEC, FILE, PAGE, PROTECTION, SHARED, WRITE};
 use crate::wait::Wait;
 
@@ -72,6 +72,10 @@ impl Posix<'_> {
     }
 
     fn fault_on_present(&mut self, map: MapIndex, area: &Vma, page: u64, present: u64, write: bool, execute: bool) -> Result<(), Refused> {
+        if present & MapFlags::NONE != 0 {
+            // The area allows access, so its pages were closed by an `mprotect` that a crash took back, or are not opened yet.
+            self.protect(map, page, page + PAGE, protect_flags(area.flags))?;
+        }
         if write && present & MapFlags::WRITE == 0 {
             if area.flags & SHARED == 0 && present & MapFlags::COW == 0 && present & MapFlags::SHARED != 0 {
                 return self.unshare_around(map, area, page);

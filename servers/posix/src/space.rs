@@ -10,7 +10,7 @@ use crate::frames::Place;
 use crate::kernel::{Kernel, Origin, Source};
 use crate::saved::{MapIndex, slot};
 use crate::server::Posix;
-use crate::vma::{EXEC, PAGE, WRITE};
+use crate::vma::{EXEC, PAGE, PROTECTION, WRITE};
 
 /// Pages for tables donated at a time.
 const TABLE_PAGES: u64 = 4;
@@ -23,6 +23,13 @@ pub fn map_flags(protection: u64) -> u64 {
     let write = if protection & WRITE != 0 { MapFlags::WRITE } else { 0 };
     let execute = if protection & EXEC != 0 && write == 0 { MapFlags::EXECUTE } else { 0 };
     MapFlags::READ | write | execute
+}
+
+/// What the kernel is told of pages that are there when an area's protection changes. Never writable here: a private page may be the page cache's, and
+/// a fault tells. Without any access a page keeps its content until somebody allows some.
+#[must_use]
+pub fn protect_flags(protection: u64) -> u64 {
+    if protection & PROTECTION == 0 { MapFlags::NONE } else { map_flags(protection & !WRITE) }
 }
 
 /// A kernel error of an operation on a program's behalf.

@@ -5,7 +5,7 @@ use crate::errno::Errno;
 use crate::exec::HEAP_FLAGS;
 use crate::fd::kind;
 use crate::saved::Vma;
-use crate::space::map_flags;
+use crate::space::{map_flags, protect_flags};
 use crate::vma::{FILE, GROWS_DOWN, LOWEST, MAY_WRITE, PAGE, SHARED, WRITE};
 
 const PROT_KNOWN: u64 = 7 | 0x0100_0000 | 0x0200_0000;
@@ -154,8 +154,7 @@ pub fn sys_mprotect(call: &mut Call<'_, '_>) -> SysResult {
         return Err(Errno::EACCES.into());
     }
     areas.protect(start, end, protection & 7);
-    // Never writable here: a private page may be the page cache's, and a fault tells.
-    call.posix.protect(call.map, start, end, map_flags(protection & 7 & !WRITE))?;
+    call.posix.protect(call.map, start, end, protect_flags(protection))?;
     call.posix.set_areas(call.map, &areas)?;
     Ok(0)
 }

@@ -76,6 +76,42 @@ fn mappings_are_cut_protected_and_moved() {
 }
 
 #[test]
+fn pages_without_access_fault_and_keep_their_content() {
+    let (mut system, lane) = System::start();
+    let at = system.call(lane, 9, [0, 0x4000, 3, 0x22, u64::MAX, 0]).unwrap();
+    system.poke(lane, at, &[7; 0x4000]);
+    let protect = |system: &mut System, lane, protection| system.call(lane, 10, [at, 0x2000, protection, 0, 0, 0]);
+    assert_eq!(protect(&mut system, lane, 0), Some(0));
+    assert_eq!(system.call(lane, 63, [at, 0, 0, 0, 0, 0]), error(14), "uname into a page without access");
+    assert_eq!(system.call(lane, 201, [at + 0x2000, 0, 0, 0, 0, 0]), Some(1_700_000_000), "the page behind is open");
+    let child = system.fork(lane);
+    assert_eq!(protect(&mut system, child, 1), Some(0));
+    assert_eq!(system.peek(child, at, 0x2000), [7; 0x2000]);
+    assert_eq!(protect(&mut system, child, 3), Some(0));
+    system.poke(child, at, b"child");
+    fault(&mut system, child, at, FaultAccess::WRITE);
+    assert_eq!(protect(&mut system, child, 0), Some(0));
+    fault(&mut system, child, at, FaultAccess::PRESENT);
+    assert_eq!(system.runs(child), None, "SIGSEGV");
+    assert_eq!(protect(&mut system, lane, 3), Some(0));
+    assert_eq!(system.peek(lane, at, 0x2000), [7; 0x2000], "the parent's page is not the child's");
+    system.poke(lane, at, b"parent");
+}
+
+#[test]
+fn page_closed_by_a_call_that_was_taken_back_opens_at_the_next_fault() {
+    let (mut system, lane) = System::start();
+    let at = system.call(lane, 9, [0, 0x1000, 3, 0x22, u64::MAX, 0]).unwrap();
+    system.poke(lane, at, b"kept");
+    let map = system.map_of(lane);
+    system.posix().protect(map, at, at + 0x1000, abi::MapFlags::NONE).unwrap();
+    fault(&mut system, lane, at, FaultAccess::WRITE | FaultAccess::PRESENT);
+    assert_eq!(system.runs(lane), Some(Runs::Running));
+    system.poke(lane, at + 4, b" and written");
+    assert_eq!(system.peek(lane, at, 8), b"kept and");
+}
+
+#[test]
 fn shared_memory_is_seen_by_both_sides_of_a_fork() {
     let (mut system, lane) = System::start();
     let at = system.call(lane, 9, [0, 0x2000, 3, 0x21, u64::MAX, 0]).unwrap();
