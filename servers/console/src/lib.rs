@@ -4,7 +4,7 @@
 //!   posix ── protocols::console ──> service ── discipline ──> rings in saved memory ── pump ──> uart ── machine ──> ports
 //! ```
 //!
-//! - [`discipline`] is pure, and posix uses it for ptys too. [`saved`] is its storage here, and everything else that outlives an instance.
+//! - The discipline is [`terminal`]'s, which posix uses for ptys too. [`saved`] has its storage here, and everything else that outlives an instance.
 //! - [`service`] answers requests, none of which waits. [`pump`] moves bytes between rings and [`uart`], after each request and interrupt.
 //! - [`machine`] is the seam to ports, interrupt line and notifications; the tests put a model of the device there.
 //!
@@ -12,7 +12,6 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
-pub mod discipline;
 pub mod machine;
 pub mod point;
 pub mod pump;

@@ -10,11 +10,12 @@ use libsys::lane::{RecordError, Recorded, Verdict};
 use libsys::saved::{Area, Opened, Transaction};
 use protocols::console::{self, Error, INLINE_BYTES, Patience, Pending, Queue, Reply, Request, Service, Status, Stream, Termios, When, event};
 use protocols::serve::{Answer, Caller, Serve};
+use terminal::saved::Line;
+use terminal::{Discipline, Span};
 
-use crate::discipline::{Discipline, Span};
 use crate::machine::Machine;
 use crate::point::Point;
-use crate::saved::{Line, State};
+use crate::saved::State;
 use crate::uart::Uart;
 
 /// Bit of the console's own notification: the line may have something to do.
@@ -67,15 +68,14 @@ impl<M: Machine> Console<M> {
     }
 
     /// Looks at the line.
-    pub(crate) fn with_line<T>(&self, look: impl FnOnce(&mut Discipline<Line<'_>>) -> T) -> T {
-        let transaction = self.area.begin();
-        look(&mut self.area.state().line(&transaction))
+    pub(crate) fn with_line<T>(&self, look: impl FnOnce(&Discipline<Line<'_, 0>>) -> T) -> T {
+        self.area.state().line.look(look)
     }
 
     /// Changes the line.
-    pub(crate) fn change_line<T>(&self, change: impl FnOnce(&mut Discipline<Line<'_>>) -> T) -> T {
+    pub(crate) fn change_line<T>(&self, change: impl FnOnce(&mut Discipline<Line<'_, 0>>) -> T) -> T {
         let transaction = self.area.begin();
-        let result = change(&mut self.area.state().line(&transaction));
+        let result = self.area.state().line.change(&transaction, change);
         transaction.commit();
         result
     }
@@ -109,11 +109,11 @@ impl<M: Machine> Console<M> {
             return Ok(span.count);
         }
         Point::ReadIntent.hit();
+        let found = self.with_line(|line| line.find_input(length, patience));
+        let span = found.map_err(|wait| Error::Pending(Pending { accepted: 0, timer_ms: wait.timer_ms }))?;
+        self.with_line(|line| copy_span(line, span, |offset, bytes| deliver(caller, offset, bytes)))?;
         let transaction = self.area.begin();
-        let mut line = self.area.state().line(&transaction);
-        let span = line.find_input(length, patience).map_err(|wait| Error::Pending(Pending { accepted: 0, timer_ms: wait.timer_ms }))?;
-        copy_span(&line, span, |offset, bytes| deliver(caller, offset, bytes))?;
-        line.take_input(span);
+        self.area.state().line.change::<0, _>(&transaction, |line| line.take_input(span));
         Point::ReadEffect.hit();
         self.record(&transaction, number, &span_to(span))?;
         Point::ReadRecord.hit();
@@ -157,7 +157,7 @@ impl<M: Machine> Console<M> {
     /// Puts a piece, or as much of it as fits, into the ring.
     fn accept(&mut self, number: RequestNumber, before: Written, piece: &[u8], length: u32) -> Result<Written, Error> {
         let transaction = self.area.begin();
-        let taken = self.area.state().line(&transaction).write(piece);
+        let taken = self.area.state().line.change::<0, _>(&transaction, |line| line.write(piece));
         let accepted = before.accepted.saturating_add(u32::try_from(taken).unwrap_or(u32::MAX));
         let written = Written { accepted, finished: accepted == length };
         Point::WriteEffect.hit();
@@ -212,11 +212,12 @@ impl<M: Machine> Console<M> {
         }
         Point::ModesIntent.hit();
         let transaction = self.area.begin();
-        let mut line = self.area.state().line(&transaction);
-        if when == When::Flushed {
-            line.flush(Queue::Input);
-        }
-        line.set_modes(modes);
+        self.area.state().line.change::<0, _>(&transaction, |line| {
+            if when == When::Flushed {
+                line.flush(Queue::Input);
+            }
+            line.set_modes(modes);
+        });
         Point::ModesEffect.hit();
         self.record(&transaction, number, &[])?;
         Point::ModesRecord.hit();
@@ -234,7 +235,7 @@ impl<M: Machine> Console<M> {
         }
         Point::FlushIntent.hit();
         let transaction = self.area.begin();
-        self.area.state().line(&transaction).flush(queue);
+        self.area.state().line.change::<0, _>(&transaction, |line| line.flush(queue));
         Point::FlushEffect.hit();
         self.record(&transaction, number, &[])?;
         Point::FlushRecord.hit();
@@ -263,7 +264,7 @@ impl<M: Machine> Console<M> {
 
     fn set_window_size(&mut self, size: console::WindowSize) {
         let transaction = self.area.begin();
-        self.area.state().set_window_size(&transaction, size);
+        self.area.state().line.set_window_size(&transaction, size);
         transaction.commit();
     }
 }
@@ -284,7 +285,7 @@ impl<M: Machine> Service for Console<M> {
             Request::Signals => Ok(Reply::Signals(self.with_line(|line| line.signals()))),
             Request::Termios => Ok(Reply::Termios(self.with_line(|line| line.modes()))),
             Request::SetTermios { modes, when } => self.set_termios(number, modes, when),
-            Request::WindowSize => Ok(Reply::WindowSize(self.area.state().window_size())),
+            Request::WindowSize => Ok(Reply::WindowSize(self.area.state().line.window_size())),
             Request::SetWindowSize(size) => {
                 self.set_window_size(size);
                 Ok(Reply::Done)
@@ -370,7 +371,7 @@ fn span_from(kept: &[u8]) -> Span {
     Span { start, count, cells: count }
 }
 
-fn copy_span(line: &Discipline<Line<'_>>, span: Span, mut deliver: impl FnMut(u32, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+fn copy_span(line: &Discipline<Line<'_, 0>>, span: Span, mut deliver: impl FnMut(u32, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
     let mut offset = 0;
     while offset < span.count {
         let mut piece = [0; PIECE];

@@ -15,7 +15,7 @@ use crate::setup;
 use crate::workspace::Workspace;
 
 /// Crates below the servers that must compile for bare metal alone.
-const BARE_CRATES: [&str; 4] = ["abi", "protocols", "libsys", "microkernel"];
+const BARE_CRATES: [&str; 5] = ["abi", "protocols", "libsys", "terminal", "microkernel"];
 /// Makes every warning of clippy an error.
 const DENY: [&str; 3] = ["--", "-D", "warnings"];
 

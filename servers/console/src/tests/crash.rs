@@ -182,7 +182,7 @@ fn a_death_while_the_first_instance_starts_leaves_a_fresh_console() {
         let _how = area.recover();
         let transaction = area.begin();
         assert!(!area.state().prepare(&transaction));
-        assert_eq!(area.state().line(&transaction).modes(), protocols::console::Termios::INITIAL);
+        assert_eq!(area.state().line.look(|line| line.modes()), protocols::console::Termios::INITIAL);
     }
 }
 

@@ -1,8 +1,8 @@
 //! The device: interrupts, full queues, restarts, absence.
 
 use super::device::{Device, Setup};
-use crate::saved::UNREAD_BYTES;
 use protocols::console::{Patience, Reply, Request, event};
+use terminal::saved::UNREAD_BYTES;
 
 #[test]
 fn bytes_stay_in_the_device_while_the_queue_is_full() {
@@ -78,7 +78,7 @@ fn damaged_positions_empty_the_rings_and_nothing_else() {
     let mut setup = Setup::new();
     setup.type_in(b"\x03lost\n");
     let tx = setup.area.begin();
-    setup.area.state().registers.update(&tx, |registers| registers.with_read(u64::MAX));
+    setup.area.state().line.damage(&tx);
     tx.commit();
     setup.restart();
     assert!(setup.ask(&Request::ReadInline { length: 9, patience: Patience::Wait }).is_err());

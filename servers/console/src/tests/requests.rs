@@ -1,10 +1,10 @@
 use super::device::{Program, Setup, ask};
-use crate::discipline::ECHO_RESERVE;
-use crate::saved::OUTPUT_BYTES;
 use protocols::console::termios::{ICANON, VTIME};
 use protocols::console::{Error, Flow, Patience, Pending, Queue, Reply, Request, Signals, Stream, When, WindowSize, event};
 use protocols::serve::Serve;
 use protocols::wire;
+use terminal::ECHO_RESERVE;
+use terminal::saved::OUTPUT_BYTES;
 
 const WAIT: Patience = Patience::Wait;
 

@@ -4,6 +4,7 @@ mod canonical;
 mod model;
 mod output;
 mod raw;
+mod saved;
 
 use super::{Discipline, InMemory, Patience, Storage};
 use protocols::console::Termios;

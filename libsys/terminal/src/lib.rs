@@ -2,12 +2,12 @@
 //!
 //! It is Linux's `n_tty` (`drivers/tty/n_tty.c`) as a pure function of its [`Storage`]: no clock, no waiting, no hardware, no process groups. Bytes
 //! that come from the line go in by [`Discipline::receive`], a program's output by [`Discipline::write`]; both leave through two queues, one
-//! read by programs, one drained to the line. All state is in the storage, so the console keeps it in its saved area and a pty's owner in its own;
-//! a discipline is made for one operation and forgotten, and whoever makes it decides what one transaction is.
+//! read by programs, one drained to the line. All state is in the storage, so the console keeps it in its saved area and a pty's owner in its own
+//! ([`saved`]); a discipline is made for one operation and forgotten, and whoever makes it decides what one transaction is.
 //!
 //! # Invariants
 //! Positions are counts since the beginning, and only the end of an unfinished line goes back: `read <= finished <= write <= read + Storage::UNREAD` for
-//! input, `output_read <= output_write` for output. The input ring has twice as many cells as can be unread, so the last [`Storage::UNREAD`] cells before
+//! input, `output_read <= output_write` for output, of which only what was flushed goes back. The input ring has twice as many cells as can be unread, so the last [`Storage::UNREAD`] cells before
 //! `read` are still what was read: an answer can be given again, to a caller whose server died with it, by naming its position.
 //!
 //! # Timers
@@ -15,12 +15,15 @@
 //! waiter ask again, and every answer replaces the timer, the timer between bytes restarts with each byte as POSIX has it (11.1.7, cases A and C).
 //!
 //! Absent: parity marking, case mapping of output other than OLCUC, delays, EXTPROC, and everything that needs a process (TOSTOP, background reads).
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
 
 mod edit;
 mod input;
 mod latin1;
 mod output;
 mod reading;
+pub mod saved;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -95,7 +98,7 @@ impl<S: Storage> Discipline<S> {
                 registers.forget_input();
             }
             if queue != Queue::Input {
-                registers.output_read = registers.output_write;
+                registers.forget_output(S::TAKEN);
             }
         });
     }

@@ -99,7 +99,7 @@ impl<S: Storage> Discipline<S> {
         *count = count.wrapping_add(1);
         if !modes.has_local(NOFLSH) {
             registers.forget_input();
-            registers.output_read = registers.output_write;
+            registers.forget_output(S::TAKEN);
         }
         if modes.has_input(IXON) {
             registers.flags &= !Registers::STOPPED;

@@ -106,6 +106,13 @@ impl Registers {
         self.flags &= !(Self::LITERAL | Self::ERASING);
     }
 
+    /// Throws output away that was not sent, but for the first `taken` bytes of it.
+    pub(super) const fn forget_output(&mut self, taken: u64) {
+        if self.queued() > taken {
+            self.output_write = self.output_read.saturating_add(taken);
+        }
+    }
+
     /// Whether they can be those of a line with so much room: what a restart checks before it goes on with saved ones.
     #[must_use]
     pub const fn are_valid(&self, unread: u64, output: u64) -> bool {
@@ -124,6 +131,9 @@ pub trait Storage {
     const UNREAD: u64;
     /// Bytes of the output ring; a power of two above [`super::ECHO_RESERVE`].
     const OUTPUT: u64;
+    /// Queued output that counts as sent: throwing output away leaves so many bytes of it. A device that takes what it can has none; the reader of a pty's master
+    /// has a buffer of its own on Linux, which nobody else can empty.
+    const TAKEN: u64 = 0;
 
     /// The modes.
     fn modes(&self) -> Termios;
@@ -146,6 +156,7 @@ pub trait Storage {
 impl<S: Storage> Storage for &mut S {
     const UNREAD: u64 = S::UNREAD;
     const OUTPUT: u64 = S::OUTPUT;
+    const TAKEN: u64 = S::TAKEN;
 
     fn modes(&self) -> Termios {
         (**self).modes()
