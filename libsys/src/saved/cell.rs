@@ -46,6 +46,20 @@ impl<T: Plain, const N: usize> Deref for Array<T, N> {
     }
 }
 
+impl<T: Plain, const N: usize> Array<T, N> {
+    /// Sets the values from `first` on, as one store: cheaper than one after the other. Returns how many there was room for.
+    #[must_use = "what does not fit is not stored"]
+    pub fn set_range(&self, transaction: &Transaction<'_>, first: usize, values: &[T]) -> usize {
+        let room = self.0.get(first..).unwrap_or_default();
+        let count = room.len().min(values.len());
+        // SAFETY: plain values have no padding, so all their bytes are initialised; there are at least `count` of them.
+        let bytes = unsafe { core::slice::from_raw_parts(values.as_ptr().cast::<u8>(), count * size_of::<T>()) };
+        // The address of the whole rest, not of its first cell alone: the store covers several.
+        transaction.store(room.as_ptr().cast_mut().cast(), bytes);
+        count
+    }
+}
+
 /// `N` saved bytes, read and written by ranges.
 #[derive(Debug)]
 #[repr(transparent)]

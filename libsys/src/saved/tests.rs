@@ -40,6 +40,7 @@ enum Change {
     Word(u64),
     Byte(u8),
     Pair(usize, u32, u8),
+    Pairs(usize, Vec<u32>),
     Count(usize, u16),
     Text(usize, usize, Vec<u8>),
     Bytes(usize, Vec<u8>),
@@ -56,6 +57,7 @@ fn change() -> impl Strategy<Value = Change> {
         any::<u64>().prop_map(Change::Word),
         any::<u8>().prop_map(Change::Byte),
         (0..4usize, any::<u32>(), any::<u8>()).prop_map(|(index, key, flag)| Change::Pair(index, key, flag)),
+        (0..5usize, vec(any::<u32>(), 0..5)).prop_map(|(first, keys)| Change::Pairs(first, keys)),
         (0..3usize, any::<u16>()).prop_map(|(index, count)| Change::Count(index, count)),
         (0..3usize, 0..14usize, vec(any::<u8>(), 0..14)).prop_map(|(index, offset, bytes)| Change::Text(index, offset, bytes)),
         (0..40usize, vec(any::<u8>(), 0..40)).prop_map(|(offset, bytes)| Change::Bytes(offset, bytes)),
@@ -76,6 +78,10 @@ fn apply(area: &Area<State>, step: &Step) {
             Change::Byte(value) => state.byte.set(&tx, *value),
             Change::Pair(index, key, flag) => {
                 state.pairs[*index].set(&tx, Pair { key: *key, kind: *key as u16, flags: [*flag; 6], more: !*key });
+            }
+            Change::Pairs(first, keys) => {
+                let pairs: Vec<Pair> = keys.iter().map(|key| Pair { key: *key, ..Pair::zeroed() }).collect();
+                assert_eq!(state.pairs.set_range(&tx, *first, &pairs), pairs.len().min(4usize.saturating_sub(*first)));
             }
             Change::Count(index, count) => state.nested[*index].count.set(&tx, *count),
             Change::Text(index, offset, bytes) => {

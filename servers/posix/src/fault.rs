@@ -81,6 +81,7 @@ impl Posix<'_> {
                 return self.unshare_around(map, area, page);
             }
             if area.flags & SHARED == 0 && present & MapFlags::COW != 0 {
+                self.hot.wrote(map, page);
                 return Ok(self.unshare(map, page)?);
             }
             return Ok(self.protect(map, page, page + PAGE, MapFlags::READ | MapFlags::WRITE)?);

@@ -148,7 +148,7 @@ impl Posix<'_> {
     /// Descriptors in use, in order.
     #[must_use]
     pub fn descriptors(&self, process: ProcessIndex) -> Vec<usize> {
-        (0..DESCRIPTORS).filter(|number| self.store.descriptor(process, *number).file != 0).collect()
+        self.store.open_descriptors(process).numbers().collect()
     }
 
     /// One descriptor fewer names a file; the last one closes it.

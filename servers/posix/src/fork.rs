@@ -10,8 +10,9 @@ use protocols::service::Service;
 use crate::errno::Errno;
 use crate::fail::Point;
 use crate::frames::Place;
-use crate::saved::{LANES, Lane, MAPS, Map, MapIndex, PROCESSES, Process, ProcessIndex, SIGNALS, Thread, flag, operation, redo, slot, state};
+use crate::saved::{Action, LANES, Lane, MAPS, Map, MapIndex, PROCESSES, Process, ProcessIndex, SIGNALS, Thread, flag, operation, redo, slot, state};
 use crate::server::{After, Posix};
+use crate::signal::IGNORE;
 use crate::space::kernel_errno;
 
 /// What the new thread is to be.
@@ -108,6 +109,7 @@ impl Posix<'_> {
     }
 
     fn build(&mut self, parent: Lane, embryo: Embryo, birth: &Birth) -> Result<(), Errno> {
+        let mut frame = self.kernel.get_frame(slot::thread(parent)).map_err(kernel_errno)?;
         let own_map = self.store.process(self.store.thread(parent).process as usize).map as usize;
         if embryo.map != own_map {
             self.make_space(embryo.map)?;
@@ -116,8 +118,8 @@ impl Posix<'_> {
                     self.clone_range(embryo.map, own_map, area.start, area.end)?;
                 }
             }
+            self.part_hot_pages(embryo.map, own_map, frame.rsp);
         }
-        let mut frame = self.kernel.get_frame(slot::thread(parent)).map_err(kernel_errno)?;
         frame.rax = 0;
         if birth.stack != 0 {
             frame.rsp = birth.stack;
@@ -207,18 +209,25 @@ impl Posix<'_> {
         );
         self.hold_node(record.directory as usize);
         self.hold_node(record.root as usize);
-        for signal in 1..=SIGNALS {
-            let mut action = self.store.action(own, signal);
-            if birth.clears_handlers && action.handler > crate::signal::IGNORE {
-                action = crate::saved::Action::default();
-            }
-            self.store.set_action(embryo.process, signal, action);
+        self.store.copy_actions(own, embryo.process);
+        if birth.clears_handlers {
+            self.clear_handlers(embryo.process);
         }
-        for number in 0..crate::saved::DESCRIPTORS {
+        // All descriptors of a record that was free are closed.
+        for number in self.descriptors(own) {
             let descriptor = self.store.descriptor(own, number);
             self.store.set_descriptor(embryo.process, number, descriptor);
             if let Some(file) = (descriptor.file as usize).checked_sub(1) {
                 self.hold_file(file);
+            }
+        }
+    }
+
+    /// Signals that a process handles go back to default.
+    pub fn clear_handlers(&mut self, process: ProcessIndex) {
+        for signal in 1..=SIGNALS {
+            if self.store.action(process, signal).handler > IGNORE {
+                self.store.set_action(process, signal, Action::default());
             }
         }
     }

@@ -24,6 +24,7 @@ pub mod fd;
 pub mod fork;
 pub mod frames;
 pub mod guest;
+pub mod hot;
 pub mod io;
 pub mod kernel;
 #[cfg(target_os = "none")]

@@ -99,6 +99,8 @@ pub struct Posix<'k> {
     pub processes: Vec<ProcessIndex>,
     /// Lanes and maps whose kernel objects are to be destroyed.
     pub dying: crate::exit::Dying,
+    /// Pages that are copied at once when a process forks.
+    pub hot: crate::hot::Hot,
     /// Directory of /proc in vfs.
     pub proc_mount: protocols::vfs::FileId,
     /// The session's process has ended, and what follows is not done yet.
@@ -129,6 +131,7 @@ impl<'k> Posix<'k> {
             lanes: Vec::new(),
             processes: Vec::new(),
             dying: crate::exit::Dying::default(),
+            hot: crate::hot::Hot::default(),
             proc_mount: protocols::vfs::FileId::default(),
             session_due: false,
             waits_changed: true,

@@ -3,6 +3,8 @@
 //! A message is one transaction, opened by the first change and committed before the answer, so a crash in between leaves no trace of it and the message,
 //! delivered again, finds everything as it was. An operation that must leave something for after a crash (an intent) commits in between.
 
+mod open;
+
 use libsys::saved::{Area, Transaction};
 
 use crate::saved::{
@@ -10,6 +12,7 @@ use crate::saved::{
     ProcessIndex, SIGNALS, SavedFrame, State, Terminal, Thread, Vma,
 };
 use crate::vma::Areas;
+pub use open::Set as OpenSet;
 
 /// The saved state and the transaction in progress.
 pub struct Store {
@@ -17,6 +20,7 @@ pub struct Store {
     transaction: Option<Transaction<'static>>,
     /// Changes were committed since [`Store::take_news`].
     news: bool,
+    open: open::Open,
 }
 
 macro_rules! accessors {
@@ -48,7 +52,7 @@ impl Store {
     /// Over an opened area.
     #[must_use]
     pub fn new(area: &'static Area<State>) -> Self {
-        Self { area, transaction: None, news: true }
+        Self { area, transaction: None, news: true, open: open::Open::new() }
     }
 
     fn open(&mut self) {
@@ -79,6 +83,7 @@ impl Store {
     /// Takes all changes since the last commit back.
     pub fn roll_back(&mut self) {
         self.transaction = None;
+        self.open.forget();
     }
 
     accessors! {
@@ -143,6 +148,16 @@ impl Store {
         }
     }
 
+    /// Gives a process all actions of another. One store: hardly any differ.
+    pub fn copy_actions(&mut self, from: ProcessIndex, to: ProcessIndex) {
+        let actions: [Action; SIGNALS] = core::array::from_fn(|index| self.raw_action(from * SIGNALS + index));
+        self.open();
+        if let Some(transaction) = &self.transaction {
+            // Indices of processes have their whole range in the array.
+            let _all = self.area.state().actions.set_range(transaction, to * SIGNALS, &actions);
+        }
+    }
+
     /// Where a signal sent to a process came from.
     #[must_use]
     pub fn origin(&self, process: ProcessIndex, signal: usize) -> Origin {
@@ -175,7 +190,14 @@ impl Store {
     pub fn set_descriptor(&mut self, process: ProcessIndex, number: usize, descriptor: Descriptor) {
         if number < DESCRIPTORS && self.descriptor(process, number) != descriptor {
             self.set_raw_descriptor(process * DESCRIPTORS + number, descriptor);
+            self.open.changed(process, number, descriptor.file != 0);
         }
+    }
+
+    /// The open descriptors of a process.
+    #[must_use]
+    pub fn open_descriptors(&self, process: ProcessIndex) -> OpenSet {
+        self.open.of(process, |number| self.descriptor(process, number).file != 0)
     }
 
     /// The areas of an address space.
@@ -198,11 +220,10 @@ impl Store {
         if areas.0.len() > AREAS {
             return false;
         }
-        let count = self.map(map).areas as usize;
-        for (index, area) in areas.0.iter().enumerate() {
-            if index >= count || self.raw_area(map * AREAS + index) != *area {
-                self.set_raw_area(map * AREAS + index, *area);
-            }
+        self.open();
+        if let Some(transaction) = &self.transaction {
+            // As one store: most of them are what they were. A map has its whole range in the array.
+            let _all = self.area.state().areas.set_range(transaction, map * AREAS, &areas.0);
         }
         self.edit_map(map, |map| map.areas = areas.0.len() as u32);
         true

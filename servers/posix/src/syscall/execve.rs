@@ -6,8 +6,7 @@ use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::exec::{Found, Request, Start};
 use crate::fail::Point;
-use crate::saved::{Action, Map, MapIndex, SIGNALS, flag, operation, state};
-use crate::signal::IGNORE;
+use crate::saved::{Map, MapIndex, flag, operation, state};
 
 const CURRENT: u64 = -100i64 as u64;
 const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
@@ -91,6 +90,7 @@ fn intend(call: &mut Call<'_, '_>) -> Result<MapIndex, Errno> {
 
 fn build(call: &mut Call<'_, '_>, map: MapIndex, request: &Request, found: &Found) -> Result<Start, Stop> {
     call.posix.make_space(map)?;
+    call.posix.hot.begin(map, None);
     call.posix.load_program(map, request, found)
 }
 
@@ -111,11 +111,7 @@ fn commit(call: &mut Call<'_, '_>, map: MapIndex, found: &Found, start: Start) {
             let _closed = call.posix.close(process, number as u64);
         }
     }
-    for signal in 1..=SIGNALS {
-        if call.posix.store.action(process, signal).handler > IGNORE {
-            call.posix.store.set_action(process, signal, Action::default());
-        }
-    }
+    call.posix.clear_handlers(process);
     let (mode, uid, gid) = found.owner();
     call.posix.store.edit_process(process, |process| {
         process.map = map as u32;
