@@ -341,7 +341,7 @@ impl<M: Machine> Kernel<M> {
             if self.cpu.current.some().is_none() {
                 self.switch_to(caller);
             } else {
-                self.enqueue(caller);
+                self.queue_again(caller);
             }
         }
         received

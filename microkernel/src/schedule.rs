@@ -122,11 +122,24 @@ impl<M: Machine> Kernel<M> {
         thread.state = State::Runnable as u8;
         let level = usize::from(thread.priority);
         let outranked = self.cpu.queue.top().is_some_and(|top| top > level);
-        if outranked || self.cpu.expired && self.cpu.payer == next {
-            self.enqueue(next);
+        if outranked || self.slice_ended(next) {
+            self.queue_again(next);
         } else {
             self.cpu.current = next;
         }
+    }
+
+    /// Queues a thread that was on the processor itself or through its servers: it keeps its turn until its slice ends.
+    pub(crate) fn queue_again(&mut self, thread: Ref<Thread>) {
+        if self.slice_ended(thread) {
+            self.enqueue(thread);
+        } else {
+            self.enqueue_front(thread);
+        }
+    }
+
+    fn slice_ended(&self, thread: Ref<Thread>) -> bool {
+        self.cpu.expired && self.cpu.payer == thread
     }
 
     /// Charges the time since the last charge to the payer, as its own or as served.

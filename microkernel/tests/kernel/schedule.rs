@@ -1,7 +1,7 @@
 //! Who runs: priorities, slices, the timer.
 
 use abi::{Operation, ThreadSetting};
-use microkernel::fake::{Process, World};
+use microkernel::fake::{Message, Process, World};
 use microkernel::page::Ref;
 use microkernel::thread::{DEFAULT_SLICE, State, Thread};
 
@@ -82,6 +82,65 @@ fn preempted_thread_keeps_its_turn_and_the_rest_of_its_slice() {
     world.begin(important.thread, 20, Operation::Wait, &[]);
     assert_eq!(world.kernel.current(), Some(root), "not the equal thread");
     assert_eq!(world.kernel.machine.timer, Some(end + 1000), "three quarters of the slice are left");
+}
+
+/// A server in the middle of a client's call, while a thread as important as the client is runnable and root sleeps. The server may signal
+/// two notifications: in slot 20 its own, bound to its endpoint, and in slot 21 one that a thread waits for which ranks between the two.
+struct Serving {
+    server: Process,
+    client: Process,
+    between: Process,
+}
+
+fn serving(world: &mut World) -> Serving {
+    let (server, client, endpoint) = world.pair(1);
+    let between = world.spawn();
+    let [bound, wanted] = [world.notification(), world.notification()];
+    world.must(bound, Operation::Bind, &[u64::from(endpoint)]);
+    world.give(&server, 20, bound, 0xff);
+    world.give(&server, 21, wanted, 0xff);
+    world.give(&between, 20, wanted, 0xff);
+    world.begin(between.thread, 20, Operation::Wait, &[]);
+    world.receive(server.thread, 10);
+    world.configure(server.handle, ThreadSetting::Priority, 20);
+    world.configure(between.handle, ThreadSetting::Priority, 15);
+    world.spawn_thread(&client);
+    without_root(world);
+    world.switch_to(client.thread);
+    world.call(client.thread, 10, &Message::words(&[]));
+    assert_eq!(world.kernel.current(), Some(server.thread));
+    Serving { server, client, between }
+}
+
+#[test]
+fn answered_caller_keeps_its_turn_while_its_server_goes_on_with_the_next_message() {
+    let mut world = World::new();
+    let Serving { server, client, .. } = serving(&mut world);
+    world.begin(server.thread, 20, Operation::Signal, &[1]);
+    world.reply_receive(server.thread, 10, &Message::words(&[]));
+    assert_eq!(world.kernel.current(), Some(server.thread), "it has the notification's word at once");
+    world.receive(server.thread, 10);
+    assert_eq!(world.kernel.current(), Some(client.thread), "not the equal thread");
+}
+
+#[test]
+fn answered_caller_keeps_its_turn_when_somebody_more_important_runs_first() {
+    let mut world = World::new();
+    let Serving { server, client, between } = serving(&mut world);
+    world.begin(server.thread, 21, Operation::Signal, &[1]);
+    world.reply_receive(server.thread, 10, &Message::words(&[]));
+    assert_eq!(world.kernel.current(), Some(between.thread));
+    world.begin(between.thread, 20, Operation::Wait, &[]);
+    assert_eq!(world.kernel.current(), Some(client.thread), "not the equal thread");
+}
+
+#[test]
+fn answered_caller_whose_slice_ended_goes_to_the_back() {
+    let mut world = World::new();
+    let Serving { server, client, .. } = serving(&mut world);
+    world.advance(DEFAULT_SLICE + 1);
+    world.reply_receive(server.thread, 10, &Message::words(&[]));
+    assert_ne!(world.kernel.current(), Some(client.thread));
 }
 
 #[test]
