@@ -53,9 +53,9 @@ pub struct Found {
     opened: Opened,
     interpreter: Option<(Program, Opened)>,
     arguments: Vec<Vec<u8>>,
-    /// What `AT_EXECFN` says.
+    /// What `AT_EXECFN` says: the path that was asked for, also when it is a script's.
     name: Vec<u8>,
-    /// Last part of the path: the process's name.
+    /// Last part of that path: the process's name.
     pub short_name: [u8; 16],
 }
 
@@ -100,7 +100,7 @@ impl Posix<'_> {
             let length = self.or_close(length, &[opened])?;
             let head = head.get(..length).unwrap_or_default();
             match elf::shebang(head) {
-                Ok(None) => return self.open_elf(request, head, opened, arguments, path),
+                Ok(None) => return self.open_elf(request, head, opened, arguments),
                 Ok(Some(line)) => {
                     if arguments.is_empty() {
                         arguments.push(Vec::new());
@@ -147,7 +147,7 @@ impl Posix<'_> {
         result
     }
 
-    fn open_elf(&mut self, request: &Request, head: &[u8], opened: Opened, arguments: Vec<Vec<u8>>, path: Vec<u8>) -> Result<Found, Stop> {
+    fn open_elf(&mut self, request: &Request, head: &[u8], opened: Opened, arguments: Vec<Vec<u8>>) -> Result<Found, Stop> {
         let program = self.or_close(elf::parse(head).map_err(Stop::from), &[opened])?;
         let interpreter = match program.interpreter {
             None => None,
@@ -156,12 +156,13 @@ impl Posix<'_> {
                 Some(self.or_close(found, &[opened])?)
             }
         };
-        let base = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let name = request.path.clone();
+        let base = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         let mut short_name = [0; 16];
         for (to, from) in short_name.iter_mut().take(15).zip(base) {
             *to = *from;
         }
-        Ok(Found { program, opened, interpreter, arguments, name: path, short_name })
+        Ok(Found { program, opened, interpreter, arguments, name, short_name })
     }
 
     fn open_interpreter(&mut self, request: &Request, file: FileId, offset: u64, length: usize) -> Result<(Program, Opened), Stop> {

@@ -110,6 +110,8 @@ fn script_with_interpreter_is_executed_by_it() {
     let map = system.map_of(lane);
     let [start, end] = system.posix().store.map(map).arguments;
     assert_eq!(system.peek(lane, start, (end - start) as usize), b"/bin/sh\0-x\0/bin/tool\0");
+    let process = system.posix().store.thread(lane).process as usize;
+    assert!(system.posix().store.process(process).name.starts_with(b"tool\0"), "its name is the script's");
 }
 
 #[test]
