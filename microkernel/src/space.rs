@@ -8,6 +8,7 @@
 //! Why an inaccessible page is a present entry without `USER`, and not one that is not present and keeps its page number: a processor with the L1
 //! terminal fault reads through the latter speculatively, whoever owns the cached line (SDM vol. 3, 11.11, and Intel's advisory SA-00161).
 
+mod huge;
 mod share;
 mod table;
 mod teardown;
@@ -334,14 +335,14 @@ impl<M: Machine> Kernel<M> {
     }
 
     fn describe_page(&mut self, space: Ref<AddressSpace>, address: u64) -> u64 {
-        let (place, offset) = match self.leaf(space, address) {
-            Leaf::Page(place) => (place, 0),
-            Leaf::Huge(place) => (place, (address >> 12) % u64::from(HUGE_PAGES)),
+        let (place, offset, size) = match self.leaf(space, address) {
+            Leaf::Page(place) => (place, 0, 0),
+            Leaf::Huge(place) => (place, (address >> 12) % u64::from(HUGE_PAGES), MapFlags::HUGE),
             Leaf::Missing => return 0,
         };
         let entry = self.entry(place);
         let page = u64::from(page_of_entry(entry)) + offset;
-        let mut flags = if entry & USER != 0 { MapFlags::READ } else { MapFlags::NONE };
+        let mut flags = size | if entry & USER != 0 { MapFlags::READ } else { MapFlags::NONE };
         for (bit, flag) in [(WRITABLE, MapFlags::WRITE), (COW, MapFlags::COW), (DIRTY, MapFlags::DIRTY)] {
             if entry & bit != 0 {
                 flags |= flag;

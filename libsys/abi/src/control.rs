@@ -72,9 +72,11 @@ pub enum Operation {
     /// AddressSpace (MAP); word 0: address; 1: pages; 2: [`crate::MapFlags`]. Result 0: pages done.
     Protect = 0xb2,
     /// AddressSpace (MAP); word 0: address; 1: source AddressSpace handle (SHARE); 2: source address; 3: pages; 4: [`crate::MapFlags`]. Result 0: pages done.
-    /// Pages that the source does not have stay unmapped.
+    /// Pages that the source does not have stay unmapped. A 2 MiB page is shared as such where the range has all of it and both addresses are
+    /// aligned, else as 4 KiB pages.
     Share = 0xb3,
     /// AddressSpace (MAP); as [`Operation::Share`] with right CLONE: both sides lose the right to write until [`Operation::Unshare`].
+    /// Not for 2 MiB pages.
     Clone = 0xb4,
     /// AddressSpace (MAP); word 0: address; 1: Memory handle; 2: page in it. Ends copy-on-write for one page, with a copy in the page given if
     /// others still map the old one. Result 0: 1 if the page was used.

@@ -114,7 +114,7 @@ impl MapFlags {
     pub const EXECUTE: u64 = 4;
     /// Map: zero the page first; it must not be mapped elsewhere.
     pub const ZERO: u64 = 8;
-    /// Map: one 2 MiB page; address and physical address must be aligned and the range exactly that long.
+    /// Map: one 2 MiB page; address and physical address must be aligned and the range exactly that long. List: the page is part of one.
     pub const HUGE: u64 = 0x10;
     /// Device memory: not cached.
     pub const UNCACHED: u64 = 0x20;

@@ -12,6 +12,19 @@ use crate::machine::Machine;
 use crate::page::{self, Ref};
 use crate::thread::Thread;
 
+/// What the destination of a share gets for an entry of its source.
+fn shared_entry(mut entry: u64, bits: u64) -> Result<u64, Error> {
+    if entry & USER == 0 {
+        return Err(Error::MissingRight);
+    }
+    if entry & WRITABLE == 0 {
+        // What the source may not write now, the destination never may: its pages could be copy-on-write.
+        entry &= !MAY_WRITE;
+    }
+    within_limits(entry, bits)?;
+    Ok(entry & !(WRITABLE | NO_EXECUTE | COW | ACCESSED | DIRTY) | bits & (WRITABLE | NO_EXECUTE))
+}
+
 impl<M: Machine> Kernel<M> {
     /// Both spaces and the checked ranges of a share or clone.
     fn share_arguments(
@@ -38,18 +51,12 @@ impl<M: Machine> Kernel<M> {
         let (space, source) = self.share_arguments(thread, handle, words, Rights::SHARE)?;
         let [address, _, from, pages, flags] = words;
         let bits = entry_bits(flags)?;
-        self.over_source(space, source, (address, from, pages), |kernel, place, _| {
-            let mut entry = kernel.entry(place);
-            if entry & USER == 0 {
-                return Err(Error::MissingRight);
-            }
-            if entry & WRITABLE == 0 {
-                // What the source may not write now, the destination never may: its pages could be copy-on-write.
-                entry &= !MAY_WRITE;
-            }
-            within_limits(entry, bits)?;
-            Ok(entry & !(WRITABLE | NO_EXECUTE | COW | ACCESSED | DIRTY) | bits & (WRITABLE | NO_EXECUTE))
-        })
+        if let Leaf::Huge(place) = self.leaf(source, from) {
+            let entry = shared_entry(self.entry(place), bits)?;
+            return self.share_huge(space, (address, from, pages), entry);
+        }
+        // A 2 MiB page that begins later ends this step; the next one begins with it.
+        self.over_source(space, source, (address, from, pages), |kernel, place, _| shared_entry(kernel.entry(place), bits))
     }
 
     /// Makes the same pages copy-on-write in both spaces.

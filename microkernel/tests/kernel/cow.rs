@@ -219,7 +219,57 @@ fn unshare_refuses_bad_arguments() {
     let huge = u64::from(huge_memory(&mut world));
     world.must(child.space, Operation::Map, &[0x20_0000, huge, 0, 512, MapFlags::HUGE]);
     assert_eq!(world.ask(child.space, Operation::Unshare, &[0x20_0000, f, 0]), Err(Error::InvalidArgument));
-    assert_eq!(world.ask(parent.space, Operation::Share, &[0x20_0000, u64::from(child.space), 0x20_0000, 1, 0]), Err(Error::InvalidArgument));
+    assert_eq!(world.ask(parent.space, Operation::Clone, &[0x20_0000, u64::from(child.space), 0x20_0000, 1, 0]), Err(Error::InvalidArgument));
+}
+
+#[test]
+fn two_mebibyte_page_is_shared_whole_or_in_parts() {
+    const HUGE_AT: u64 = 0x40_0000;
+    let mut world = World::new();
+    let (source, whole, part) = (world.spawn(), world.spawn(), world.spawn());
+    let huge = huge_memory(&mut world);
+    world.must(source.space, Operation::Map, &[HUGE_AT, u64::from(huge), 0, 512, MapFlags::HUGE | WRITE]);
+    world.memory(source.thread, HUGE_AT + 0x5000)[0] = 7;
+    let from = u64::from(source.space);
+    // Whole, twice, which is once.
+    for _ in 0..2 {
+        assert_eq!(world.must(whole.space, Operation::Share, &[HUGE_AT * 2, from, HUGE_AT, 600, 0]), 512);
+    }
+    assert_eq!(world.memory(whole.thread, HUGE_AT * 2 + 0x5000)[0], 7);
+    assert!(!world.touch(whole.thread, HUGE_AT * 2, true), "with fewer rights");
+    assert_ne!(list(&mut world, &whole, HUGE_AT * 2, 1)[0] & MapFlags::HUGE, 0);
+    // From the middle, up to its end; at an address that is not aligned alike; and over the range's end.
+    assert_eq!(world.must(part.space, Operation::Share, &[BASE, from, HUGE_AT + 5 * 4096, 600, WRITE]), 507);
+    assert_eq!(world.memory(part.thread, BASE)[0], 7);
+    assert_eq!(list(&mut world, &part, BASE, 1)[0] & MapFlags::HUGE, 0);
+    world.memory(part.thread, BASE)[0] = 8;
+    assert_eq!(world.memory(source.thread, HUGE_AT + 0x5000)[0], 8);
+    // A whole one does not replace small pages that are there.
+    assert_eq!(world.must(part.space, Operation::Share, &[HUGE_AT, from, HUGE_AT, 2, 0]), 2);
+    assert_eq!(world.must(part.space, Operation::Share, &[HUGE_AT, from, HUGE_AT, 512, 0]), 512);
+    assert_eq!(list(&mut world, &part, HUGE_AT, 1)[0] & MapFlags::HUGE, 0);
+    // All of them hold the page.
+    world.must(source.space, Operation::Unmap, &[HUGE_AT, 512]);
+    world.must(part.space, Operation::Unmap, &[HUGE_AT, 512]);
+    assert_eq!(world.ask(huge, Operation::Reclaim, &[3, 1]), Err(Error::Busy), "mapped whole");
+    world.must(whole.space, Operation::Unmap, &[HUGE_AT * 2, 512]);
+    assert_eq!(world.must(huge, Operation::Reclaim, &[3, 1]), 1, "not mapped by the part from page 5 on");
+    assert_eq!(world.ask(huge, Operation::Reclaim, &[5, 1]), Err(Error::Busy));
+    world.must(part.space, Operation::Unmap, &[BASE, 507]);
+    assert_eq!(world.must(huge, Operation::Reclaim, &[5, 1]), 1);
+}
+
+#[test]
+fn share_stops_before_a_two_mebibyte_page_and_goes_on_with_it() {
+    let mut world = World::new();
+    let (source, to) = (world.spawn(), world.spawn());
+    let _before = world.map(&source, 0x3f_e000, 2, 0);
+    let huge = huge_memory(&mut world);
+    world.must(source.space, Operation::Map, &[0x40_0000, u64::from(huge), 0, 512, MapFlags::HUGE]);
+    let from = u64::from(source.space);
+    assert_eq!(world.must(to.space, Operation::Share, &[0x3f_e000, from, 0x3f_e000, 514, 0]), 2);
+    assert_eq!(world.must(to.space, Operation::Share, &[0x40_0000, from, 0x40_0000, 512, 0]), 512);
+    assert_eq!(world.ask(to.space, Operation::Share, &[0x80_0000, from, 0x40_0000, 512, WRITE]), Err(Error::MissingRight));
 }
 
 #[test]
