@@ -22,13 +22,15 @@ mod thread;
 pub use device::{irq_ack, irq_bind, port_in, port_out, port_out_bytes};
 pub use endpoint::{
     CopyError, Incoming, Sent, call, lease_read, lease_write, receive, reply, reply_bytes, reply_receive, reply_word_receive, set_reply_slot,
-    set_state,
+    set_state, take_up,
 };
 pub use memory::{derive, free_pages, merge, physical_address, reclaim, retype, revoke, split};
 pub use notification::{bind, deadline, poll, signal, wait};
 pub use space::{LIST_PAGES, MapSource, add_tables, clone, copy_from, copy_to, dismantle, list, map, protect, set_pager, share, unmap, unshare};
 pub use table::{Described, copy, delete, describe, kill, mint, move_from, transfer};
-pub use thread::{Counters, Stopped, counters, get_frame, log, set_frame, thread_configure, thread_kick, thread_start, thread_stop, yield_now};
+pub use thread::{
+    Counters, InHand, Stopped, blame, counters, get_frame, log, set_frame, thread_configure, thread_kick, thread_start, thread_stop, yield_now,
+};
 
 use abi::{Control, Error, Label, Operation};
 

@@ -256,6 +256,10 @@ impl<M: Machine> Kernel<M> {
         let valid = self.is_valid(&slot);
         let (first, count) = match slot.kind() {
             ObjectKind::Memory | ObjectKind::Device | ObjectKind::Irq | ObjectKind::IoPorts => (slot.first, slot.count()),
+            ObjectKind::Endpoint if valid => {
+                let [callers, receivers] = self.queues(slot.reference());
+                (u32::from(callers), u32::from(receivers))
+            }
             _ => (0, 0),
         };
         Ok([u64::from(slot.kind), u64::from(slot.rights), slot.badge, u64::from(first), u64::from(count), u64::from(valid)])

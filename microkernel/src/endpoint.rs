@@ -52,6 +52,12 @@ impl<M: Machine> Kernel<M> {
         page::object(&mut self.machine, endpoint)
     }
 
+    /// Whether callers queue, and whether a receiver waits.
+    pub(crate) fn queues(&mut self, endpoint: Ref<Endpoint>) -> [bool; 2] {
+        let object = self.endpoint(endpoint);
+        [object.callers_head.some().is_some(), object.receivers[0].some().is_some()]
+    }
+
     fn receiver(&mut self, endpoint: Ref<Endpoint>) -> Option<Ref<Thread>> {
         self.endpoint(endpoint).receivers[0].some()
     }

@@ -32,6 +32,7 @@ pub mod memory;
 pub mod message;
 pub mod notification;
 pub mod page;
+pub mod poison;
 pub mod schedule;
 pub mod space;
 pub mod syscall;

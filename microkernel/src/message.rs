@@ -30,6 +30,9 @@ impl<M: Machine> Kernel<M> {
         thread.lease_count = label.leases() as u8;
         thread.call_kind = CallKind::Call as u8;
         thread.call_badge = slot.badge;
+        if thread.request != number {
+            thread.attempts = 0;
+        }
         thread.request = number;
         thread.calls = thread.calls.wrapping_add(1);
         self.leave_current_for_call();
@@ -88,22 +91,31 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn outgoing_header(&mut self, caller: Ref<Thread>, receiver: Ref<Thread>, kind: CallKind) -> (Label, u64, u64) {
+    /// The number and the badge under which a caller's present message is delivered.
+    pub(crate) fn delivered(&mut self, caller: Ref<Thread>) -> (u64, u64) {
         let thread = self.thread(caller);
-        let (label, request) = (Label(thread.label), RequestNumber(thread.request));
-        let (call_badge, badge) = (thread.call_badge, thread.badge);
-        let fault_number = request.with_step(RequestNumber::FAULT_STEP).0;
+        let request = RequestNumber(thread.request);
+        match thread.call_kind() {
+            CallKind::Call => (request.0, thread.call_badge),
+            CallKind::Reflected => (request.0, thread.badge),
+            CallKind::PageFault | CallKind::Exception => (request.with_step(RequestNumber::FAULT_STEP).0, thread.badge),
+        }
+    }
+
+    fn outgoing_header(&mut self, caller: Ref<Thread>, receiver: Ref<Thread>, kind: CallKind) -> (Label, u64, u64) {
+        let (number, badge) = self.delivered(caller);
+        let label = Label(self.thread(caller).label);
         match kind {
             CallKind::Call => {
                 if label.bytes() > MAX_INLINE {
                     self.copy_page(caller, receiver, label.bytes());
                 }
                 let caps = if label.caps() == 0 { 0 } else { self.copy_capabilities(caller, receiver, label.caps()) };
-                (label.with_caps(caps), call_badge, request.0)
+                (label.with_caps(caps), badge, number)
             }
-            CallKind::Reflected => (Label::new(MAX_INLINE).with_kind(MessageKind::Reflected as u8), badge, request.0),
-            CallKind::PageFault => (Label::new(24).with_kind(MessageKind::PageFault as u8), badge, fault_number),
-            CallKind::Exception => (Label::new(32).with_kind(MessageKind::Exception as u8), badge, fault_number),
+            CallKind::Reflected => (Label::new(MAX_INLINE).with_kind(MessageKind::Reflected as u8), badge, number),
+            CallKind::PageFault => (Label::new(24).with_kind(MessageKind::PageFault as u8), badge, number),
+            CallKind::Exception => (Label::new(32).with_kind(MessageKind::Exception as u8), badge, number),
         }
     }
 
@@ -207,10 +219,16 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn drop_reply(&mut self, place: SlotPlace) {
         let caller = self.reply_at(place);
         *self.slot(place) = Slot::default();
-        let Ok(caller) = caller else { return };
-        self.unlink_caller(caller);
+        if let Ok(caller) = caller {
+            self.unlink_caller(caller);
+            self.turn_away(caller, Error::Dropped);
+        }
+    }
+
+    /// Tells a caller that it gets no answer: a native one by `error`, others by what their kind has for it.
+    pub(crate) fn turn_away(&mut self, caller: Ref<Thread>, error: Error) {
         match self.thread(caller).call_kind() {
-            CallKind::Call => self.thread(caller).fail(Error::Dropped),
+            CallKind::Call => self.thread(caller).fail(error),
             CallKind::Reflected => self.thread(caller).frame.rax = EIO.wrapping_neg(),
             CallKind::PageFault => return self.raise_to_fault_endpoint(caller),
             CallKind::Exception => {
@@ -265,6 +283,9 @@ impl<M: Machine> Kernel<M> {
         self.unlink_caller(caller);
         let words = self.thread(server).words();
         let answer = label.kind();
+        if answer != ReplyKind::Decline as u8 {
+            self.thread(caller).attempts = 0;
+        }
         match kind {
             CallKind::Call => self.reply_to_call(server, caller, label, words),
             CallKind::Reflected => {

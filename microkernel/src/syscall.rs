@@ -116,6 +116,7 @@ impl<M: Machine> Kernel<M> {
                 self.rotate(thread);
                 Ok(Outcome::Settled)
             }
+            Operation::TakeUp => done(self.take_up(thread, handle)),
             Operation::Log => done(self.write_log(thread, a)),
             _ => Err(Error::UnknownOperation),
         }
@@ -165,6 +166,7 @@ impl<M: Machine> Kernel<M> {
             Operation::ThreadConfigure => done(self.configure_thread(thread, handle, [a, b, c])),
             Operation::GetFrame => done(self.get_frame(thread, handle)),
             Operation::SetFrame => done(self.set_frame(thread, handle)),
+            Operation::Blame => values(self.blame(thread, handle, a)),
             Operation::ThreadStart | Operation::ThreadStop | Operation::ThreadKick | Operation::Counters => {
                 self.dispatch_thread(thread, operation, handle)
             }

@@ -82,6 +82,8 @@ pub struct Thread {
     pub(crate) frame_set: u8,
     /// Set when [`Frame::xsave`] holds state.
     pub(crate) fpu_used: u8,
+    /// How many instances died of its present request.
+    pub(crate) attempts: u8,
     /// The label of the message it sends.
     pub(crate) label: u32,
     pub(crate) reply_index: u32,
@@ -179,6 +181,15 @@ impl Thread {
         u64::from(self.flags) & thread_flags::FPU != 0
     }
 
+    /// Whether its present call is a fault, or the exception that one became, at this place.
+    pub(crate) fn faulted_at(&self, address: u64, rip: u64) -> bool {
+        match self.call_kind() {
+            CallKind::PageFault => self.fault[0] == address && self.fault[2] == rip,
+            CallKind::Exception => self.fault[2] == address && self.fault[3] == rip,
+            CallKind::Call | CallKind::Reflected => false,
+        }
+    }
+
     /// The message words in their registers.
     pub(crate) fn words(&self) -> [u64; 8] {
         let frame = &self.frame;
@@ -261,7 +272,7 @@ impl<M: Machine> Kernel<M> {
             ThreadSetting::Lane => {
                 let thread = self.thread(target);
                 thread.request = value;
-                thread.redeliver = 0;
+                (thread.redeliver, thread.attempts) = (0, 0);
                 Ok(())
             }
             ThreadSetting::Slice => {

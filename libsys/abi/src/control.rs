@@ -37,13 +37,17 @@ pub enum Operation {
     Yield = 0x8a,
     /// No handle; word 0: bytes in the message page. Writes them to the system's log.
     Log = 0x8b,
+    /// Reply. The thread works for its caller from now on, as if it had just received the message: it is what the thread has in hand, and its caller pays.
+    /// For a message that was kept.
+    TakeUp = 0x8c,
 
     /// CapTable (INSERT), or [`crate::OWN_TABLE`]; word 0: slot there; 1: source handle; 2: rights to keep; 3: badge; 4: 1 to set the badge (mint),
     /// 2 to move; 5: handle of the table that the source handle names a slot of (TAKE), or [`crate::OWN_TABLE`].
     Copy = 0x90,
     /// CapTable (INSERT), or [`crate::OWN_TABLE`]; word 0: slot. Empties it. An owned Memory is refused; a Reply is dropped, and its caller told so.
     Delete = 0x91,
-    /// CapTable (TAKE), or [`crate::OWN_TABLE`]; word 0: slot. Results: 0: kind, 1: rights, 2: badge, 3: first (page, port, line) or 0, 4: count, 5: 1 if still valid.
+    /// CapTable (TAKE), or [`crate::OWN_TABLE`]; word 0: slot. Results: 0: kind, 1: rights, 2: badge, 3: first (page, port, line), 4: count, 5: 1 if still valid.
+    /// Of an Endpoint, 3: 1 if callers queue, 4: 1 if a receiver waits. 0 of others.
     Describe = 0x92,
     /// CapTable (CONTROL). One step of an instance's death: its callers are told. Result 0: callers left.
     Kill = 0x93,
@@ -111,6 +115,11 @@ pub enum Operation {
     /// Thread (CONTROL). Results: 0: TSC ticks that it ran, 1: ticks that others ran on its behalf, 2: its calls, 3: its state, 4: request it last received,
     /// 5: ticks since it received it.
     Counters = 0xc6,
+    /// Thread (CONTROL), not yet stopped; word 0: attempts, or 0. What request it has in hand: one that it received, and neither answered nor put aside
+    /// by waiting for the next. With word 0 the request is blamed for the thread's end, which counts an attempt; when that makes as many as word 0, its
+    /// caller is refused: [`crate::Error::Poisoned`], EIO for a reflected call; a page fault becomes an exception; an exception leaves its thread stopped.
+    /// Results: 0: 1 if it has one in hand, 1: its number, 2: its [`crate::MessageKind`], 3: the caller's badge, 4: attempts counted so far, 5: 1 if refused.
+    Blame = 0xc7,
 
     /// Endpoint (CONTROL); word 0: [`crate::EndpointState`]; 1: error code that callers of a closed endpoint get.
     SetState = 0xd0,
@@ -128,7 +137,7 @@ pub enum Operation {
 
 impl Operation {
     /// All operations but [`Operation::Call`] and [`Operation::ReplyReceive`], in order.
-    pub const SLOW: [Self; 49] = [
+    pub const SLOW: [Self; 51] = [
         Self::Receive,
         Self::Reply,
         Self::SetReplySlot,
@@ -141,6 +150,7 @@ impl Operation {
         Self::Bind,
         Self::Yield,
         Self::Log,
+        Self::TakeUp,
         Self::Copy,
         Self::Delete,
         Self::Describe,
@@ -172,6 +182,7 @@ impl Operation {
         Self::GetFrame,
         Self::SetFrame,
         Self::Counters,
+        Self::Blame,
         Self::SetState,
         Self::IrqBind,
         Self::IrqAck,

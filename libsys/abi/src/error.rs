@@ -45,10 +45,12 @@ pub enum Error {
     KernelLimit = 19,
     /// Callee: no receiver can run it, because its priority is below the caller's.
     PriorityInversion = 20,
+    /// Callee: its instances died of this request, as often as the supervisor allows. It is not tried again.
+    Poisoned = 21,
 }
 
 impl Error {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::UnknownOperation,
         Self::InvalidHandle,
         Self::WrongKind,
@@ -69,6 +71,7 @@ impl Error {
         Self::InvalidLease,
         Self::KernelLimit,
         Self::PriorityInversion,
+        Self::Poisoned,
     ];
 
     /// The low half of `rax` for this error.

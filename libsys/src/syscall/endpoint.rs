@@ -188,6 +188,14 @@ pub fn reply(slot: u32, kind: ReplyKind, word: u64) -> Result<(), Error> {
     Registers::new(Operation::Reply, slot).with_words([word]).with_label(Label::new(8).with_kind(kind as u8)).enter()
 }
 
+/// Works on for the caller whose Reply was kept in `slot`: should the thread die of it, that is the request to blame.
+///
+/// # Errors
+/// [`Error::ReplyGone`] if the caller is gone.
+pub fn take_up(slot: u32) -> Result<(), Error> {
+    command(Operation::TakeUp, slot, [])
+}
+
 /// Answers a call through the Reply in `slot`, without waiting.
 ///
 /// # Errors

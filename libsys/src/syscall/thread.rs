@@ -1,6 +1,6 @@
 //! Threads, and the two operations that name no object.
 
-use abi::{Error, Frame, MAX_MESSAGE, Operation, ThreadSetting};
+use abi::{Error, Frame, Label, MAX_MESSAGE, MessageKind, Operation, RequestNumber, ThreadSetting};
 
 use super::{command, operate, page, query};
 
@@ -96,6 +96,32 @@ pub fn set_frame(thread: u32, frame: &Frame) -> Result<(), Error> {
 pub fn counters(thread: u32) -> Result<Counters, Error> {
     let [own_ticks, behalf_ticks, calls, state, request, request_ticks, ..] = operate(Operation::Counters, thread, [])?;
     Ok(Counters { own_ticks, behalf_ticks, calls, state, request, request_ticks })
+}
+
+/// The request that a thread has in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InHand {
+    /// Its number.
+    pub number: RequestNumber,
+    /// What kind of message it is; `None` for a kind that this build does not know.
+    pub kind: Option<MessageKind>,
+    /// The badge that it came with.
+    pub badge: u64,
+    /// How many instances died of it so far.
+    pub attempts: u32,
+    /// Its caller was refused.
+    pub refused: bool,
+}
+
+/// Blames the request that a thread has in hand for the thread's end, and refuses it when that is the `limit`-th time. With 0 it only tells.
+///
+/// # Errors
+/// What the kernel says.
+pub fn blame(thread: u32, limit: u32) -> Result<Option<InHand>, Error> {
+    let [in_hand, number, kind, badge, attempts, refused, ..] = operate(Operation::Blame, thread, [u64::from(limit)])?;
+    let kind = Label::default().with_kind(kind as u8).message_kind();
+    let request = InHand { number: RequestNumber(number), kind, badge, attempts: attempts as u32, refused: refused != 0 };
+    Ok((in_hand != 0).then_some(request))
 }
 
 /// Gives up the processor to threads of the same priority.

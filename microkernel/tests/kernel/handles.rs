@@ -4,7 +4,7 @@ use abi::{Control, Error, Label, ObjectKind, Operation, Rights};
 use microkernel::fake::World;
 
 /// Every operation that takes a handle (but tables, which also take `OWN_TABLE`), what it wants, and which right.
-const INVOKED: [(Operation, ObjectKind, u8); 39] = [
+const INVOKED: [(Operation, ObjectKind, u8); 40] = [
     (Operation::Call, ObjectKind::Endpoint, Rights::CALL),
     (Operation::ReplyReceive, ObjectKind::Endpoint, Rights::RECEIVE),
     (Operation::Receive, ObjectKind::Endpoint, Rights::RECEIVE),
@@ -43,6 +43,7 @@ const INVOKED: [(Operation, ObjectKind, u8); 39] = [
     (Operation::GetFrame, ObjectKind::Thread, Rights::CONTROL),
     (Operation::SetFrame, ObjectKind::Thread, Rights::CONTROL),
     (Operation::Counters, ObjectKind::Thread, Rights::CONTROL),
+    (Operation::Blame, ObjectKind::Thread, Rights::CONTROL),
     (Operation::SetState, ObjectKind::Endpoint, Rights::CONTROL),
 ];
 

@@ -20,6 +20,7 @@ mod ipc;
 mod lease;
 mod memory;
 mod notification;
+mod poison;
 mod reflect;
 mod schedule;
 mod space;

@@ -95,6 +95,8 @@ pub(crate) fn shape(operation: Operation) -> (Argument, &'static [Argument]) {
         Operation::ThreadConfigure => (Handle(Thread), &[Below(11), Any, Pages]),
         Operation::ThreadStart | Operation::ThreadStop | Operation::ThreadKick => (Handle(Thread), &[]),
         Operation::GetFrame | Operation::SetFrame | Operation::Counters => (Handle(Thread), &[]),
+        Operation::TakeUp => (Handle(Reply), &[]),
+        Operation::Blame => (Handle(Thread), &[Below(3)]),
         Operation::SetState => (Handle(Endpoint), &[Below(3), Word]),
         Operation::IrqBind => (Handle(Irq), &[Below(6), Handle(Notification), Word]),
         Operation::IrqAck => (Handle(Irq), &[Below(6)]),
