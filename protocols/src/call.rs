@@ -2,8 +2,9 @@
 //!
 //! This is the one retry loop of the system. A callee that dies with the request in hand costs its caller a [`abi::Error::PeerDied`]; the same
 //! bytes are then sent again under the same request number, so the successor can tell what its predecessor has done. The loop is
-//! bounded: each round is a death of the callee, and a callee that dies of this request [`ATTEMPTS`] times is not tried again. There is
-//! no waiting in between, because the kernel queues callers while a server is restarted.
+//! bounded: a callee that dies *of this request* twice is not tried again, because the supervisor has the kernel answer
+//! [`abi::Error::Poisoned`]; one that dies of other things with this request in hand, [`ATTEMPTS`] times. There is no waiting in between,
+//! because the kernel queues callers while a server is restarted.
 
 use abi::{Lease, MAX_MESSAGE, RequestNumber};
 use serde::{Serialize, de::DeserializeOwned};
@@ -42,6 +43,8 @@ pub enum CallError<E> {
     Closed,
     /// The service dropped the request without an answer.
     Dropped,
+    /// The service died of this request as often as the supervisor allows; it goes on without it.
+    Poisoned,
     /// The answer's bytes are not an answer to this request.
     Malformed,
     /// The request is longer than a message may be.
@@ -93,6 +96,7 @@ fn send<E>(
             Err(abi::Error::PeerDied) => {}
             Err(abi::Error::Closed) => return Err(CallError::Closed),
             Err(abi::Error::Dropped) => return Err(CallError::Dropped),
+            Err(abi::Error::Poisoned) => return Err(CallError::Poisoned),
             Err(error) => return Err(CallError::Kernel(error)),
             Ok(length) => return Ok(length),
         }
@@ -157,6 +161,13 @@ mod tests {
         let mut carrier = Mortal::new(u32::MAX, Ok(Ok(6)));
         assert_eq!(ask(&mut carrier), Err(CallError::Kernel(Error::PeerDied)));
         assert_eq!(carrier.seen.len(), ATTEMPTS as usize);
+    }
+
+    #[test]
+    fn poison_is_not_tried_again() {
+        let mut carrier = Mortal::new(1, Err(Error::Poisoned));
+        assert_eq!(ask(&mut carrier), Err(CallError::Poisoned));
+        assert_eq!(carrier.seen.len(), 2);
     }
 
     #[test]

@@ -124,7 +124,19 @@ impl Badge {
         (self.service as u64) << 56 | self.instance as u64
     }
 
-    /// Takes the kernel's word apart.
+    /// The word under which the faults of one of the instance's threads arrive: as [`Badge::to_word`], with the thread between the two.
+    #[must_use]
+    pub const fn to_word_of_thread(self, thread: u8) -> u64 {
+        self.to_word() | (thread as u64) << 32
+    }
+
+    /// The thread in a word of [`Badge::to_word_of_thread`].
+    #[must_use]
+    pub const fn thread_of_word(word: u64) -> u8 {
+        (word >> 32) as u8
+    }
+
+    /// Takes the kernel's word apart; which thread it is about does not matter to it.
     #[must_use]
     pub const fn from_word(word: u64) -> Self {
         Self { service: (word >> 56) as u8, instance: word as u32 }
@@ -158,6 +170,8 @@ mod tests {
             assert_eq!(Badge::from_word(badge.to_word()), badge);
             assert_eq!(badge.service(), Some(service));
             assert_eq!(badge.to_word() & Badge::LANE, 0);
+            let word = badge.to_word_of_thread(7);
+            assert_eq!((Badge::from_word(word), Badge::thread_of_word(word)), (badge, 7));
         }
     }
 }

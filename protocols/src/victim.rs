@@ -87,7 +87,7 @@ impl<C: Carrier> Client<C> {
     /// Makes the victim die.
     ///
     /// # Errors
-    /// [`CallError`]; without `only_first_time` the peer dies until the stub gives up.
+    /// [`CallError`]; without `only_first_time` the victim dies of it until that is [`CallError::Poisoned`].
     pub fn crash(&mut self, number: RequestNumber, how: How, only_first_time: bool) -> Result<(), CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Crash { how, only_first_time }, &[], &[])? {
             Reply::Survived => Ok(()),

@@ -21,7 +21,8 @@ fn expected() -> String {
     format!("hello\n{lines}12\n")
 }
 
-/// Kills `service` at each of `points`, one instance after the other, each at its `nth` passage.
+/// Kills `service` at each of `points`, one instance after the other, each at its `nth` passage. The first passage of a successor is that of the
+/// request that its predecessor died of: killing there too would make that request poison.
 fn kill_at_each(service: &str, points: &[&str], nth: u32) -> Outcome {
     let boot = points.iter().fold(Boot::new(&format!("restart-{service}")), |boot, point| boot.failing(service, point, nth));
     let outcome = boot.script(SCRIPT);
@@ -50,7 +51,7 @@ fn vfs_dies_at_each_failpoint_of_open_and_close() {
 #[test]
 fn posix_dies_at_each_failpoint_of_a_pipe_write() {
     let points = [Posix::WriteIntent, Posix::WriteEffect, Posix::WriteRecord, Posix::WriteReply].map(Posix::name);
-    let _outcome = kill_at_each("posix", &points, 1);
+    let _outcome = kill_at_each("posix", &points, 2);
 }
 
 #[test]
@@ -64,12 +65,35 @@ fn posix_dies_at_each_failpoint_of_exec_exit_wait_and_read() {
     let parts = ["exec.", "exit.", "wait.", "read."];
     let names = Posix::ALL.iter().map(|point| point.name());
     let points: Vec<_> = names.filter(|name| parts.iter().any(|part| name.starts_with(part))).collect();
-    let _outcome = kill_at_each("posix", &points, 1);
+    let _outcome = kill_at_each("posix", &points, 2);
 }
 
 #[test]
 fn console_dies_at_each_failpoint_of_a_scripts_output() {
-    let _outcome = kill_at_each("console", &["script.intent", "script.record", "script.reply"], 1);
+    let _outcome = kill_at_each("console", &["script.intent", "script.record", "script.reply"], 2);
+}
+
+/// The first `echo` of the script writes what posix dies of, twice.
+#[test]
+fn write_that_kills_posix_twice_fails_and_everything_else_goes_on() {
+    let boot = Boot::new("restart-poison").failing("posix", Posix::WriteIntent.name(), 1).failing("posix", Posix::WriteIntent.name(), 1);
+    let outcome = boot.script("echo lost | cat\nfor i in 1 2 3; do echo line $i | cat; done\n");
+    outcome.expect_output("line 1\nline 2\nline 3\n");
+    assert!(outcome.stderr.contains("write error"), "{outcome}");
+    assert_eq!(outcome.deaths("posix"), 2, "{outcome}");
+    assert!(outcome.log.contains("attempt 2, and refuses it now"), "{outcome}");
+}
+
+/// The faulting server cannot be told by a status: its fault becomes an exception, it dies of that, and its successor asks for another page.
+#[test]
+fn page_fault_that_kills_memory_twice_ends_the_server_that_faulted_and_nothing_else() {
+    let boot = Boot::new("restart-poison-memory").failing("memory", "fault.intent", 60).failing("memory", "fault.intent", 1);
+    let outcome = boot.script(SCRIPT);
+    outcome.expect_output(&expected());
+    assert_eq!(outcome.deaths("memory"), 2, "{outcome}");
+    let refused = outcome.log.lines().filter(|line| line.contains("memory had in hand a page fault") && line.contains("refuses it now"));
+    assert_eq!(refused.count(), 1, "{outcome}");
+    assert_eq!(outcome.deaths("vfs") + outcome.deaths("posix") + outcome.deaths("console"), 1, "{outcome}");
 }
 
 #[test]

@@ -19,12 +19,13 @@ saved_pages = 16
 calls = ["victim"]
 "#;
 
+/// Four deaths that the probe does not notice, and two of a request that is poison: it is refused, and the victim serves on.
 #[test]
-fn probe_does_not_notice_that_the_victim_dies_four_times() {
+fn probe_sees_results_and_one_refusal_while_the_victim_dies_six_times() {
     let outcome = Boot::new("victim").services(SERVICES).script("sleep 15");
-    for check in ["add", "echo", "panic", "wild", "overflow", "hang"] {
+    for check in ["add", "echo", "panic", "wild", "overflow", "hang", "poison"] {
         assert!(outcome.log.contains(&format!("probe: {check} ok")), "{check}: {outcome}");
     }
-    assert_eq!(outcome.deaths("victim"), 4, "{outcome}");
+    assert_eq!(outcome.deaths("victim"), 6, "{outcome}");
     assert_eq!(outcome.deaths("probe"), 0, "{outcome}");
 }

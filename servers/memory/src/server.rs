@@ -35,6 +35,7 @@ impl<'s, K: Kernel> Memory<'s, K> {
 
     /// Answers a fault at `address`.
     pub fn fault(&mut self, from: Badge, address: u64, access: u64) -> Verdict {
+        fail::hit(Point::FaultIntent);
         let verdict = pager::fault(&mut self.kernel, &mut self.pieces, self.paged, from, address, access);
         fail::hit(Point::Fault);
         verdict

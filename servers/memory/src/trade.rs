@@ -28,6 +28,7 @@ libsys::failpoints! {
         ReturnEffect => "return.effect",
         ReturnRecord => "return.record",
         ReturnReply => "return.reply",
+        FaultIntent => "fault.intent",
         Fault => "fault.map",
     }
 }

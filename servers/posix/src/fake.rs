@@ -596,6 +596,8 @@ impl Kernel for Shared {
         machine.answers.push((lane, kind, value));
     }
 
+    fn take_up(&mut self, _lane: Lane) {}
+
     fn forget_reply(&mut self, _lane: Lane) {}
 
     fn begin_message(&mut self, _lane: Lane, _reply_slot: u32) {}

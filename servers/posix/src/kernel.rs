@@ -132,6 +132,9 @@ pub trait Kernel {
     /// Answers the call, fault or exception that a lane waits in; one that is gone is no error.
     fn reply(&mut self, lane: Lane, kind: ReplyKind, value: u64);
 
+    /// What is done from here on is done for this lane, whose message was kept: it is to blame if we die of it.
+    fn take_up(&mut self, lane: Lane);
+
     /// The lane's thread was stopped: what it waited for is not answered any more.
     fn forget_reply(&mut self, lane: Lane);
 

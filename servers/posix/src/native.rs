@@ -226,6 +226,14 @@ impl Kernel for Native {
         }
     }
 
+    fn take_up(&mut self, lane: Lane) {
+        let slot = self.replies[lane];
+        if slot != 0 {
+            // A thread that was stopped meanwhile is nobody's to blame.
+            let _gone = syscall::take_up(slot);
+        }
+    }
+
     fn forget_reply(&mut self, lane: Lane) {
         if let Some((current, answer)) = &mut self.current
             && *current == lane

@@ -173,6 +173,7 @@ impl<'k> Posix<'k> {
             // The dead first: what they held may be what the next one needs.
             self.reap();
             while let Some(lane) = self.ready.pop_front() {
+                self.kernel.take_up(lane);
                 self.run(lane);
             }
             self.run_afterwards();

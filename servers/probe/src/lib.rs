@@ -14,7 +14,7 @@ use core::fmt::Write as _;
 
 use abi::RequestNumber;
 use heapless::String;
-use protocols::call::Carrier;
+use protocols::call::{CallError, Carrier};
 use protocols::service::Service;
 use protocols::victim::{Client, How, MAX_ECHO};
 
@@ -47,6 +47,8 @@ pub fn run(carrier: impl Carrier, outside: &mut impl Outside) -> u32 {
         let passed = client.crash(outside.next_number(), how, true).is_ok() && sums(&mut client, outside);
         check(name, outside, passed);
     }
+    let passed = poison(&mut client, outside);
+    check("poison", outside, passed);
     outside.log("probe: done");
     failed
 }
@@ -71,6 +73,11 @@ pub fn send_garbage<C: Carrier>(mut to: impl FnMut(Service) -> C, outside: &mut 
         report(service.name(), outside, passed);
     }
     outside.log("probe: done");
+}
+
+/// A request that kills the victim every time is refused, and the victim serves the next one.
+fn poison(client: &mut Client<impl Carrier>, outside: &mut impl Outside) -> bool {
+    client.crash(outside.next_number(), How::Wild, false) == Err(CallError::Poisoned) && sums(client, outside)
 }
 
 fn sums(client: &mut Client<impl Carrier>, outside: &mut impl Outside) -> bool {

@@ -54,6 +54,8 @@ impl Caller for From {
 struct Local {
     service: Service,
     deaths: u32,
+    /// What the last death was of: the second of the same number is the last, as the supervisor has it.
+    killer: Option<RequestNumber>,
 }
 
 impl Carrier for Local {
@@ -63,7 +65,8 @@ impl Carrier for Local {
         let answer = victim::serve(&mut self.service, &mut From(number), message, reply);
         if self.service.dies {
             self.deaths += 1;
-            return Err(Error::PeerDied);
+            let again = self.killer.replace(number) == Some(number);
+            return Err(if again { Error::Poisoned } else { Error::PeerDied });
         }
         Ok(answer.bytes)
     }
@@ -87,11 +90,11 @@ impl Outside for Log {
 }
 
 #[test]
-fn every_check_passes_through_four_deaths() {
+fn every_check_passes_through_six_deaths() {
     let (mut local, mut log) = (Local::default(), Log::default());
     assert_eq!(run(&mut local, &mut log), 0);
-    assert_eq!(local.deaths, 4);
-    let expected = ["add ok", "echo ok", "panic ok", "wild ok", "overflow ok", "hang ok", "done"].map(|what| format!("probe: {what}"));
+    assert_eq!(local.deaths, 6);
+    let expected = ["add ok", "echo ok", "panic ok", "wild ok", "overflow ok", "hang ok", "poison ok", "done"].map(|what| format!("probe: {what}"));
     assert_eq!(log.lines, expected);
 }
 
@@ -139,6 +142,6 @@ fn refused_call_is_a_failed_check() {
         }
     }
     let mut log = Log::default();
-    assert_eq!(run(Closed, &mut log), 6);
+    assert_eq!(run(Closed, &mut log), 7);
     assert_eq!(log.lines.first().map(String::as_str), Some("probe: add failed"));
 }

@@ -152,7 +152,8 @@ fn configure(kernel: &mut impl Kernel, site: &Site<'_, '_>, thread: u32) -> Resu
     set(ThreadSetting::FaultEndpoint, u64::from(slot::endpoint(Service::Supervisor)), 0)?;
     set(ThreadSetting::MessagePage, u64::from(message.memory), message.page)?;
     set(ThreadSetting::Priority, u64::from(site.spec.priority), 0)?;
-    set(ThreadSetting::Badge, site.badge(), 0)?;
+    let badge = Badge::new(site.spec.service, site.instance).to_word_of_thread(thread as u8);
+    set(ThreadSetting::Badge, badge, 0)?;
     let rsp = layout::stack_top(u64::from(thread)) - 8;
     kernel.set_frame(handle, &Frame { rip: site.spec.image.entry, rsp, rdi: u64::from(thread), ..Frame::new() })
 }

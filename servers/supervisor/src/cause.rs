@@ -2,7 +2,10 @@
 
 use core::fmt;
 
-use abi::FaultAccess;
+use abi::{FaultAccess, MessageKind};
+use protocols::service::Service;
+
+use crate::kernel::InHand;
 
 /// Why an instance died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +90,38 @@ impl fmt::Display for Cause {
     }
 }
 
+/// The request that a dying thread had in hand, in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Blamed(pub InHand);
+
+impl fmt::Display for Blamed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let InHand { number, kind, attempts, refused, .. } = self.0;
+        let what = match kind {
+            Some(MessageKind::PageFault) => "a page fault",
+            Some(MessageKind::Exception) => "an exception",
+            Some(MessageKind::Reflected) => "a Linux call",
+            Some(MessageKind::Call | MessageKind::Notification) | None => "a call",
+        };
+        let from = Service::from_id(number.service()).map_or("nobody", Service::name);
+        let (lane, request, step) = (number.lane(), number.request(), number.step());
+        write!(out, "{what}, {from}:{lane}:{request}:{step}, attempt {attempts}")?;
+        if refused { out.write_str(", and refuses it now") } else { Ok(()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Cause;
+    use super::{Blamed, Cause};
+    use crate::kernel::InHand;
+    use abi::{MessageKind, RequestNumber};
+
+    #[test]
+    fn request_in_hand_reads_as_a_sentence() {
+        let number = RequestNumber::new(11, 3, 7, 2);
+        let blamed = Blamed(InHand { number, kind: Some(MessageKind::Call), badge: 0, attempts: 2, refused: true });
+        assert_eq!(blamed.to_string(), "a call, posix:3:7:2, attempt 2, and refuses it now");
+    }
 
     #[test]
     fn causes_read_as_sentences() {

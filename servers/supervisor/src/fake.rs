@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use abi::{EndpointState, Error, Frame, MapFlags, ObjectKind, PAGE_SIZE, ThreadSetting};
+use abi::{EndpointState, Error, Frame, MapFlags, MessageKind, ObjectKind, PAGE_SIZE, RequestNumber, ThreadSetting};
 use libsys::layout;
 use protocols::service::{Badge, Service};
 
-use crate::kernel::{Counters, Kernel, Mint, Range};
+use crate::kernel::{Counters, InHand, Kernel, Mint, Range};
 use crate::slot;
 
 /// Ticks in a second of the fake machine.
@@ -60,6 +60,11 @@ pub(crate) struct Fake {
     pub(crate) signals: Vec<(u32, u64)>,
     pub(crate) ports: Vec<(u16, u32)>,
     pub(crate) counters: BTreeMap<u32, Counters>,
+    /// Number of the request that a thread has in hand.
+    pub(crate) in_hand: BTreeMap<u32, u64>,
+    /// Requests that were refused.
+    pub(crate) refused: Vec<u64>,
+    attempts: BTreeMap<u64, u32>,
     /// How often the reserve was reclaimed, in pages.
     pub(crate) reclaimed: u64,
     /// The operation with this number fails, counted down.
@@ -319,12 +324,28 @@ impl Kernel for Fake {
     fn stop(&mut self, thread: u32) -> Result<(), Error> {
         self.gate()?;
         self.threads.get_mut(&thread).ok_or(Error::InvalidHandle)?.running = false;
+        self.in_hand.remove(&thread);
         Ok(())
     }
 
     fn counters(&mut self, thread: u32) -> Result<Counters, Error> {
         self.gate()?;
         Ok(self.counters.get(&thread).copied().unwrap_or_default())
+    }
+
+    fn blame(&mut self, thread: u32, limit: u32) -> Result<Option<InHand>, Error> {
+        self.gate()?;
+        self.expect(thread, ObjectKind::Thread)?;
+        let Some(number) = self.in_hand.get(&thread).copied() else { return Ok(None) };
+        assert!(self.threads[&thread].running, "a stopped thread has nothing in hand any more");
+        let attempts = self.attempts.entry(number).or_default();
+        *attempts += u32::from(limit != 0);
+        let refused = limit != 0 && *attempts >= limit;
+        if refused {
+            self.refused.push(number);
+            self.in_hand.remove(&thread);
+        }
+        Ok(Some(InHand { number: RequestNumber(number), kind: Some(MessageKind::Call), badge: 0, attempts: *attempts, refused }))
     }
 
     fn set_state(&mut self, endpoint: u32, state: EndpointState) -> Result<(), Error> {

@@ -4,6 +4,7 @@
 //! is its reserve. Range operations return how many pages they did.
 
 use abi::{EndpointState, Error, Frame, ObjectKind, ThreadSetting};
+pub use libsys::syscall::InHand;
 
 /// What to do to a slot of another table: which rights stay and which badge it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +123,11 @@ pub trait Kernel {
     /// # Errors
     /// The kernel's.
     fn counters(&mut self, thread: u32) -> Result<Counters, Error>;
+    /// What request a thread has in hand. With a limit it is blamed for the thread's end, and refused at the limit-th time.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn blame(&mut self, thread: u32, limit: u32) -> Result<Option<InHand>, Error>;
     /// Opens, holds or closes an endpoint.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The services' lives: which instance of which service is in which state, and what each event does to that.
 //!
 //! A death goes through the same steps in the same order, whatever the cause:
-//! 1. the endpoint is held: from here on callers queue;
+//! 1. the endpoint is held: from here on callers queue; the request that the dying thread had in hand is blamed;
 //! 2. the instance's threads are stopped, so nobody works on a request any more;
 //! 3. its callers are told, until none is left, and send their requests again;
 //! 4. memory hears which service died;
@@ -16,10 +16,10 @@ use protocols::service::{Badge, Service};
 use protocols::supervisor::{STATUS_GAVE_UP, StartInfo, State};
 
 use crate::build::{self, RootFs, Site};
-use crate::cause::Cause;
-use crate::kernel::{Kernel, Mint};
+use crate::cause::{Blamed, Cause};
+use crate::kernel::{InHand, Kernel, Mint};
 use crate::options;
-use crate::policy::{Deaths, PER_SECONDS, Verdict};
+use crate::policy::{ATTEMPTS, Deaths, PER_SECONDS, Verdict};
 use crate::reaper::{Corpse, Reaper, Step};
 use crate::reserve::{Reserve, Run};
 use crate::shape::Shape;
@@ -129,7 +129,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             match self.start(index) {
                 Ok(()) => {}
                 Err(NotStarted::NoPages) => return,
-                Err(NotStarted::Broken(error)) => self.bury(index, Cause::NotBuilt(error)),
+                Err(NotStarted::Broken(error)) => self.bury(index, None, Cause::NotBuilt(error)),
             }
         }
     }
@@ -217,10 +217,11 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         Ok(())
     }
 
-    /// A thread of the instance that `from` names cannot go on. A word about an instance that is already dead changes nothing.
-    pub fn died(&mut self, from: Badge, cause: Cause) {
+    /// The instance that `from` names cannot go on, because of its thread `culprit` where it is one thread's doing. A word about an instance that is
+    /// already dead changes nothing.
+    pub fn died(&mut self, from: Badge, culprit: Option<u8>, cause: Cause) {
         let Some(index) = self.find(from) else { return };
-        self.bury(index, cause);
+        self.bury(index, culprit, cause);
         self.start_due();
     }
 
@@ -231,17 +232,21 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     }
 
     /// Steps 1 to 5 of a death; the successor is due afterwards, or the service given up.
-    fn bury(&mut self, index: usize, cause: Cause) {
+    fn bury(&mut self, index: usize, culprit: Option<u8>, cause: Cause) {
         let Some(record) = self.services.get(index) else { return };
         let (service, instance, threads) = (record.spec.service, record.instance, u32::from(record.spec.threads));
         self.say(format_args!("{} died, instance {instance}: {cause}", service.name()));
         let body = record_body(self.services.get(index));
         if let Some((body, _)) = body {
             // While a thread of it may still run, nothing of it may be used again, and no successor started.
-            if let Err(error) = self.end(service, body.block, threads) {
-                self.say(format_args!("{}: the kernel refused to end it: {error:?}", service.name()));
-                self.give_up(index);
-                return;
+            match self.end(service, body.block, threads, culprit) {
+                Ok(Some(request)) => self.say(format_args!("{} had in hand {}", service.name(), Blamed(request))),
+                Ok(None) => {}
+                Err(error) => {
+                    self.say(format_args!("{}: the kernel refused to end it: {error:?}", service.name()));
+                    self.give_up(index);
+                    return;
+                }
             }
             self.reaper.bury(Corpse::new(body.block, body.run, threads));
         }
@@ -254,16 +259,20 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         }
     }
 
-    /// Steps 1 to 4. A thread that a half-built instance never got is passed over.
-    fn end(&mut self, service: Service, block: Block, threads: u32) -> Result<(), Error> {
+    /// Steps 1 to 4. A thread that a half-built instance never got is passed over. Returns what the culprit had in hand.
+    fn end(&mut self, service: Service, block: Block, threads: u32, culprit: Option<u8>) -> Result<Option<InHand>, Error> {
         self.kernel.set_state(slot::endpoint(service), EndpointState::Held)?;
+        let request = match culprit {
+            Some(thread) => ignore_missing(self.kernel.blame(block.thread(u32::from(thread)), ATTEMPTS))?.flatten(),
+            None => None,
+        };
         for thread in 0..threads {
             ignore_missing(self.kernel.stop(block.thread(thread)))?;
         }
         while ignore_missing(self.kernel.kill(block.table()))?.unwrap_or(0) > 0 {}
         // Its own death too: the successor hears it. Without memory there is nobody to tell.
         ignore_missing(self.kernel.signal(slot::notification(Service::Memory), 1 << service.id()))?;
-        Ok(())
+        Ok(request)
     }
 
     fn give_up(&mut self, index: usize) {

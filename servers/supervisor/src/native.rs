@@ -7,7 +7,7 @@ use protocols::service::{Badge, Service};
 
 use crate::cause::Cause;
 use crate::clock;
-use crate::kernel::{Counters, Kernel, Mint, Range};
+use crate::kernel::{Counters, InHand, Kernel, Mint, Range};
 use crate::life::Supervisor;
 use crate::slot;
 
@@ -109,6 +109,10 @@ impl Kernel for Native {
         syscall::counters(thread).map(|found| Counters { runnable: found.state == RUNNABLE, request: found.request, calls: found.calls })
     }
 
+    fn blame(&mut self, thread: u32, limit: u32) -> Result<Option<InHand>, Error> {
+        syscall::blame(thread, limit)
+    }
+
     fn set_state(&mut self, endpoint: u32, state: EndpointState) -> Result<(), Error> {
         syscall::set_state(endpoint, state, 0)
     }
@@ -193,10 +197,11 @@ pub fn run(mut supervisor: Supervisor<'_, Native>) -> Result<core::convert::Infa
 
 fn handle(supervisor: &mut Supervisor<'_, Native>, incoming: &Incoming) {
     let from = Badge::from_word(incoming.badge);
+    let thread = Some(Badge::thread_of_word(incoming.badge));
     match incoming.kind {
         Some(MessageKind::Call) => answer(supervisor, incoming),
-        Some(MessageKind::Exception) => supervisor.died(from, Cause::exception(incoming.words)),
-        Some(MessageKind::PageFault) => supervisor.died(from, Cause::page_fault(incoming.words)),
+        Some(MessageKind::Exception) => supervisor.died(from, thread, Cause::exception(incoming.words)),
+        Some(MessageKind::PageFault) => supervisor.died(from, thread, Cause::page_fault(incoming.words)),
         Some(MessageKind::Notification | MessageKind::Reflected) | None => {}
     }
     if incoming.kind != Some(MessageKind::Call) && incoming.kind != Some(MessageKind::Notification) {

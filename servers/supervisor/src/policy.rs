@@ -11,6 +11,10 @@ pub const BURST: u32 = 32;
 /// The window of [`BURST`].
 pub const PER_SECONDS: u64 = 10;
 
+/// Deaths of one request: at this one it is refused. Two, because one death may be bad luck (a flipped bit, a race that the re-run does not meet), and
+/// a third attempt would make everybody wait once more for a server that is known to die of it.
+pub const ATTEMPTS: u32 = 2;
+
 /// What a service's deaths come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

@@ -15,7 +15,7 @@ impl<K: Kernel> supervisor::Service for Supervisor<'_, K> {
     fn up(&mut self, from: Badge) -> Result<(), Error> {
         let index = self.find(from).ok_or(Error::Stale)?;
         if let Err(error) = self.came_up(index) {
-            self.died(from, Cause::NotBuilt(error));
+            self.died(from, None, Cause::NotBuilt(error));
             return Err(Error::Stale);
         }
         self.start_due();
@@ -52,14 +52,14 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
         self.next_sample = now.saturating_add(interval);
         for index in 0..self.services.len() {
-            if let Some(hung) = self.hung(index) {
-                self.died(hung, Cause::Hung);
+            if let Some((hung, thread)) = self.hung(index) {
+                self.died(hung, Some(thread), Cause::Hung);
             }
         }
         self.next_sample
     }
 
-    fn hung(&mut self, index: usize) -> Option<Badge> {
+    fn hung(&mut self, index: usize) -> Option<(Badge, u8)> {
         let record = self.services.get_mut(index)?;
         let (block, limit) = match record.life {
             Life::Up(body) => (body.block, LIMIT),
@@ -69,7 +69,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         for thread in 0..u32::from(record.spec.threads) {
             let counters = self.kernel.counters(block.thread(thread)).ok()?;
             if record.watch.sample(thread as usize, counters, limit) {
-                return Some(Badge::new(record.spec.service, record.instance));
+                return Some((Badge::new(record.spec.service, record.instance), thread as u8));
             }
         }
         None

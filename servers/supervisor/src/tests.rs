@@ -88,7 +88,7 @@ fn booted(options: &str) -> Supervisor<'_, Fake> {
 }
 
 fn kill(supervisor: &mut Supervisor<'_, Fake>, service: Service, instance: u32) {
-    supervisor.died(Badge::new(service, instance), Cause::Hung);
+    supervisor.died(Badge::new(service, instance), None, Cause::Hung);
 }
 
 fn endpoint(supervisor: &mut Supervisor<'_, Fake>, service: Service) -> EndpointState {
@@ -314,6 +314,35 @@ fn hung_thread_is_found_and_its_service_restarted() {
     }
     assert_eq!(start_info(&mut supervisor, Service::Posix).instance, 2);
     assert!(supervisor.kernel().log.iter().any(|line| line.contains("posix died, instance 1: hung")));
+}
+
+#[test]
+fn request_that_kills_its_server_twice_is_refused_and_the_service_goes_on() {
+    let mut supervisor = booted("");
+    for (instance, refused) in [(1, 0), (2, 1)] {
+        let thread = supervisor.kernel().running(Service::Posix)[1];
+        supervisor.kernel().in_hand.insert(thread, 0x77);
+        supervisor.died(Badge::new(Service::Posix, instance), Some(1), Cause::Hung);
+        up(&mut supervisor, Service::Posix, instance + 1);
+        assert_eq!(supervisor.kernel().refused.len(), refused);
+        while supervisor.reap() {}
+    }
+    assert_eq!(supervisor.kernel().refused, [0x77]);
+    assert_eq!(endpoint(&mut supervisor, Service::Posix), EndpointState::Open);
+}
+
+#[test]
+fn requests_of_other_threads_and_kept_ones_are_innocent() {
+    let mut supervisor = booted("");
+    for instance in 1..6 {
+        let threads = supervisor.kernel().running(Service::Posix);
+        supervisor.kernel().in_hand.insert(threads[1], 0x77);
+        supervisor.kernel().in_hand.insert(threads[0], u64::from(instance));
+        supervisor.died(Badge::new(Service::Posix, instance), Some(0), Cause::Hung);
+        up(&mut supervisor, Service::Posix, instance + 1);
+        while supervisor.reap() {}
+    }
+    assert!(supervisor.kernel().refused.is_empty());
 }
 
 #[test]
