@@ -71,7 +71,7 @@ pub enum Request<'a> {
     Close(FileId),
     /// Idempotent. Forgets all opens of the calling service: for one that starts without saved state. -> [`Reply::Done`]
     CloseAll,
-    /// Idempotent. Copies to lease 0; less at the end of the file, or when something is missing after some bytes. -> [`Reply::Count`]
+    /// Idempotent. Copies to lease 0; less at the end of the file, or where a page of the lease is missing. -> [`Reply::Count`]
     Read {
         /// Of what.
         file: FileId,

@@ -4,7 +4,7 @@
 
 use protocols::vfs::{Actor, At, Kind, Node, ROOT};
 
-use crate::call::{Call, EFFECT, SysResult};
+use crate::call::{Call, EFFECT, Stop, SysResult, vfs_stop};
 use crate::errno::Errno;
 use crate::fd::kind;
 use crate::saved::File;
@@ -66,7 +66,10 @@ pub const NODES: [DeviceNode; 14] = [
 
 impl DeviceNode {
     /// Makes it, unless it is there.
-    pub fn make(self, posix: &mut Posix<'_>) {
+    ///
+    /// # Errors
+    /// A wait for vfs.
+    pub fn make(self, posix: &mut Posix<'_>) -> Result<(), Stop> {
         let number = posix.kernel.own_number().with_step(EFFECT);
         let (at, actor) = (At::no_follow(ROOT, self.path.as_bytes()), Actor::superuser());
         let made = match self.what {
@@ -74,9 +77,14 @@ impl DeviceNode {
             What::Device(device, permissions) => posix.vfs().make_node(number, at, &actor, Node { kind: Kind::CharacterDevice, permissions, device }),
             What::Link(target) => posix.vfs().make_symlink(number, at, &actor, target.as_bytes()),
         };
-        if made.is_err() {
+        match made.map(drop).map_err(vfs_stop) {
             // The root file system may bring its own, which is as good.
-            posix.kernel.log(self.path);
+            Ok(()) | Err(Stop::Errno(Errno::EEXIST)) => Ok(()),
+            Err(Stop::Errno(errno)) => {
+                posix.kernel.log(&alloc::format!("posix: {} cannot be made: {errno:?}", self.path));
+                Ok(())
+            }
+            Err(stop) => Err(stop),
         }
     }
 }

@@ -7,7 +7,7 @@
 mod console;
 pub(crate) mod harness;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -78,6 +78,7 @@ pub(crate) struct FakeThread {
 pub(crate) struct CachePages {
     pages: Rc<RefCell<Vec<Bytes>>>,
     copies: Vec<Box<[u8; PAGE]>>,
+    ready: Rc<Cell<bool>>,
 }
 
 impl vfs::host::Host for CachePages {
@@ -111,7 +112,11 @@ impl vfs::host::Host for CachePages {
         Time { seconds: 1000, nanoseconds: 0 }
     }
 
-    fn signal_ready(&mut self, _service: u8) {}
+    fn signal_ready(&mut self, service: u8) {
+        if service == Service::Posix.id() {
+            self.ready.set(true);
+        }
+    }
 }
 
 /// A caller whose leases are pointers.
@@ -165,6 +170,9 @@ pub(crate) struct Machine {
     cache: Rc<RefCell<Vec<Bytes>>>,
     vfs_area: &'static Area<vfs::saved::State>,
     vfs: vfs::Vfs<CachePages>,
+    options: &'static str,
+    /// vfs has signalled.
+    pub(crate) vfs_ready: Rc<Cell<bool>>,
     pub(crate) console: FakeConsole,
     pub(crate) now: u64,
     pub(crate) deadline: Option<u64>,
@@ -177,10 +185,11 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(options: &'static str) -> Self {
         let cache = Rc::new(RefCell::new((0..2048).map(|_| blank()).collect::<Vec<_>>()));
         let vfs_area = Area::on_host();
-        let vfs = start_vfs(vfs_area, libsys::saved::Opened::Fresh, &cache);
+        let vfs_ready = Rc::new(Cell::new(false));
+        let vfs = start_vfs(vfs_area, libsys::saved::Opened::Fresh, &cache, options, &vfs_ready);
         Self {
             chunks: BTreeMap::new(),
             spaces: BTreeMap::new(),
@@ -189,6 +198,8 @@ impl Machine {
             cache,
             vfs_area,
             vfs,
+            options,
+            vfs_ready,
             console: FakeConsole::default(),
             now: 1_000_000,
             deadline: None,
@@ -255,15 +266,27 @@ impl Machine {
         }
         self.answers.clear();
         // It may have died in the middle of a request to vfs, as far as the count of stores goes: then vfs died too.
+        self.restart_vfs();
+    }
+
+    /// vfs died. Its successor signals everybody.
+    pub(crate) fn restart_vfs(&mut self) {
         let opened = self.vfs_area.recover();
-        self.vfs = start_vfs(self.vfs_area, opened, &self.cache);
+        self.vfs = start_vfs(self.vfs_area, opened, &self.cache, self.options, &self.vfs_ready);
+        self.vfs.signal_all();
     }
 }
 
-fn start_vfs(area: &'static Area<vfs::saved::State>, opened: libsys::saved::Opened, cache: &Rc<RefCell<Vec<Bytes>>>) -> vfs::Vfs<CachePages> {
+fn start_vfs(
+    area: &'static Area<vfs::saved::State>,
+    opened: libsys::saved::Opened,
+    cache: &Rc<RefCell<Vec<Bytes>>>,
+    options: &str,
+    ready: &Rc<Cell<bool>>,
+) -> vfs::Vfs<CachePages> {
     let copies = (0..cache.borrow().len()).map(|_| Box::new([0; PAGE])).collect();
-    let pages = CachePages { pages: Rc::clone(cache), copies };
-    vfs::Vfs::new(area, opened, pages, vfs::ready::Readiness::default(), &[]).expect("a file system")
+    let pages = CachePages { pages: Rc::clone(cache), copies, ready: Rc::clone(ready) };
+    vfs::Vfs::new(area, opened, pages, vfs::ready::Readiness::from_options(options), &[]).expect("a file system")
 }
 
 /// The machine as posix sees it; clones are the same machine.

@@ -285,7 +285,7 @@ impl Call<'_, '_> {
                         break;
                     }
                 }
-                Err(_) if done > 0 => break,
+                Err(Stop::Errno(_)) if done > 0 => break,
                 Err(stop) => return Err(stop),
             }
         }

@@ -3,11 +3,14 @@
 //! The area has rolled its open transaction back. Then: what was being made is condemned, indices are built, waits stand as the kernel will deliver them again,
 //! registers and starts that were due are done, stopped processes are held, pending signals are looked at, and what is dying is destroyed.
 
+use alloc::format;
 use alloc::vec::Vec;
 
+use protocols::call::CallError;
 use protocols::vfs::{self, Actor, At};
 
-use crate::call::EFFECT;
+use crate::call::{EFFECT, Stop, vfs_stop};
+use crate::errno::Errno;
 use crate::saved::{LANES, MAPS, PROCESSES, Process, flag, operation, redo, slot, state};
 use crate::server::{After, Posix};
 
@@ -57,12 +60,8 @@ impl Posix<'_> {
             }
             self.afterwards.push_back(After::Poke(lane));
         }
-        self.mount();
-        if self.store.globals().session == 0 {
-            self.session_due = true;
-            self.start_session();
-            self.session_due = false;
-        }
+        self.session_due = self.store.globals().session == 0;
+        self.begin();
         self.take_console_signals();
         self.settle();
     }
@@ -80,45 +79,56 @@ impl Posix<'_> {
         self.processes = (1..PROCESSES).filter(used).collect();
     }
 
+    /// What vfs must know and the session, as far as vfs lets them be done now; the rest when it signals.
+    pub fn begin(&mut self) {
+        if self.mount_due {
+            match self.mount() {
+                Ok(()) => self.mount_due = false,
+                Err(Stop::Wait(_)) => return,
+                Err(stop) => {
+                    self.kernel.log(&format!("posix: /proc cannot be mounted: {stop:?}"));
+                    self.mount_due = false;
+                }
+            }
+        }
+        if self.session_due {
+            self.start_session();
+        }
+    }
+
     /// /proc is answered by posix. Done at each start, because it does no harm to do it twice.
-    fn mount(&mut self) {
+    fn mount(&mut self) -> Result<(), Stop> {
         let fresh = self.store.globals().started == 0;
-        let number = self.kernel.own_number();
         if fresh {
             // A predecessor without saved state is one that never was.
-            let _forgotten = self.vfs().close_all(number);
-            self.make_devices();
+            let number = self.kernel.own_number();
+            self.vfs().close_all(number).map_err(vfs_stop)?;
+            for device in crate::device::NODES {
+                device.make(self)?;
+            }
         }
         let at = At::new(vfs::ROOT, b"/proc");
         let number = self.kernel.own_number();
         let made = self.vfs().make_directory(number.with_step(EFFECT), at, &Actor::superuser(), 0o555);
-        let directory = match made {
-            Ok(directory) => Some(directory),
-            Err(_) => {
+        let directory = match made.map_err(vfs_stop) {
+            Ok(directory) => directory,
+            Err(Stop::Errno(Errno::EEXIST)) => {
                 let number = self.kernel.own_number();
-                self.vfs().stat(number, at, &Actor::superuser()).ok().map(|attributes| attributes.file)
-            }
-        };
-        match directory {
-            Some(directory) => {
-                let number = self.kernel.own_number();
-                self.proc_mount = directory;
-                if self.vfs().set_mount(number, directory, true).is_err() {
-                    self.kernel.log("posix: /proc cannot be mounted");
+                match self.vfs().stat(number, at, &Actor::superuser()) {
+                    Ok(attributes) => attributes.file,
+                    // It was mounted before: then even its attributes are ours.
+                    Err(CallError::Service(vfs::Error::Elsewhere(mount))) => mount,
+                    Err(error) => return Err(vfs_stop(error)),
                 }
             }
-            // It was mounted before: then even its attributes are ours.
-            None => self.kernel.log("posix: /proc is there already"),
-        }
+            Err(stop) => return Err(stop),
+        };
+        let number = self.kernel.own_number();
+        self.vfs().set_mount(number, directory, true).map_err(vfs_stop)?;
         if fresh {
             self.store.edit_globals(|globals| globals.started = 1);
             self.store.commit();
         }
-    }
-
-    fn make_devices(&mut self) {
-        for device in crate::device::NODES {
-            device.make(self);
-        }
+        Ok(())
     }
 }

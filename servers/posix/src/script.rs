@@ -13,7 +13,7 @@ use protocols::console::Stream;
 use protocols::service::Service;
 use protocols::vfs::{self, Actor};
 
-use crate::call::{EFFECT, Stop};
+use crate::call::{EFFECT, Stop, vfs_stop};
 use crate::exec::Request;
 use crate::fd::{WRITE_ONLY, kind};
 use crate::kernel::Port;
@@ -30,21 +30,27 @@ const DRAIN_BYTES: usize = 32 * 1024;
 const UNLIMITED: u64 = u64::MAX;
 
 impl Posix<'_> {
-    /// Starts the session if there is none.
+    /// Starts the session if there is none; what it needs of vfs may make it due once more.
     pub fn start_session(&mut self) {
         let globals = self.store.globals();
         if globals.session != 0 || globals.script_status != 0 {
+            self.session_due = false;
             return;
         }
         let result = self.spawn_session();
         self.frames.release_reserved();
         if let Err(stop) = result {
-            self.kernel.log(&format!("posix: the session's program cannot be started: {stop:?}"));
             self.store.roll_back();
             self.discard_embryos();
+            if let Stop::Wait(_) = stop {
+                // Under the same numbers again, when vfs signals.
+                return;
+            }
+            self.kernel.log(&format!("posix: the session's program cannot be started: {stop:?}"));
             self.store.edit_globals(|globals| globals.script_status = 128);
             self.store.commit();
         }
+        self.session_due = false;
     }
 
     fn session_request(&mut self) -> Request {
@@ -174,11 +180,15 @@ impl Posix<'_> {
         let number = self.session_request().number.with_step(EFFECT + 16);
         let at = vfs::At::new(vfs::ROOT, b"/root");
         let flags = vfs::OpenFlags::PLACE.with(vfs::OpenFlags::DIRECTORY);
-        if let Ok(opened) = self.vfs().open(number, at, &Actor::superuser(), flags, 0) {
-            let node = self.node_opened(opened.file, opened.kind.mode_bits(), 0)?;
-            self.store.edit_process(process, |process| process.directory = node as u32);
+        match self.vfs().open(number, at, &Actor::superuser(), flags, 0).map_err(vfs_stop) {
+            Ok(opened) => {
+                let node = self.node_opened(opened.file, opened.kind.mode_bits(), 0)?;
+                self.store.edit_process(process, |process| process.directory = node as u32);
+                Ok(())
+            }
+            Err(Stop::Errno(_)) => Ok(()),
+            Err(stop) => Err(stop),
         }
-        Ok(())
     }
 
     /// A process ended: was it the session?
@@ -188,6 +198,9 @@ impl Posix<'_> {
         }
         let code = if status & 0x7f == 0 { status >> 8 & 0xff } else { 128 + (status & 0x7f) };
         let is_script = self.options.script.is_some();
+        if !is_script {
+            self.kernel.log("posix: the console's shell ended; here is the next");
+        }
         self.store.edit_globals(|globals| {
             globals.session = 0;
             if is_script {
@@ -199,9 +212,7 @@ impl Posix<'_> {
 
     /// Writes what the script has printed to the host, and ends the machine after the last byte.
     pub fn drain_script(&mut self) {
-        if self.session_due && self.options.script.is_none() {
-            self.session_due = false;
-            self.kernel.log("posix: the console's shell ended; here is the next");
+        if self.session_due && !self.mount_due && self.options.script.is_none() {
             self.start_session();
         }
         let globals = self.store.globals();

@@ -19,7 +19,7 @@ use crate::kernel::Kernel;
 use crate::saved::{LANES, Lane, ProcessIndex, State, flag, redo, slot, state};
 use crate::signal::deliver::Resume;
 use crate::store::Store;
-use crate::wait::Wait;
+use crate::wait::{Event, Wait};
 use crate::{fault, table};
 
 /// Bytes of the buffer through which data passes between programs and servers.
@@ -101,10 +101,12 @@ pub struct Posix<'k> {
     pub dying: crate::exit::Dying,
     /// Pages that are copied at once when a process forks.
     pub hot: crate::hot::Hot,
-    /// Directory of /proc in vfs.
-    pub proc_mount: protocols::vfs::FileId,
-    /// The session's process has ended, and what follows is not done yet.
+    /// /proc and the nodes of /dev are still to be made known to vfs.
+    pub mount_due: bool,
+    /// The session's process is not there, and what follows is not done yet.
     pub session_due: bool,
+    /// Running lanes whose handler's stack was not there when they had a signal to take.
+    pub pokes_due: Vec<Lane>,
     /// A wait began or ended since the last settling.
     pub waits_changed: bool,
     /// What the kernel was last told of the next deadline; `None` when it must be told again.
@@ -132,8 +134,9 @@ impl<'k> Posix<'k> {
             processes: Vec::new(),
             dying: crate::exit::Dying::default(),
             hot: crate::hot::Hot::default(),
-            proc_mount: protocols::vfs::FileId::default(),
+            mount_due: true,
             session_due: false,
+            pokes_due: Vec::new(),
             waits_changed: true,
             deadline_told: None,
         }
@@ -226,10 +229,7 @@ impl<'k> Posix<'k> {
         match result {
             Ok(value) => self.complete(lane, value),
             Err(Stop::Errno(errno)) => self.complete(lane, errno.to_rax()),
-            Err(Stop::Wait(wait)) => {
-                self.store.commit();
-                self.keep(lane, wait);
-            }
+            Err(Stop::Wait(wait)) => self.put_off(lane, wait, Resume::Interrupted),
             Err(Stop::Interrupted { restart: true }) => self.return_to_program(lane, Resume::Again { call_number }),
             Err(Stop::Interrupted { restart: false }) => self.return_to_program(lane, Resume::Interrupted),
             Err(Stop::Frame) => {
@@ -281,6 +281,22 @@ impl<'k> Posix<'k> {
         self.answer(lane, 0);
     }
 
+    /// A message cannot go on yet. One that waits for a file runs again from its start, so nothing of this run may stay but what vfs did, which it finds
+    /// again under the same numbers; and only a kill ends its wait (Linux: `TASK_KILLABLE`). Others have progress of their own to keep.
+    fn put_off(&mut self, lane: Lane, wait: Wait, killed: Resume) {
+        if wait.event != Event::Vfs {
+            self.store.commit();
+            self.keep(lane, wait);
+            return;
+        }
+        self.store.roll_back();
+        if self.has_fatal(lane) {
+            self.return_to_program(lane, killed);
+        } else {
+            self.keep(lane, wait);
+        }
+    }
+
     /// Keeps a message until something wakes it.
     pub fn keep(&mut self, lane: Lane, wait: Wait) {
         self.waits_changed = true;
@@ -295,10 +311,7 @@ impl<'k> Posix<'k> {
         let outcome = self.fault(map, address, access, number);
         match outcome {
             Ok(()) => self.return_to_program(lane, Resume::Instruction),
-            Err(fault::Refused::Wait(wait)) => {
-                self.store.commit();
-                self.keep(lane, wait);
-            }
+            Err(fault::Refused::Wait(wait)) => self.put_off(lane, wait, Resume::Instruction),
             Err(refused) => self.force_fault_signal(lane, address, refused),
         }
     }

@@ -219,8 +219,11 @@ impl Posix<'_> {
         if stopped || !self.has_deliverable(lane) || self.store.thread(lane).redo != redo::NONE {
             return;
         }
-        if self.in_hand[lane].is_some() {
-            self.wake_lane(lane);
+        if let Some(hand) = self.in_hand[lane] {
+            let waits_for_file = hand.wait.is_some_and(|wait| wait.event == Event::Vfs);
+            if !waits_for_file || self.has_fatal(lane) {
+                self.wake_lane(lane);
+            }
             return;
         }
         // A call that is on its way here will look at its signals; a thread that runs is made to.

@@ -3,5 +3,6 @@
 mod crash;
 mod files;
 mod memory;
+mod pending;
 mod processes;
 mod signals;

@@ -11,7 +11,7 @@ use crate::call::{ASK, Call, EFFECT, Stop, SysResult};
 use crate::errno::Errno;
 use crate::io::Data;
 use crate::saved::{File, Origin, Process, Terminal};
-use crate::server::Posix;
+use crate::server::{After, Posix};
 use crate::signal::{IGNORE, SI_KERNEL, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, bit};
 use crate::wait::{Event, Wait};
 
@@ -35,6 +35,11 @@ impl Posix<'_> {
     pub fn events(&mut self, bits: u64) {
         if bits & protocols::posix::event::VFS_READY != 0 {
             self.wake(Event::Vfs);
+            let due = core::mem::take(&mut self.pokes_due);
+            self.afterwards.extend(due.into_iter().map(After::Poke));
+            if self.mount_due || self.session_due {
+                self.begin();
+            }
         }
         if bits & console::event::SIGNAL != 0 {
             self.take_console_signals();

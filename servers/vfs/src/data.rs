@@ -62,6 +62,8 @@ impl<H: Host> Attempt<'_, H> {
         while done < wanted {
             match self.read_piece(caller, number, &inode, offset + done, done, wanted - done) {
                 Ok(length) => done += length,
+                // A program's read of a file is not cut short (POSIX, `read`): what was copied is copied again.
+                Err(error @ Error::Pending(_)) => return Err(error),
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
             }

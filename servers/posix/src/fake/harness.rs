@@ -1,13 +1,15 @@
 //! A running posix on the fake machine: tests make the calls of its programs.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use libsys::host;
 use libsys::saved::Area;
-use protocols::vfs::{Actor, At, OpenFlags, ROOT, WriteAt};
+use protocols::call::CallError;
+use protocols::vfs::{self, Actor, At, OpenFlags, ROOT, WriteAt};
 
 use super::{Machine, Runs, Shared};
+use crate::call::Stop;
 use crate::kernel::Kernel;
 use crate::saved::{Lane, State, slot};
 use crate::server::{Incoming, Posix};
@@ -17,6 +19,11 @@ pub(crate) const DATA: u64 = 0x10_0000_0000;
 /// Bytes there.
 pub(crate) const DATA_BYTES: u64 = 0x10_0000;
 
+std::thread_local! {
+    /// What [`System::with_pending`] has asked for.
+    static PENDING: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
 /// A system.
 pub(crate) struct System {
     pub(crate) machine: Shared,
@@ -25,6 +32,8 @@ pub(crate) struct System {
     options: &'static str,
     /// Each lane's present call, for when it is to be delivered again.
     calls: Vec<Option<(u64, [u64; 6])>>,
+    /// vfs's signals are kept back until [`System::hear_vfs`].
+    pub(crate) deaf: bool,
 }
 
 impl System {
@@ -33,9 +42,17 @@ impl System {
         Self::start_with("script=/run/script")
     }
 
+    /// Runs a test against a vfs that answers `Pending` at random.
+    pub(crate) fn with_pending(seed: u64, test: fn()) {
+        PENDING.set(Some(seed));
+        test();
+        PENDING.set(None);
+    }
+
     pub(crate) fn start_with(options: &'static str) -> (Self, Lane) {
-        let machine = Shared(Rc::new(RefCell::new(Machine::new())));
-        let mut system = Self { machine, area: Area::on_host(), posix: None, options, calls: vec![None; crate::saved::LANES] };
+        let options = PENDING.get().map_or(options, |seed| format!("{options}\nvfs-pending={seed}").leak());
+        let machine = Shared(Rc::new(RefCell::new(Machine::new(options))));
+        let mut system = Self { machine, area: Area::on_host(), posix: None, options, calls: vec![None; crate::saved::LANES], deaf: false };
         system.install("/bin/sh", &program());
         system.boot();
         let lane = system.posix().lanes[0];
@@ -55,12 +72,12 @@ impl System {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         for part in &parts[..parts.len() - 1] {
             at = format!("{at}/{part}");
-            let _exists = client.make_directory(next(), At::new(ROOT, at.as_bytes()), &actor, 0o755);
+            let _exists = until_there(|| client.make_directory(next(), At::new(ROOT, at.as_bytes()), &actor, 0o755));
         }
         let flags = OpenFlags::WRITE.with(OpenFlags::CREATE).with(OpenFlags::TRUNCATE);
-        let file = client.open(next(), At::new(ROOT, path.as_bytes()), &actor, flags, 0o755).expect("an open file").file;
+        let file = until_there(|| client.open(next(), At::new(ROOT, path.as_bytes()), &actor, flags, 0o755)).expect("an open file").file;
         let lease = abi::Lease { address: bytes.as_ptr() as u64, length: bytes.len() as u64, reply: 0, index: 0, rights: 1 };
-        client.write(next(), file, WriteAt::Offset(0), bytes.len() as u32, true, lease).expect("a written file");
+        until_there(|| client.write(next(), file, WriteAt::Offset(0), bytes.len() as u32, true, lease)).expect("a written file");
         client.close(next(), file).expect("a closed file");
     }
 
@@ -69,6 +86,14 @@ impl System {
         let mut posix = Posix::new(self.area, kernel, self.options);
         posix.recover();
         self.posix = Some(posix);
+        self.hear_vfs();
+    }
+
+    /// Passes vfs's signals on until it is silent: then nothing is pending any more.
+    pub(crate) fn hear_vfs(&mut self) {
+        while self.machine.0.borrow().vfs_ready.replace(false) {
+            self.posix().notified(protocols::posix::event::VFS_READY);
+        }
     }
 
     pub(crate) fn posix(&mut self) -> &mut Posix<'static> {
@@ -139,6 +164,9 @@ impl System {
             thread.request
         };
         self.posix().message(lane, request, Incoming::Call { number, arguments });
+        if !self.deaf {
+            self.hear_vfs();
+        }
     }
 
     /// The result that a lane's call had.
@@ -155,14 +183,18 @@ impl System {
     /// Writes into a program's memory.
     pub(crate) fn poke(&mut self, lane: Lane, address: u64, bytes: &[u8]) {
         let map = self.map_of(lane);
-        self.posix().write_guest(map, address, bytes, abi::RequestNumber::default()).expect("writable memory");
+        while let Err(stop) = self.posix().write_guest(map, address, bytes, abi::RequestNumber::default()) {
+            assert!(matches!(stop, Stop::Wait(_)), "memory that cannot be written: {stop:?}");
+        }
     }
 
     /// Reads a program's memory.
     pub(crate) fn peek(&mut self, lane: Lane, address: u64, length: usize) -> Vec<u8> {
         let map = self.map_of(lane);
         let mut bytes = vec![0; length];
-        self.posix().read_guest(map, address, &mut bytes, abi::RequestNumber::default()).expect("readable memory");
+        while let Err(stop) = self.posix().read_guest(map, address, &mut bytes, abi::RequestNumber::default()) {
+            assert!(matches!(stop, Stop::Wait(_)), "memory that cannot be read: {stop:?}");
+        }
         bytes
     }
 
@@ -207,6 +239,16 @@ impl System {
     pub(crate) fn lane_of(&mut self, pid: u32) -> Lane {
         let posix = self.posix();
         posix.lanes.iter().copied().find(|lane| posix.store.thread(*lane).tid == pid).expect("the child's lane")
+    }
+}
+
+/// Asks vfs until what it asks for is there.
+fn until_there<T>(mut ask: impl FnMut() -> Result<T, CallError<vfs::Error>>) -> Result<T, CallError<vfs::Error>> {
+    loop {
+        match ask() {
+            Err(CallError::Service(vfs::Error::Pending(_))) => {}
+            result => return result,
+        }
     }
 }
 

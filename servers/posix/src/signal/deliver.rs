@@ -7,6 +7,7 @@ use abi::Frame;
 
 use super::frame::{Context, Layout, encode, encode_fpu, initial_fpu};
 use super::{DEFAULT, IGNORE, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, STOPS, UNSTOPPABLE, bit};
+use crate::call::Stop;
 use crate::errno::Errno;
 use crate::fail::{self, Passed, Point};
 use crate::fault::Refused;
@@ -188,22 +189,35 @@ impl Posix<'_> {
                 libsys::fail::hit(Point::SignalRecord);
                 self.redo(lane);
             }
-            Err(()) => {
+            Err(Stop::Wait(wait)) => self.put_handler_off(lane, wait),
+            Err(_) => {
                 self.exit_process(process, SIGSEGV as u32);
                 self.store.commit();
             }
         }
     }
 
+    /// The handler's stack is in a file that is not there yet. The message runs again from its start, signal and all; a thread that ran on its own goes on, and
+    /// is looked at again.
+    fn put_handler_off(&mut self, lane: Lane, wait: Wait) {
+        self.store.roll_back();
+        if self.in_hand[lane].is_some() {
+            self.keep(lane, wait);
+        } else {
+            self.pokes_due.push(lane);
+            self.redo(lane);
+        }
+    }
+
     /// Writes the handler's frame onto the program's stack. Gives the registers with which the handler starts.
-    fn push_frame(&mut self, lane: Lane, signal: usize, origin: Origin, frame: &Frame) -> Result<Frame, ()> {
+    fn push_frame(&mut self, lane: Lane, signal: usize, origin: Origin, frame: &Frame) -> Result<Frame, Stop> {
         let thread = self.store.thread(lane);
         let process = thread.process as usize;
         let map = self.store.process(process).map as usize;
         let action = self.store.action(process, signal);
         // The processor could not go there, and the kernel refuses such registers.
         if action.handler >= abi::USER_END {
-            return Err(());
+            return Err(Errno::EFAULT.into());
         }
         let [base, size, flags] = thread.alternate;
         let on_alternate = size != 0 && frame.rsp.wrapping_sub(base) < size;
@@ -217,8 +231,8 @@ impl Posix<'_> {
         let fault = if signal == SIGSEGV || signal == SIGBUS { [14, origin.value] } else { [0; 2] };
         let bytes = encode(action.restorer, frame, layout, &Context { mask, alternate, fault }, signal, &origin);
         let number = self.last_number(lane);
-        self.write_guest(map, layout.frame, &bytes, number).map_err(drop)?;
-        self.write_guest(map, layout.fpu, &encode_fpu(&fpu), number).map_err(drop)?;
+        self.write_guest(map, layout.frame, &bytes, number)?;
+        self.write_guest(map, layout.fpu, &encode_fpu(&fpu), number)?;
         let blocked = action.mask | if action.flags & SA_NODEFER == 0 { bit(signal) } else { 0 };
         self.store.edit_thread(lane, |thread| {
             thread.mask = (thread.mask | blocked) & !UNSTOPPABLE;

@@ -68,6 +68,7 @@ fn execute(call: &mut Call<'_, '_>, directory: u64, path: Vec<u8>, arguments: u6
             // Undo all of the map's records: the embryo alone was committed.
             call.posix.store.roll_back();
             call.posix.abandon_operation(call.lane);
+            call.posix.store.commit();
             if let Stop::Errno(_) = stop {
                 call.posix.close_program(&found);
             }

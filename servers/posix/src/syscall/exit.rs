@@ -8,7 +8,9 @@ pub fn sys_exit(call: &mut Call<'_, '_>) -> SysResult {
     let address = call.posix.store.thread(call.lane).clear_tid;
     if address != 0 && call.me().lanes > 1 {
         // A thread that gave a bad address is not joined.
-        let _cleared = call.write_u32(address, 0);
+        if let Err(stop @ Stop::Wait(_)) = call.write_u32(address, 0) {
+            return Err(stop);
+        }
         call.wake_futex(address, 1, u64::from(u32::MAX));
     }
     if call.me().lanes <= 1 {

@@ -1,7 +1,8 @@
 //! `fork`, `vfork`, `clone`, `clone3`.
 
-use crate::call::{Call, SysResult};
+use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
+use crate::fault::Refused;
 use crate::fork::Birth;
 use crate::signal::SIGCHLD;
 use crate::wait::{Event, Wait};
@@ -118,6 +119,11 @@ fn make(call: &mut Call<'_, '_>, wanted: Wanted) -> SysResult {
         sibling: flags & CLONE_PARENT != 0,
         clears_handlers: flags & CLONE_CLEAR_SIGHAND != 0,
     };
+    for (flag, address) in [(CLONE_PARENT_SETTID, wanted.parent_tid), (CLONE_CHILD_SETTID, wanted.child_tid)] {
+        if flags & flag != 0 {
+            fetch_page(call, address)?;
+        }
+    }
     let lane = call.posix.give_birth(call.lane, &birth)?;
     let tid = call.posix.store.thread(lane).tid;
     if flags & CLONE_PARENT_SETTID != 0 {
@@ -136,6 +142,14 @@ fn make(call: &mut Call<'_, '_>, wanted: Wanted) -> SysResult {
     Ok(u64::from(tid))
 }
 
+/// Makes the page present where a thread id goes: after the birth there is no waiting for it. A bad address is told by nobody, as on Linux.
+fn fetch_page(call: &mut Call<'_, '_>, address: u64) -> Result<(), Stop> {
+    match call.posix.fault(call.map, address, abi::FaultAccess::WRITE, call.number) {
+        Err(Refused::Wait(wait)) => Err(Stop::Wait(wait)),
+        _ => Ok(()),
+    }
+}
+
 /// `RLIMIT_NPROC`.
 fn check_limit(call: &Call<'_, '_>) -> Result<(), Errno> {
     let me = call.me();
@@ -151,11 +165,7 @@ fn wait_for_child(call: &mut Call<'_, '_>) -> SysResult {
     let pid = call.progress();
     let waits = call.posix.find_pid(pid as u32).is_some_and(|child| call.posix.store.process(child).vfork_lane as usize == call.lane + 1);
     if waits {
-        return if call.posix.has_fatal(call.lane) {
-            Err(crate::call::Stop::Interrupted { restart: true })
-        } else {
-            Err(crate::call::Stop::Wait(Wait::on(Event::Lane)))
-        };
+        return if call.posix.has_fatal(call.lane) { Err(Stop::Interrupted { restart: true }) } else { Err(Stop::Wait(Wait::on(Event::Lane))) };
     }
     Ok(pid)
 }

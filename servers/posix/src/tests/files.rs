@@ -12,7 +12,7 @@ fn pipe(system: &mut System, lane: usize) -> (u64, u64) {
 }
 
 #[test]
-fn file_is_written_and_read_back() {
+pub(super) fn file_is_written_and_read_back() {
     let (mut system, lane) = System::start();
     let path = system.text(lane, 0, "/f");
     let file = system.call(lane, 2, [path, 0o102, 0o644, 0, 0, 0]).unwrap();
@@ -30,7 +30,7 @@ fn file_is_written_and_read_back() {
 }
 
 #[test]
-fn pipe_carries_bytes_and_ends() {
+pub(super) fn pipe_carries_bytes_and_ends() {
     let (mut system, lane) = System::start();
     let (reader, writer) = pipe(&mut system, lane);
     system.text(lane, 0, "through");
@@ -46,7 +46,7 @@ fn pipe_carries_bytes_and_ends() {
 }
 
 #[test]
-fn full_pipe_makes_its_writer_wait_and_loses_nothing() {
+pub(super) fn full_pipe_makes_its_writer_wait_and_loses_nothing() {
     let (mut system, lane) = System::start();
     let (reader, writer) = pipe(&mut system, lane);
     let bytes: Vec<u8> = (0..100_000u32).map(|n| n as u8 ^ (n >> 8) as u8).collect();
@@ -63,7 +63,7 @@ fn full_pipe_makes_its_writer_wait_and_loses_nothing() {
 }
 
 #[test]
-fn writer_without_reader_gets_sigpipe() {
+pub(super) fn writer_without_reader_gets_sigpipe() {
     let (mut system, lane) = System::start();
     let (reader, writer) = pipe(&mut system, lane);
     system.call(lane, 3, [reader, 0, 0, 0, 0, 0]);
@@ -75,7 +75,7 @@ fn writer_without_reader_gets_sigpipe() {
 }
 
 #[test]
-fn descriptors_are_the_lowest_and_limited() {
+pub(super) fn descriptors_are_the_lowest_and_limited() {
     let (mut system, lane) = System::start();
     assert_eq!(system.call(lane, 32, [0, 0, 0, 0, 0, 0]), Some(3));
     assert_eq!(system.call(lane, 72, [0, 0, 10, 0, 0, 0]), Some(10), "F_DUPFD");
@@ -92,7 +92,7 @@ fn descriptors_are_the_lowest_and_limited() {
 }
 
 #[test]
-fn descriptors_marked_so_are_closed_by_exec() {
+pub(super) fn descriptors_marked_so_are_closed_by_exec() {
     let (mut system, lane) = System::start();
     assert_eq!(system.call(lane, 72, [0, 1030, 5, 0, 0, 0]), Some(5));
     assert_eq!(system.call(lane, 32, [0; 6]), Some(3));
@@ -103,7 +103,7 @@ fn descriptors_marked_so_are_closed_by_exec() {
 }
 
 #[test]
-fn devices_play_their_parts() {
+pub(super) fn devices_play_their_parts() {
     let (mut system, lane) = System::start();
     let open = |system: &mut System, path: &str| {
         let path = system.text(lane, 0, path);
@@ -119,7 +119,7 @@ fn devices_play_their_parts() {
 }
 
 #[test]
-fn own_program_is_found_through_proc() {
+pub(super) fn own_program_is_found_through_proc() {
     let (mut system, lane) = System::start();
     let path = system.text(lane, 0, "/proc/self/exe");
     assert_eq!(system.call(lane, 89, [path, DATA + 0x100, 100, 0, 0, 0]), Some(7));
@@ -129,7 +129,7 @@ fn own_program_is_found_through_proc() {
 }
 
 #[test]
-fn proc_is_listed_and_read() {
+pub(super) fn proc_is_listed_and_read() {
     let (mut system, lane) = System::start();
     for (path, start) in [("/proc/self/stat", "2 (sh) "), ("/proc/version", "Linux version"), ("/proc/2/status", "Name:\tsh\n")] {
         let path = system.text(lane, 0, path);
@@ -149,7 +149,7 @@ fn proc_is_listed_and_read() {
 }
 
 #[test]
-fn working_directory_may_lie_in_proc() {
+pub(super) fn working_directory_may_lie_in_proc() {
     let (mut system, lane) = System::start();
     let path = system.text(lane, 0, "/proc/self");
     assert_eq!(system.call(lane, 80, [path, 0, 0, 0, 0, 0]), Some(0));
@@ -163,7 +163,7 @@ fn working_directory_may_lie_in_proc() {
 }
 
 #[test]
-fn names_are_made_renamed_and_removed() {
+pub(super) fn names_are_made_renamed_and_removed() {
     let (mut system, lane) = System::start();
     let (a, b) = (system.text(lane, 0, "/dir"), system.text(lane, 0x40, "/other"));
     assert_eq!(system.call(lane, 83, [a, 0o755, 0, 0, 0, 0]), Some(0));
@@ -178,7 +178,7 @@ fn names_are_made_renamed_and_removed() {
 }
 
 #[test]
-fn fifo_joins_two_processes() {
+pub(super) fn fifo_joins_two_processes() {
     let (mut system, lane) = System::start();
     let path = system.text(lane, 0, "/fifo");
     assert_eq!(system.call(lane, 133, [path, 0o010_644, 0, 0, 0, 0]), Some(0));
@@ -191,7 +191,7 @@ fn fifo_joins_two_processes() {
 }
 
 #[test]
-fn poll_wakes_when_a_pipe_has_bytes_and_when_time_is_up() {
+pub(super) fn poll_wakes_when_a_pipe_has_bytes_and_when_time_is_up() {
     let (mut system, lane) = System::start();
     let (reader, writer) = pipe(&mut system, lane);
     let entry = [(reader as u32).to_le_bytes().as_slice(), &1u16.to_le_bytes(), &[0; 2]].concat();

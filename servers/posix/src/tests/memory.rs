@@ -17,10 +17,11 @@ fn fault(system: &mut System, lane: usize, address: u64, access: u64) {
     let number = thread.request.with_step(RequestNumber::FAULT_STEP);
     drop(machine);
     system.posix().message(lane, number, Incoming::PageFault { address, access });
+    system.hear_vfs();
 }
 
 #[test]
-fn break_moves_and_its_memory_is_zero() {
+pub(super) fn break_moves_and_its_memory_is_zero() {
     let (mut system, lane) = System::start();
     let start = system.call(lane, 12, [0; 6]).unwrap();
     assert_eq!(start, 0x40_5000);
@@ -33,7 +34,7 @@ fn break_moves_and_its_memory_is_zero() {
 }
 
 #[test]
-fn program_has_its_file_bytes_and_zeros_behind_them() {
+pub(super) fn program_has_its_file_bytes_and_zeros_behind_them() {
     let (mut system, lane) = System::start();
     assert_eq!(system.peek(lane, 0x40_1000, 4), [0x90; 4]);
     assert_eq!(system.peek(lane, 0x40_3010, 4), [0x90; 4]);
@@ -47,7 +48,7 @@ fn program_has_its_file_bytes_and_zeros_behind_them() {
 }
 
 #[test]
-fn faults_are_answered_or_kill() {
+pub(super) fn faults_are_answered_or_kill() {
     let (mut system, lane) = System::start();
     let child = system.fork(lane);
     fault(&mut system, child, DATA + 0x5000, FaultAccess::WRITE);
@@ -59,7 +60,7 @@ fn faults_are_answered_or_kill() {
 }
 
 #[test]
-fn mappings_are_cut_protected_and_moved() {
+pub(super) fn mappings_are_cut_protected_and_moved() {
     let (mut system, lane) = System::start();
     let at = system.call(lane, 9, [0, 0x4000, 3, 0x22, u64::MAX, 0]).unwrap();
     system.poke(lane, at, &[7; 0x4000]);
@@ -76,7 +77,7 @@ fn mappings_are_cut_protected_and_moved() {
 }
 
 #[test]
-fn pages_without_access_fault_and_keep_their_content() {
+pub(super) fn pages_without_access_fault_and_keep_their_content() {
     let (mut system, lane) = System::start();
     let at = system.call(lane, 9, [0, 0x4000, 3, 0x22, u64::MAX, 0]).unwrap();
     system.poke(lane, at, &[7; 0x4000]);
@@ -99,7 +100,7 @@ fn pages_without_access_fault_and_keep_their_content() {
 }
 
 #[test]
-fn page_closed_by_a_call_that_was_taken_back_opens_at_the_next_fault() {
+pub(super) fn page_closed_by_a_call_that_was_taken_back_opens_at_the_next_fault() {
     let (mut system, lane) = System::start();
     let at = system.call(lane, 9, [0, 0x1000, 3, 0x22, u64::MAX, 0]).unwrap();
     system.poke(lane, at, b"kept");
@@ -112,7 +113,7 @@ fn page_closed_by_a_call_that_was_taken_back_opens_at_the_next_fault() {
 }
 
 #[test]
-fn shared_memory_is_seen_by_both_sides_of_a_fork() {
+pub(super) fn shared_memory_is_seen_by_both_sides_of_a_fork() {
     let (mut system, lane) = System::start();
     let at = system.call(lane, 9, [0, 0x2000, 3, 0x21, u64::MAX, 0]).unwrap();
     assert!((at as i64) > 0);
@@ -122,7 +123,7 @@ fn shared_memory_is_seen_by_both_sides_of_a_fork() {
 }
 
 #[test]
-fn shared_file_mapping_is_the_file() {
+pub(super) fn shared_file_mapping_is_the_file() {
     let (mut system, lane) = System::start();
     system.install("/data", &[b'x'; 5000]);
     let path = system.text(lane, 0, "/data");
@@ -137,7 +138,7 @@ fn shared_file_mapping_is_the_file() {
 }
 
 #[test]
-fn a_memory_hog_is_stopped_and_others_live() {
+pub(super) fn a_memory_hog_is_stopped_and_others_live() {
     let (mut system, lane) = System::start();
     system.machine.0.borrow_mut().for_sale = 64;
     let child = system.fork(lane);
@@ -156,7 +157,7 @@ fn a_memory_hog_is_stopped_and_others_live() {
 
 /// Every pointer argument of every call, with every kind of bad address: an errno, never a crash of the server.
 #[test]
-fn bad_addresses_in_every_pointer_of_every_call() {
+pub(super) fn bad_addresses_in_every_pointer_of_every_call() {
     let (mut system, lane) = System::start();
     let bad = [0, 1, 0x1000, DATA + DATA_BYTES - 1, abi::USER_END - 1, abi::USER_END, 1 << 47, 0xffff_8000_0000_0000, u64::MAX - 7, u64::MAX];
     for entry in CALLS {

@@ -4,14 +4,14 @@ use crate::fake::harness::{DATA, System, program};
 const SIGCHLD_STATUS: u64 = DATA + 0x100;
 
 #[test]
-fn first_call_of_the_session_is_answered() {
+pub(super) fn first_call_of_the_session_is_answered() {
     let (mut system, lane) = System::start();
     assert_eq!(system.call(lane, 39, [0; 6]), Some(2), "getpid");
     assert_eq!(system.call(lane, 110, [0; 6]), Some(1), "getppid: posix is init");
 }
 
 #[test]
-fn session_starts_with_arguments_environment_and_entry() {
+pub(super) fn session_starts_with_arguments_environment_and_entry() {
     let (mut system, lane) = System::start();
     let (entry, stack) = {
         let machine = system.machine.0.borrow();
@@ -26,7 +26,7 @@ fn session_starts_with_arguments_environment_and_entry() {
 }
 
 #[test]
-fn unknown_call_is_refused_and_counted() {
+pub(super) fn unknown_call_is_refused_and_counted() {
     let (mut system, lane) = System::start();
     assert_eq!(system.call(lane, 400, [0; 6]), Some((-38i64) as u64));
     assert_eq!(system.call(lane, u64::MAX, [0; 6]), Some((-38i64) as u64));
@@ -34,7 +34,7 @@ fn unknown_call_is_refused_and_counted() {
 }
 
 #[test]
-fn child_has_its_own_memory_from_the_fork_on() {
+pub(super) fn child_has_its_own_memory_from_the_fork_on() {
     let (mut system, lane) = System::start();
     system.poke(lane, DATA, b"before");
     let child = system.fork(lane);
@@ -47,7 +47,7 @@ fn child_has_its_own_memory_from_the_fork_on() {
 }
 
 #[test]
-fn parent_waits_for_its_child_and_hears_its_status() {
+pub(super) fn parent_waits_for_its_child_and_hears_its_status() {
     let (mut system, lane) = System::start();
     let child = system.fork(lane);
     let pid = system.pid(child);
@@ -59,7 +59,7 @@ fn parent_waits_for_its_child_and_hears_its_status() {
 }
 
 #[test]
-fn nothing_of_a_dead_process_stays() {
+pub(super) fn nothing_of_a_dead_process_stays() {
     let (mut system, lane) = System::start();
     system.poke(lane, DATA, &[1; 100_000]);
     let before = (system.machine.0.borrow().used_pages(), system.machine.0.borrow().objects());
@@ -75,7 +75,7 @@ fn nothing_of_a_dead_process_stays() {
 }
 
 #[test]
-fn vfork_parent_waits_until_its_child_executes() {
+pub(super) fn vfork_parent_waits_until_its_child_executes() {
     let (mut system, lane) = System::start();
     assert_eq!(system.call(lane, 58, [0; 6]), None);
     let child = *system.posix().lanes.last().unwrap();
@@ -88,7 +88,7 @@ fn vfork_parent_waits_until_its_child_executes() {
 }
 
 #[test]
-fn executed_program_starts_afresh() {
+pub(super) fn executed_program_starts_afresh() {
     let (mut system, lane) = System::start();
     let path = system.text(lane, 0, "/bin/sh");
     let list = [path, 0].map(u64::to_le_bytes).concat();
@@ -102,7 +102,7 @@ fn executed_program_starts_afresh() {
 }
 
 #[test]
-fn script_with_interpreter_is_executed_by_it() {
+pub(super) fn script_with_interpreter_is_executed_by_it() {
     let (mut system, lane) = System::start();
     system.install("/bin/tool", b"#!/bin/sh -x\necho\n");
     let path = system.text(lane, 0, "/bin/tool");
@@ -115,7 +115,7 @@ fn script_with_interpreter_is_executed_by_it() {
 }
 
 #[test]
-fn what_is_no_program_is_refused() {
+pub(super) fn what_is_no_program_is_refused() {
     let (mut system, lane) = System::start();
     system.install("/bin/text", b"hello");
     system.install("/bin/loop", b"#!/bin/loop\n");
@@ -130,7 +130,7 @@ fn what_is_no_program_is_refused() {
 }
 
 #[test]
-fn end_of_the_script_turns_the_power_off_after_its_last_byte() {
+pub(super) fn end_of_the_script_turns_the_power_off_after_its_last_byte() {
     let (mut system, lane) = System::start();
     system.text(lane, 0, "bye\n");
     assert_eq!(system.call(lane, 1, [1, DATA, 4, 0, 0, 0]), Some(4));
@@ -140,7 +140,7 @@ fn end_of_the_script_turns_the_power_off_after_its_last_byte() {
 }
 
 #[test]
-fn orphans_are_reaped_by_init() {
+pub(super) fn orphans_are_reaped_by_init() {
     let (mut system, lane) = System::start();
     let child = system.fork(lane);
     let grandchild = system.fork(child);
@@ -152,7 +152,7 @@ fn orphans_are_reaped_by_init() {
 }
 
 #[test]
-fn threads_share_memory_and_wake_each_other() {
+pub(super) fn threads_share_memory_and_wake_each_other() {
     let (mut system, lane) = System::start();
     let flags = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x8_0000 | 0x20_0000;
     let tid = system.call(lane, 56, [flags, DATA + 0x8000, 0, DATA + 0x40, 0x1234, 0]).unwrap() as u32;
@@ -166,7 +166,7 @@ fn threads_share_memory_and_wake_each_other() {
 }
 
 #[test]
-fn shell_at_the_console_is_started_again_when_it_ends() {
+pub(super) fn shell_at_the_console_is_started_again_when_it_ends() {
     let (mut system, lane) = System::start_with("term=vt100");
     system.text(lane, 0, "$ ");
     assert_eq!(system.call(lane, 1, [1, DATA, 2, 0, 0, 0]), Some(2));
@@ -178,7 +178,7 @@ fn shell_at_the_console_is_started_again_when_it_ends() {
 }
 
 #[test]
-fn a_fork_bomb_meets_its_limit_and_can_be_killed() {
+pub(super) fn a_fork_bomb_meets_its_limit_and_can_be_killed() {
     let (mut system, lane) = System::start();
     let mut children = Vec::new();
     loop {

@@ -26,7 +26,7 @@ fn return_from_handler(system: &mut System, lane: usize) {
 }
 
 #[test]
-fn handler_runs_and_the_program_goes_on_where_it_was() {
+pub(super) fn handler_runs_and_the_program_goes_on_where_it_was() {
     let (mut system, lane) = System::start();
     handle(&mut system, lane, 10, 0);
     let before = frame(&system, lane);
@@ -44,7 +44,7 @@ fn handler_runs_and_the_program_goes_on_where_it_was() {
 }
 
 #[test]
-fn running_thread_is_interrupted() {
+pub(super) fn running_thread_is_interrupted() {
     let (mut system, lane) = System::start();
     let child = system.fork(lane);
     handle(&mut system, child, 10, 0);
@@ -59,7 +59,7 @@ fn running_thread_is_interrupted() {
 }
 
 #[test]
-fn wait_ends_with_eintr_or_is_made_again() {
+pub(super) fn wait_ends_with_eintr_or_is_made_again() {
     for (flags, restarts) in [(0, false), (0x1000_0000, true)] {
         let (mut system, lane) = System::start();
         system.call(lane, 22, [DATA, 0, 0, 0, 0, 0]);
@@ -81,7 +81,7 @@ fn wait_ends_with_eintr_or_is_made_again() {
 }
 
 #[test]
-fn deadly_signals_end_and_ignored_ones_do_nothing() {
+pub(super) fn deadly_signals_end_and_ignored_ones_do_nothing() {
     let (mut system, lane) = System::start();
     let child = system.fork(lane);
     let pid = u64::from(system.pid(child));
@@ -98,7 +98,7 @@ fn deadly_signals_end_and_ignored_ones_do_nothing() {
 }
 
 #[test]
-fn blocked_signal_waits_until_it_is_let_through() {
+pub(super) fn blocked_signal_waits_until_it_is_let_through() {
     let (mut system, lane) = System::start();
     let child = system.fork(lane);
     handle(&mut system, child, 10, 0);
@@ -114,7 +114,7 @@ fn blocked_signal_waits_until_it_is_let_through() {
 }
 
 #[test]
-fn stopped_process_runs_nothing_until_it_is_continued() {
+pub(super) fn stopped_process_runs_nothing_until_it_is_continued() {
     let (mut system, lane) = System::start();
     let child = system.fork(lane);
     let pid = u64::from(system.pid(child));
@@ -132,7 +132,7 @@ fn stopped_process_runs_nothing_until_it_is_continued() {
 }
 
 #[test]
-fn interrupt_key_reaches_the_foreground_group_only() {
+pub(super) fn interrupt_key_reaches_the_foreground_group_only() {
     let (mut system, lane) = System::start_with("");
     let (front, back) = (system.fork(lane), system.fork(lane));
     let [front_pid, back_pid] = [front, back].map(|lane| u64::from(system.pid(lane)));
@@ -152,7 +152,7 @@ fn interrupt_key_reaches_the_foreground_group_only() {
 }
 
 #[test]
-fn sleep_ends_in_time_and_alarm_interrupts_it() {
+pub(super) fn sleep_ends_in_time_and_alarm_interrupts_it() {
     let (mut system, lane) = System::start();
     system.poke(lane, DATA, &[1u64, 0].map(u64::to_le_bytes).concat());
     assert_eq!(system.call(lane, 35, [DATA, 0, 0, 0, 0, 0]), None);
