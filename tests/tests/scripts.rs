@@ -3,23 +3,29 @@
 //! One test for each case of [`tests::compare::cases`]. Scripts share a boot, which the first of them starts; programs boot alone. A
 //! case counts as skipped, never as passed, where this machine has another busybox than its expected file was made with; a file
 //! that is missing, has no header, or was made from another source of the case, fails.
+//!
+//! Each case runs twice: once as it is, and once, as `NAME_pending`, where vfs answers `Pending` at random and dies at failpoints. The seed
+//! is printed; `SYNOS_PENDING_SEED` sets it.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::ExitCode;
 use std::sync::{Arc, LazyLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use tests::compare::cases::{self, Case};
 use tests::compare::expected::Expected;
 use tests::compare::staged::{Facts, Staged};
-use tests::compare::synos::{self, Results};
+use tests::compare::synos::{self, Adversity, Results};
 use tests::compare::{Stream, difference};
 use tests::normalise::Rules;
 use tests::root;
 
 const EXPECTED: &str = "tests/expected";
 const RULES: &str = "tests/normalise.toml";
+/// What the name of a case under [`Adversity::Pending`] ends with.
+const PENDING: &str = "_pending";
 /// Cases that need what SynOS does not have: skipped with the reason, never passed.
 const NOT_THERE: [(&str, &str); 1] =
     [("rusttest", "it needs socketpair(AF_UNIX), by which Rust's standard library starts a program in another folder")];
@@ -28,6 +34,7 @@ const NOT_THERE: [(&str, &str); 1] =
 type Shared = LazyLock<Results, Box<dyn FnOnce() -> Results + Send>>;
 
 /// A case, and what it must leave behind.
+#[derive(Clone)]
 struct Comparison {
     case: Case,
     /// The contents of its expected file, or why they cannot be used.
@@ -52,17 +59,30 @@ fn main() -> ExitCode {
 fn trials(arguments: &Arguments) -> Result<Vec<Trial>, String> {
     let cases = cases::all(&root()).map_err(|error| format!("looking for cases: {error}"))?;
     let rules = Arc::new(rules()?);
-    let selected: Vec<String> = cases.iter().map(|case| case.name.clone()).filter(|name| is_selected(arguments, name)).collect();
+    let names = cases.iter().map(|case| case.name.clone());
+    let selected: Vec<String> = names.filter(|name| is_selected(arguments, name) || is_selected(arguments, &format!("{name}{PENDING}"))).collect();
     let facts = if selected.is_empty() { None } else { Some(facts(&selected)?) };
     let comparisons: Vec<_> = cases.iter().map(|case| Comparison::new(case, facts.as_ref())).collect();
 
-    let shared = comparisons.iter().filter(|each| each.can_run() && !each.case.is_alone() && selected.contains(&each.case.name));
-    let shared: Vec<String> = shared.map(|each| each.case.name.clone()).collect();
-    let shared: Arc<Shared> = Arc::new(LazyLock::new(Box::new(move || synos::run(&shared))));
-
-    let mut trials: Vec<Trial> = comparisons.into_iter().map(|each| each.trial(Arc::clone(&shared), Arc::clone(&rules))).collect();
+    let mut trials = Vec::new();
+    for (suffix, adversity) in [("", Adversity::None), (PENDING, Adversity::Pending(pending_seed()))] {
+        let is_wanted =
+            |each: &&Comparison| each.can_run() && !each.case.is_alone() && is_selected(arguments, &format!("{}{suffix}", each.case.name));
+        let shared: Vec<String> = comparisons.iter().filter(is_wanted).map(|each| each.case.name.clone()).collect();
+        let shared: Arc<Shared> = Arc::new(LazyLock::new(Box::new(move || synos::run(&shared, adversity))));
+        trials.extend(comparisons.iter().map(|each| each.trial(suffix, adversity, Arc::clone(&shared), Arc::clone(&rules))));
+    }
     trials.push(Trial::test("every_expected_file_has_a_case_and_every_rule_a_use", move || bookkeeping(&cases, &rules)));
     Ok(trials)
+}
+
+/// Another one each day, so that many are tried and a failure is found again.
+fn pending_seed() -> u64 {
+    const DAY_SECONDS: u64 = 24 * 60 * 60;
+    let today = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() / DAY_SECONDS);
+    let seed = std::env::var("SYNOS_PENDING_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(today);
+    println!("SYNOS_PENDING_SEED={seed}");
+    seed
 }
 
 fn rules() -> Result<Rules, String> {
@@ -110,19 +130,20 @@ impl Comparison {
         self.expected.is_ok() && self.skipped.is_none()
     }
 
-    fn trial(self, shared: Arc<Shared>, rules: Arc<Rules>) -> Trial {
-        let name = self.case.name.clone();
+    fn trial(&self, suffix: &str, adversity: Adversity, shared: Arc<Shared>, rules: Arc<Rules>) -> Trial {
+        let name = format!("{}{suffix}", self.case.name);
         let skipped = self.skipped.is_some();
         if let Some(why) = &self.skipped {
             println!("skipped: {name} {why}");
         }
-        Trial::test(name, move || self.judge(&shared, &rules).map_err(Failed::from)).with_ignored_flag(skipped)
+        let comparison = self.clone();
+        Trial::test(name, move || comparison.judge(adversity, &shared, &rules).map_err(Failed::from)).with_ignored_flag(skipped)
     }
 
-    fn judge(self, shared: &Shared, rules: &Rules) -> Result<(), String> {
+    fn judge(self, adversity: Adversity, shared: &Shared, rules: &Rules) -> Result<(), String> {
         let name = &self.case.name;
         let expected = self.expected?;
-        let alone = if self.case.is_alone() { synos::run(std::slice::from_ref(name)) } else { Results::new() };
+        let alone = if self.case.is_alone() { synos::run(std::slice::from_ref(name), adversity) } else { Results::new() };
         let result = alone.get(name).or_else(|| shared.get(name)).ok_or("it was not run")?;
         match result.as_ref().map(|actual| difference(rules, name, &expected.output, actual)) {
             Ok(None) => Ok(()),

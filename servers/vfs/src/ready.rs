@@ -23,6 +23,7 @@ pub struct Readiness {
     seed: Option<u64>,
     fetched: BTreeSet<u64>,
     rounds: u64,
+    put_off: u64,
 }
 
 impl Readiness {
@@ -65,6 +66,10 @@ impl Readiness {
             self.rounds += 1;
         }
         self.fetched.insert(key);
+        self.put_off += 1;
+        if self.put_off.is_power_of_two() {
+            libsys::log!("{} attempts put off, seed {seed}", self.put_off);
+        }
         Err(Error::Pending(key))
     }
 }

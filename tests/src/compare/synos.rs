@@ -16,13 +16,26 @@ const CASE_SECONDS: u32 = 15;
 /// A case alone may be a long one; the driver ends it before this is over.
 const LEAST_SECONDS: u32 = 180;
 
+/// What makes it harder for the system than a plain boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adversity {
+    /// Nothing.
+    None,
+    /// vfs answers `Pending` at random, from this seed, and dies at [`DEATHS`].
+    Pending(u64),
+}
+
+/// Failpoints of vfs under [`Adversity::Pending`], one instance after the other, and at which passage each fires.
+const DEATHS: [(&str, u32); 6] =
+    [("open.effect", 12), ("write.record", 3), ("close.reply", 6), ("open.record", 9), ("open.reply", 5), ("close.intent", 8)];
+
 /// What came of each case, or why nothing did.
 pub type Results = BTreeMap<String, Result<Output, String>>;
 
 /// Runs the cases `names`.
 #[must_use]
-pub fn run(names: &[String]) -> Results {
-    run_by(names, boot)
+pub fn run(names: &[String], adversity: Adversity) -> Results {
+    run_by(names, |names| boot(names, adversity))
 }
 
 /// What a boot brought: the driver's output, and everything else that is known about it.
@@ -31,13 +44,25 @@ struct Brought {
     known: String,
 }
 
-fn boot(names: &[String]) -> Result<Brought, String> {
+fn boot(names: &[String], adversity: Adversity) -> Result<Brought, String> {
     let staged = Staged::lay_out(names)?;
     let count = u32::try_from(names.len()).unwrap_or(u32::MAX);
     let seconds = CASE_SECONDS.saturating_mul(count).saturating_add(START_SECONDS).max(LEAST_SECONDS);
     let boot = Boot::new("cases").with("--add", format!("{}:/run", staged.guest().display())).within_seconds(seconds);
-    let outcome = boot.script(DRIVER);
+    let outcome = match adversity {
+        Adversity::None => boot,
+        Adversity::Pending(seed) => {
+            let boot = boot.with("--option", format!("vfs-pending={seed}"));
+            DEATHS.iter().fold(boot, |boot, (point, nth)| boot.failing("vfs", point, *nth))
+        }
+    }
+    .script(DRIVER);
     let known = outcome.to_string();
+    // A case alone may be through before the later deaths.
+    let deaths = if names.len() > 1 { DEATHS.len() } else { 1 };
+    if adversity != Adversity::None && (outcome.deaths("vfs") < deaths || !outcome.log.contains("attempts put off")) {
+        return Err(format!("vfs died less than {deaths} times or put nothing off: {known}"));
+    }
     Ok(Brought { output: outcome.stdout, known })
 }
 
