@@ -106,6 +106,21 @@ fn memory_dies_under_running_programs() {
 }
 
 #[test]
+fn servers_die_while_files_are_pending() {
+    let armed = [
+        ("vfs", Vfs::OpenEffect.name(), 9),
+        ("posix", Posix::ExecEffect.name(), 3),
+        ("vfs", Vfs::WriteReply.name(), 2),
+        ("posix", Posix::ReadEffect.name(), 2),
+    ];
+    let boot = armed.iter().fold(Boot::new("restart-pending"), |boot, (service, point, nth)| boot.failing(service, point, *nth));
+    let outcome = boot.with("--option", "vfs-pending=11").script(SCRIPT);
+    outcome.expect_output(&expected());
+    assert!(outcome.log.contains("attempts put off, seed 11"), "{outcome}");
+    assert!(outcome.deaths("vfs") == 2 && outcome.deaths("posix") == 2, "{outcome}");
+}
+
+#[test]
 fn four_servers_die_in_one_session() {
     let armed = [
         ("vfs", Vfs::WriteEffect.name(), 3),

@@ -55,6 +55,17 @@ fn control_c_interrupts_and_control_z_stops_a_foreground_job() {
 }
 
 #[test]
+fn prompt_does_not_show_that_files_are_pending() {
+    let mut session = Boot::new("pending").with("--option", "vfs-pending=11").within_seconds(120).session();
+    session.expect(PROMPT);
+    let shown = run(&mut session, "cd /usr/bin/.. && ls -d bin && sed -n 1p /etc/passwd");
+    assert!(shown.contains("bin\r\nroot:"), "{shown:?}");
+    foreground(&mut session, "sleep 1000");
+    session.send("\x03");
+    session.expect(PROMPT);
+}
+
+#[test]
 fn line_editing_keys_work_in_canonical_mode() {
     let mut session = session("canonical");
     foreground(&mut session, "cat");
