@@ -4,6 +4,7 @@
 //! dead posix leaves its callers at their `syscall` instructions with their numbers kept.
 #![allow(unsafe_code, reason = "leases of tests are pointers, as they are on the machine")]
 
+mod cache;
 mod console;
 pub(crate) mod harness;
 
@@ -15,10 +16,10 @@ use abi::{Error, Frame, Lease, MapFlags, ObjectKind, ReplyKind, RequestNumber, T
 use libsys::saved::Area;
 use protocols::serve::{Caller, LeaseError, Serve};
 use protocols::service::{Badge, Service};
-use protocols::vfs::Time;
 
 use crate::kernel::{CopyFault, Doing, Kernel, Origin, Source, Ticks, Was};
 use crate::saved::Lane;
+use cache::{CachePages, start_vfs};
 use console::FakeConsole;
 
 const PAGE: usize = 4096;
@@ -72,51 +73,6 @@ pub(crate) struct FakeThread {
     pub(crate) request: RequestNumber,
     pub(crate) redeliver: bool,
     pub(crate) lane: Lane,
-}
-
-/// vfs's side of the machine: pages that posix can share.
-pub(crate) struct CachePages {
-    pages: Rc<RefCell<Vec<Bytes>>>,
-    copies: Vec<Box<[u8; PAGE]>>,
-    ready: Rc<Cell<bool>>,
-}
-
-impl vfs::host::Host for CachePages {
-    fn page_count(&self) -> u32 {
-        self.pages.borrow().len() as u32
-    }
-
-    fn room(&mut self, wanted: u32) -> u32 {
-        wanted
-    }
-
-    fn page(&mut self, page: u32) -> &vfs::host::Page {
-        *self.copies[page as usize] = **self.pages.borrow()[page as usize].borrow();
-        &self.copies[page as usize]
-    }
-
-    fn page_mut(&mut self, page: u32) -> &mut vfs::host::Page {
-        let pointer = self.pages.borrow()[page as usize].borrow_mut().as_mut_ptr();
-        // SAFETY: the page lives as long as the machine, and vfs does not keep the reference beyond its request.
-        unsafe { &mut *pointer.cast::<vfs::host::Page>() }
-    }
-
-    fn discard(&mut self, first: u32, count: u32) -> bool {
-        for page in first..first + count {
-            self.pages.borrow_mut()[page as usize] = blank();
-        }
-        true
-    }
-
-    fn now(&self) -> Time {
-        Time { seconds: 1000, nanoseconds: 0 }
-    }
-
-    fn signal_ready(&mut self, service: u8) {
-        if service == Service::Posix.id() {
-            self.ready.set(true);
-        }
-    }
 }
 
 /// A caller whose leases are pointers.
@@ -275,18 +231,6 @@ impl Machine {
         self.vfs = start_vfs(self.vfs_area, opened, &self.cache, self.options, &self.vfs_ready);
         self.vfs.signal_all();
     }
-}
-
-fn start_vfs(
-    area: &'static Area<vfs::saved::State>,
-    opened: libsys::saved::Opened,
-    cache: &Rc<RefCell<Vec<Bytes>>>,
-    options: &str,
-    ready: &Rc<Cell<bool>>,
-) -> vfs::Vfs<CachePages> {
-    let copies = (0..cache.borrow().len()).map(|_| Box::new([0; PAGE])).collect();
-    let pages = CachePages { pages: Rc::clone(cache), copies, ready: Rc::clone(ready) };
-    vfs::Vfs::new(area, opened, pages, vfs::ready::Readiness::from_options(options), &[]).expect("a file system")
 }
 
 /// The machine as posix sees it; clones are the same machine.

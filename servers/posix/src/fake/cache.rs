@@ -1,0 +1,68 @@
+//! The real vfs on the fake machine: its pages are the ones that posix shares.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use libsys::saved::Area;
+use protocols::service::Service;
+use protocols::vfs::Time;
+
+use super::{Bytes, PAGE, blank};
+
+/// vfs's side of the machine: pages that posix can share.
+pub(crate) struct CachePages {
+    pages: Rc<RefCell<Vec<Bytes>>>,
+    copies: Vec<Box<[u8; PAGE]>>,
+    ready: Rc<Cell<bool>>,
+}
+
+impl vfs::host::Host for CachePages {
+    fn page_count(&self) -> u32 {
+        self.pages.borrow().len() as u32
+    }
+
+    fn room(&mut self, wanted: u32) -> u32 {
+        wanted
+    }
+
+    fn page(&mut self, page: u32) -> &vfs::host::Page {
+        *self.copies[page as usize] = **self.pages.borrow()[page as usize].borrow();
+        &self.copies[page as usize]
+    }
+
+    fn page_mut(&mut self, page: u32) -> &mut vfs::host::Page {
+        let pointer = self.pages.borrow()[page as usize].borrow_mut().as_mut_ptr();
+        // SAFETY: the page lives as long as the machine, and vfs does not keep the reference beyond its request.
+        unsafe { &mut *pointer.cast::<vfs::host::Page>() }
+    }
+
+    fn discard(&mut self, first: u32, count: u32) -> bool {
+        for page in first..first + count {
+            self.pages.borrow_mut()[page as usize] = blank();
+        }
+        true
+    }
+
+    fn now(&self) -> Time {
+        Time { seconds: 1000, nanoseconds: 0 }
+    }
+
+    fn signal_ready(&mut self, service: u8) {
+        if service == Service::Posix.id() {
+            self.ready.set(true);
+        }
+    }
+}
+
+/// Starts it over what a predecessor left.
+pub(super) fn start_vfs(
+    area: &'static Area<vfs::saved::State>,
+    opened: libsys::saved::Opened,
+    cache: &Rc<RefCell<Vec<Bytes>>>,
+    options: &str,
+    ready: &Rc<Cell<bool>>,
+) -> vfs::Vfs<CachePages> {
+    let copies = (0..cache.borrow().len()).map(|_| Box::new([0; PAGE])).collect();
+    let pages = CachePages { pages: Rc::clone(cache), copies, ready: Rc::clone(ready) };
+    vfs::Vfs::new(area, opened, pages, vfs::ready::Readiness::from_options(options), &[]).expect("a file system")
+}
