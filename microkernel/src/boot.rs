@@ -151,6 +151,7 @@ impl<M: Machine> Kernel<M> {
         entry.space = space;
         self.table(table).users = 1;
         self.space(space).users = 1;
+        self.first_space = space;
         Ok(First { pages, table, space, thread })
     }
 

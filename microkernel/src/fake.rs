@@ -54,6 +54,8 @@ pub struct FakeMachine {
     pub outputs: Vec<(u16, u8, u32)>,
     /// The system's log.
     pub log: Vec<u8>,
+    /// The exception that the first process died of.
+    pub lost: Option<[u64; 4]>,
     /// What the FPU's registers hold: one word stands for them all, 0 for the initial state.
     pub fpu: u64,
     /// CR0.TS.
@@ -77,6 +79,7 @@ impl FakeMachine {
             inputs: BTreeMap::new(),
             outputs: Vec::new(),
             log: Vec::new(),
+            lost: None,
             fpu: 0,
             fpu_trap: true,
             fpu_moves: (0, 0),
@@ -169,6 +172,10 @@ impl Machine for FakeMachine {
 
     fn log(&mut self, bytes: &[u8]) {
         self.log.extend_from_slice(bytes);
+    }
+
+    fn first_process_lost(&mut self, fault: [u64; 4]) {
+        self.lost = Some(fault);
     }
 
     fn fpu_save(&mut self, address: u64) {

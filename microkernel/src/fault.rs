@@ -1,7 +1,7 @@
 //! Faults and reflected calls: traps of a thread that become calls on its behalf.
 //!
 //! A page fault goes to the space's pager; what the pager declines, and every other exception, to the thread's fault endpoint. A thread for
-//! which nobody is there to ask stops. A reflected call takes the next request number of its lane, unless the last one is delivered again.
+//! which nobody is there to ask stops; if it is one of the first process, so does the machine. A reflected call takes the next request number of its lane, unless the last one is delivered again.
 
 use abi::{FaultAccess, Label, ObjectKind, RequestNumber};
 
@@ -65,7 +65,17 @@ impl<M: Machine> Kernel<M> {
         let port = self.thread(thread).fault_endpoint;
         match self.live_port(port) {
             Some(endpoint) => self.fault_call(thread, endpoint, CallKind::Exception),
-            None => self.thread(thread).state = State::Stopped as u8,
+            None => self.end_in_fault(thread),
+        }
+    }
+
+    /// Nobody is there to ask what becomes of a thread.
+    fn end_in_fault(&mut self, thread: Ref<Thread>) {
+        let entry = self.thread(thread);
+        entry.state = State::Stopped as u8;
+        let (space, fault) = (entry.space, entry.fault);
+        if space == self.first_space {
+            self.machine.first_process_lost(fault);
         }
     }
 

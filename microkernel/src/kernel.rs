@@ -8,6 +8,7 @@ use crate::machine::Machine;
 use crate::notification::Deadlines;
 use crate::page::Ref;
 use crate::schedule::RunQueue;
+use crate::space::AddressSpace;
 use crate::thread::Thread;
 
 /// Interrupt lines that can be bound.
@@ -61,6 +62,8 @@ pub struct Kernel<M> {
     pub(crate) ticket: u64,
     pub(crate) cpu: Cpu,
     pub(crate) lines: [Line; MAX_LINES],
+    /// The space of the first process: everything depends on its threads.
+    pub(crate) first_space: Ref<AddressSpace>,
     /// What happened.
     pub counts: Counts,
 }
@@ -87,6 +90,7 @@ impl<M: Machine> Kernel<M> {
                 deadlines: Deadlines::new(),
             },
             lines: [Line::FREE; MAX_LINES],
+            first_space: Ref::NONE,
             counts: Counts::default(),
         }
     }

@@ -43,6 +43,8 @@ pub trait Machine {
     fn port_out(&mut self, port: u16, width: u8, value: u32);
     /// Appends to the system's log.
     fn log(&mut self, bytes: &[u8]);
+    /// The first process cannot go on: vector, error code, address and instruction of its exception. The real machine ends here.
+    fn first_process_lost(&mut self, fault: [u64; 4]);
 
     /// Stores the FPU state at an address that [`Machine::page_address`] covers, aligned to 64.
     fn fpu_save(&mut self, address: u64);

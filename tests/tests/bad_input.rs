@@ -141,6 +141,12 @@ fn damaged_boot_archive_is_said_so_and_ends_the_machine() {
         let outcome = boot_in(&folder);
         assert!([125, 126].contains(&outcome.status) && outcome.stdout.is_empty(), "byte {place}: {outcome}");
         assert!(outcome.log.contains(words), "byte {place}: {outcome}");
+        if place == 0 {
+            // The kernel's own panic: a status of its own, and a backtrace whose addresses have names.
+            assert!(outcome.status == 126 && outcome.stderr.contains("kernel panic: "), "{outcome}");
+            let frame = |line: &str| line.trim_start().starts_with("at 0x") && line.ends_with("boot::kernel_main");
+            assert!(outcome.stderr.lines().any(frame), "{outcome}");
+        }
     }
     fs::remove_dir_all(&folder).expect("target can be written");
 }

@@ -56,6 +56,12 @@ fn uefi_boots_the_same_system() {
 }
 
 #[test]
+fn unoptimised_system_boots_and_runs_a_script() {
+    let outcome = Boot::new("debug").flag("--debug").within_seconds(400).script("echo unoptimised | cat; exit 3\n");
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (3, "unoptimised\n"), "{outcome}");
+}
+
+#[test]
 fn wrong_manifest_is_a_build_error_with_its_line() {
     let outcome = Boot::new("manifest").services("[[service]]\nname = \"nobody\"\npriority = 1\nheap_pages = 1\n").script("true\n");
     assert!(outcome.status == 125 && outcome.stderr.contains("overlay.toml:2: there is no service called"), "{outcome}");

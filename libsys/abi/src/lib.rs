@@ -167,8 +167,8 @@ pub const BOOT_INFO_ADDRESS: u64 = 0x7000_0000_0000;
 pub const BOOT_MESSAGE_PAGE: u64 = 0x7000_0000_1000;
 /// Top of the first process's stack.
 pub const BOOT_STACK_TOP: u64 = 0x7000_0010_0000;
-/// Pages of the first process's stack.
-pub const BOOT_STACK_PAGES: u64 = 16;
+/// Pages of the first process's stack: what it needs when it is compiled without optimisation, which is some times as much.
+pub const BOOT_STACK_PAGES: u64 = 64;
 /// Where the first process finds the boot archive.
 pub const ARCHIVE_ADDRESS: u64 = 0x7100_0000_0000;
 

@@ -54,6 +54,18 @@ fn registers_of_a_faulting_thread_are_untouched_by_the_answer() {
 }
 
 #[test]
+fn fault_of_the_first_process_ends_the_machine_and_that_of_another_does_not() {
+    let mut world = World::new();
+    let orphan = world.spawn_linux(&Linux::default());
+    world.exception(orphan.thread, 14, 4, ADDRESS);
+    assert_eq!((world.state(orphan.thread), world.kernel.machine.lost), (State::Stopped, None));
+    let root = world.root.thread;
+    world.frame(root).rip = RIP;
+    world.exception(root, 13, 8, 0);
+    assert_eq!((world.state(root), world.kernel.machine.lost), (State::Stopped, Some([13, 8, 0, RIP])));
+}
+
+#[test]
 fn declined_page_fault_becomes_an_exception() {
     let mut world = World::new();
     let (server, program, _) = paged(&mut world);

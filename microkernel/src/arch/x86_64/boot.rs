@@ -96,11 +96,9 @@ fn table(page: u32) -> &'static mut [u64; PAGE_WORDS] {
 fn own_root(regions: &mut [Region; MAX_REGIONS]) -> u32 {
     let root = take(regions, 1);
     let loaded = Cr3::read_raw().0.start_address().as_u64();
-    let old = *table((loaded >> 12) as u32);
-    let new = table(root);
-    for (index, (to, from)) in new.iter_mut().zip(old).enumerate() {
-        *to = if index < DIRECT_MAP_ENTRY { 0 } else { from };
-    }
+    let (old, new) = (table((loaded >> 12) as u32), table(root));
+    new[..DIRECT_MAP_ENTRY].fill(0);
+    new[DIRECT_MAP_ENTRY..].copy_from_slice(&old[DIRECT_MAP_ENTRY..]);
     new[DIRECT_MAP_ENTRY] |= NO_EXECUTE;
     // SAFETY: the table maps the kernel's code, stack and data exactly as the loaded one does.
     unsafe { core::arch::asm!("mov cr3, {}", in(reg) u64::from(root) << 12, options(nostack, preserves_flags)) }
@@ -115,7 +113,7 @@ fn page_records(regions: &mut [Region; MAX_REGIONS], map: &MemoryRegions) -> &'s
     let pages = (count * size_of::<PageInfo>()).div_ceil(4096) as u32;
     let first = take(regions, pages);
     for page in first..first + pages {
-        *table(page) = [0; PAGE_WORDS];
+        table(page).fill(0);
     }
     let address = DIRECT_MAP + (u64::from(first) << 12);
     // SAFETY: contiguous zeroed pages taken from free memory, and zeros are a valid record.

@@ -116,6 +116,11 @@ impl Machine for Hardware {
         Log.write(bytes);
     }
 
+    fn first_process_lost(&mut self, fault: [u64; 4]) {
+        let [vector, code, address, rip] = fault;
+        panic!("the first process cannot go on: exception {vector} (code {code:#x}, address {address:#x}) at {rip:#x}");
+    }
+
     fn fpu_save(&mut self, address: u64) {
         // SAFETY: the kernel gives the XSAVE area of a thread's frame, aligned to 64, after it cleared the trap.
         unsafe { xsave::save(address as *mut u8) }
