@@ -239,6 +239,7 @@ impl Posix<'_> {
         }
         let flags = READ | WRITE | STACK | GROWS_DOWN;
         areas.insert(Vma { start: STACK_TOP - STACK_BYTES, end: STACK_TOP, flags, ..Vma::default() });
+        let vdso = self.map_vdso(map, &mut areas)?;
         self.set_areas(map, &areas)?;
         // The areas count as its users from here on.
         self.release_node(interpreter_node);
@@ -252,7 +253,7 @@ impl Posix<'_> {
             entry: found.program.entry.wrapping_add(bias),
             ids: request.ids.map(u64::from),
             hwcap: 0x0f8b_fbff,
-            vdso: 0,
+            vdso,
             random: self.random_bytes(),
         };
         let stack = stack::build(STACK_TOP, &found.name, &found.arguments, &request.environment, &auxiliary)?;
@@ -306,7 +307,7 @@ fn add_segments(areas: &mut Areas, program: &Program, file: Id, bias: u64, tails
         let address = segment.address.wrapping_add(bias);
         let end = address.checked_add(segment.memory_bytes).filter(|end| *end <= STACK_TOP - STACK_BYTES).ok_or(Errno::ENOMEM)?;
         let (start, end) = (address & !(PAGE - 1), end.next_multiple_of(PAGE));
-        if start < crate::vma::LOWEST || !areas.is_free(start, end) || areas.0.len() + 3 > AREAS {
+        if start < crate::vma::LOWEST || !areas.is_free(start, end) || areas.0.len() + 5 > AREAS {
             return Err(Errno::ENOMEM);
         }
         let file_end = address + segment.file_bytes;

@@ -17,8 +17,8 @@ use libsys::saved::Area;
 use protocols::serve::{Caller, LeaseError, Serve};
 use protocols::service::{Badge, Service};
 
-use crate::kernel::{CopyFault, Doing, Kernel, Origin, Source, Ticks, Was};
-use crate::saved::Lane;
+use crate::kernel::{CopyFault, Doing, Kernel, Origin, Processor, Source, Ticks, Was};
+use crate::saved::{Lane, slot};
 use cache::{CachePages, start_vfs};
 use console::FakeConsole;
 
@@ -208,9 +208,10 @@ impl Machine {
         all.filter(|page| page.used != Use::Plain || Self::maps(&page.bytes, 0) > 0).count()
     }
 
-    /// How many objects of each kind there are: spaces and threads.
+    /// How many objects programs have: spaces and threads.
     pub(crate) fn objects(&self) -> (usize, usize) {
-        (self.spaces.len(), self.threads.len())
+        let own = self.spaces.keys().filter(|space| matches!(**space, slot::STAGE | slot::VDSO)).count();
+        (self.spaces.len() - own, self.threads.len())
     }
 
     /// The server died: its callers go back to their instructions.
@@ -587,6 +588,10 @@ impl Kernel for Shared {
 
     fn ticks_per_second(&self) -> u64 {
         1_000_000_000
+    }
+
+    fn processor(&self) -> Processor {
+        Processor { counts_steadily: true, names_itself: true }
     }
 
     fn set_deadline(&mut self, at_ns: Option<u64>) {

@@ -13,7 +13,7 @@ use crate::kernel::Origin;
 use crate::saved::{Id, MapIndex, Vma};
 use crate::server::Posix;
 use crate::space::{map_flags, protect_flags};
-use crate::vma::{EXEC, FILE, PAGE, PROTECTION, SHARED, WRITE};
+use crate::vma::{EXEC, FILE, PAGE, PROTECTION, SHARED, VDSO, VVAR, WRITE};
 use crate::wait::Wait;
 
 /// Pages mapped around a fault in a file: what one answer of vfs covers.
@@ -66,6 +66,7 @@ impl Posix<'_> {
         let page = address & !(PAGE - 1);
         match self.page_at(map, page) {
             Some(present) => self.fault_on_present(map, &area, page, present, write, execute),
+            None if area.flags & (VVAR | VDSO) != 0 => self.fault_in_vdso(map, &area, page),
             None if area.flags & FILE != 0 => self.fault_in_file(map, &area, page, write, number),
             None => self.fault_on_nothing(map, &area, page),
         }

@@ -114,7 +114,7 @@ impl Posix<'_> {
         if embryo.map != own_map {
             self.make_space(embryo.map)?;
             for area in self.store.areas(own_map).0 {
-                if area.flags & crate::vma::SHARED == 0 {
+                if area.flags & (crate::vma::SHARED | crate::vma::VVAR) == 0 {
                     self.clone_range(embryo.map, own_map, area.start, area.end)?;
                 }
             }

@@ -65,6 +65,15 @@ pub struct Source {
     pub pages: u64,
 }
 
+/// What the processor offers to programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Processor {
+    /// Its time-stamp counter runs at one rate, whatever the processor does.
+    pub counts_steadily: bool,
+    /// `RDTSCP` tells which processor it is.
+    pub names_itself: bool,
+}
+
 /// What an area's pages may be shared from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -151,6 +160,8 @@ pub trait Kernel {
     fn wall_base_ns(&mut self) -> u64;
     /// Ticks of [`Ticks`] in a second.
     fn ticks_per_second(&self) -> u64;
+    /// What the processor offers to programs.
+    fn processor(&self) -> Processor;
     /// Asks for a notification when [`Kernel::now_ns`] has passed `at_ns`, or for none.
     fn set_deadline(&mut self, at_ns: Option<u64>);
     /// Some bits that a program cannot foresee.

@@ -47,6 +47,7 @@ pub mod store;
 pub mod syscall;
 pub mod table;
 pub mod tty;
+pub mod vdso;
 pub mod vma;
 pub mod wait;
 

@@ -4,6 +4,7 @@
 //! slot, which is the lane's until it is answered or stale. Slots are taken from a pool of one for each lane and one more.
 use alloc::vec;
 use alloc::vec::Vec;
+use core::arch::x86_64::{__cpuid, CpuidResult};
 
 use abi::{Error, Frame, Lease, ObjectKind, ReplyKind, RequestNumber, ThreadSetting, thread_flags};
 use libsys::serve::{Exception, Outcome, PageFault, Reflected, Server};
@@ -13,9 +14,10 @@ use protocols::call::Carrier;
 use protocols::serve::{Answer, Caller, Serve};
 use protocols::service::{Badge, Service};
 
-use crate::kernel::{CopyFault, Doing, Kernel, Origin, Source, Ticks, Was};
+use crate::kernel::{CopyFault, Doing, Kernel, Origin, Processor, Source, Ticks, Was};
 use crate::saved::{LANES, Lane};
 use crate::server::{Incoming, Posix};
+use crate::vdso::clock::Rate;
 
 /// Own slot of the page cache's region.
 const PAGE_CACHE: u32 = own_slot::FREE;
@@ -36,6 +38,8 @@ pub struct Native {
     /// The message that the receive loop is about to answer: its lane, and its answer if there is one.
     current: Option<(Lane, Option<(ReplyKind, u64)>)>,
     page_cache: bool,
+    /// Of the time-stamp counter: what the vDSO calculates with, so that both show one clock.
+    rate: Rate,
     random: u64,
 }
 
@@ -48,6 +52,7 @@ impl Native {
             free: (REPLIES..REPLIES + LANES as u32 + 1).rev().collect(),
             current: None,
             page_cache: false,
+            rate: Rate::new(start::info().tsc_hz),
             random: clock::now_ticks(),
         }
     }
@@ -248,7 +253,7 @@ impl Kernel for Native {
     }
 
     fn now_ns(&mut self) -> u64 {
-        clock::now_ns()
+        self.rate.ns(clock::now_ticks())
     }
 
     fn wall_base_ns(&mut self) -> u64 {
@@ -257,6 +262,23 @@ impl Kernel for Native {
 
     fn ticks_per_second(&self) -> u64 {
         start::info().tsc_hz
+    }
+
+    fn processor(&self) -> Processor {
+        const EXTENDED: u32 = 0x8000_0000;
+        const HYPERVISOR: u32 = 0x4000_0000;
+        // QEMU's translator: its counter is the host's clock, but it knows no bit to say so.
+        const TRANSLATOR: [u32; 3] = [u32::from_le_bytes(*b"TCGT"), u32::from_le_bytes(*b"CGTC"), u32::from_le_bytes(*b"GTCG")];
+        let last = __cpuid(EXTENDED).eax;
+        let has = |leaf: u32, word: fn(CpuidResult) -> u32, bit: u32| last >= leaf && word(__cpuid(leaf)) >> bit & 1 != 0;
+        let is_translated = __cpuid(1).ecx >> 31 != 0 && {
+            let CpuidResult { ebx, ecx, edx, .. } = __cpuid(HYPERVISOR);
+            [ebx, ecx, edx] == TRANSLATOR
+        };
+        Processor {
+            counts_steadily: has(EXTENDED + 7, |words| words.edx, 8) || is_translated,
+            names_itself: has(EXTENDED + 1, |words| words.edx, 27),
+        }
     }
 
     fn set_deadline(&mut self, at_ns: Option<u64>) {

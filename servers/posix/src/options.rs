@@ -10,6 +10,8 @@ pub struct Options {
     pub script: Option<Vec<u8>>,
     /// `TERM` of the console's shell.
     pub terminal: Option<String>,
+    /// Programs call for the time even where they could read it (`clock=call`).
+    pub clock_calls: bool,
 }
 
 impl Options {
@@ -20,6 +22,7 @@ impl Options {
         for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
             match key.trim() {
                 "script" => options.script = Some(value.trim().as_bytes().to_vec()),
+                "clock" => options.clock_calls = value.trim() == "call",
                 "term" => options.terminal = Some(String::from(value.trim())),
                 _ => {}
             }
@@ -34,7 +37,8 @@ mod tests {
 
     #[test]
     fn options_are_read_by_line() {
-        let options = Options::parse("slowpath\nscript=/run/script\nfail=vfs:x:1\nterm=vt100");
+        let options = Options::parse("slowpath\nscript=/run/script\nfail=vfs:x:1\nterm=vt100\nclock=call");
+        assert!(options.clock_calls);
         assert_eq!(options.script.as_deref(), Some(b"/run/script".as_slice()));
         assert_eq!(options.terminal.as_deref(), Some("vt100"));
         assert_eq!(Options::parse(""), Options::default());

@@ -25,7 +25,7 @@ use crate::stat::{PROC_DEVICE, Stat, mode};
 /// Files of /proc itself; an entry's number is its place here.
 const SYSTEM_FILES: [&str; 10] = ["meminfo", "mounts", "uptime", "loadavg", "stat", "version", "cpuinfo", "filesystems", "cmdline", "swaps"];
 /// Files of /proc/synos.
-const SYNOS_FILES: [&str; 2] = ["unimplemented", "version"];
+const SYNOS_FILES: [&str; 3] = ["unimplemented", "version", "calls"];
 /// Files of /proc/PID.
 const PROCESS_FILES: [&str; 9] = ["stat", "status", "cmdline", "maps", "comm", "environ", "statm", "mounts", "limits"];
 /// Links of /proc/PID.

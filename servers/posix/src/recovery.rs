@@ -60,6 +60,7 @@ impl Posix<'_> {
             }
             self.afterwards.push_back(After::Poke(lane));
         }
+        self.prepare_vdso();
         self.session_due = self.store.globals().session == 0;
         self.begin();
         self.take_console_signals();

@@ -70,6 +70,8 @@ pub mod slot {
     pub const CHUNKS: u32 = 240;
     /// The region in which new pages are prepared.
     pub const STAGE: u32 = 8;
+    /// The region of [`crate::vdso`].
+    pub const VDSO: u32 = 9;
     const SPACE: u32 = 256;
     const THREAD: u32 = SPACE + MAPS as u32;
     /// All of them: `keeps` in services.toml must be at least this.

@@ -16,7 +16,7 @@ use crate::call::{Call, Stop};
 use crate::fail::{self, Passed};
 use crate::frames::Frames;
 use crate::kernel::Kernel;
-use crate::saved::{LANES, Lane, ProcessIndex, State, flag, redo, slot, state};
+use crate::saved::{COUNTED_CALLS, LANES, Lane, ProcessIndex, State, flag, redo, slot, state};
 use crate::signal::deliver::Resume;
 use crate::store::Store;
 use crate::wait::{Event, Wait};
@@ -101,6 +101,10 @@ pub struct Posix<'k> {
     pub dying: crate::exit::Dying,
     /// Pages that are copied at once when a process forks.
     pub hot: crate::hot::Hot,
+    /// The region of [`crate::vdso`] is there.
+    pub has_vdso: bool,
+    /// How often each call was made since this instance began, by Linux's number; the last one counts what is above.
+    pub calls: Vec<u64>,
     /// /proc and the nodes of /dev are still to be made known to vfs.
     pub mount_due: bool,
     /// The session's process is not there, and what follows is not done yet.
@@ -134,6 +138,8 @@ impl<'k> Posix<'k> {
             processes: Vec::new(),
             dying: crate::exit::Dying::default(),
             hot: crate::hot::Hot::default(),
+            has_vdso: false,
+            calls: vec![0; COUNTED_CALLS],
             mount_due: true,
             session_due: false,
             pokes_due: Vec::new(),
@@ -218,6 +224,8 @@ impl<'k> Posix<'k> {
             self.answer(lane, thread.done_result);
             return;
         }
+        let index = usize::try_from(call_number).unwrap_or(usize::MAX).min(COUNTED_CALLS - 1);
+        self.calls[index] += 1;
         let process = thread.process as usize;
         let map = self.store.process(process).map as usize;
         let mut call = Call { posix: self, lane, process, map, number, call_number, arguments };

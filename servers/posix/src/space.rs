@@ -87,8 +87,15 @@ impl Posix<'_> {
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub fn map_zero(&mut self, map: MapIndex, mut address: u64, mut pages: u64, flags: u64) -> Result<(), Errno> {
-        let handle = slot::space(map);
+    pub fn map_zero(&mut self, map: MapIndex, address: u64, pages: u64, flags: u64) -> Result<(), Errno> {
+        self.map_zero_in(slot::space(map), address, pages, flags)
+    }
+
+    /// Likewise, in the space or region of a vault slot.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn map_zero_in(&mut self, handle: u32, mut address: u64, mut pages: u64, flags: u64) -> Result<(), Errno> {
         while pages > 0 {
             let source = self.frames.take_run(self.kernel, pages)?;
             match self.kernel.map(handle, address, source, flags | MapFlags::ZERO) {

@@ -226,6 +226,7 @@ pub const CALLS: &[Entry] = &[
     entry(293, "pipe2", pipe::sys_pipe2, &[Output, Flags]),
     entry(302, "prlimit64", limits::sys_prlimit64, &[Process, Value, Input, Output]),
     entry(306, "syncfs", sync::sys_fsync, &[Descriptor]),
+    entry(309, "getcpu", misc::sys_getcpu, &[Output, Output, Address]),
     entry(316, "renameat2", names::sys_renameat2, &[Directory, Path, Directory, Path, Flags]),
     entry(318, "getrandom", misc::sys_getrandom, &[Output, Length, Flags]),
     entry(319, "memfd_create", memfd_create::sys_memfd_create, &[Path, Flags]),

@@ -6,3 +6,5 @@ mod memory;
 mod pending;
 mod processes;
 mod signals;
+mod vdso;
+mod vdso_code;

@@ -30,14 +30,19 @@ pub const STACK: u64 = 0x80;
 /// The file was opened for writing: a shared mapping may become writable.
 pub const MAY_WRITE: u64 = 0x100;
 
+/// The clock's page of [`crate::vdso`]: never writable, never copied.
+pub const VVAR: u64 = 0x200;
+/// The code of [`crate::vdso`].
+pub const VDSO: u64 = 0x400;
+
 /// Bytes in a page.
 pub const PAGE: u64 = 4096;
 /// Lowest address that may be mapped (`vm.mmap_min_addr`).
 pub const LOWEST: u64 = 0x1_0000;
 /// Where the search for free space starts, downwards: below the stack's largest extent.
 pub const MMAP_TOP: u64 = 0x7fff_f7ff_f000;
-/// Top of the main stack.
-pub const STACK_TOP: u64 = 0x7fff_ffff_e000;
+/// Top of the main stack: what is above it is [`crate::vdso`]'s.
+pub const STACK_TOP: u64 = 0x7fff_ffff_b000;
 /// Most bytes of the main stack (`RLIMIT_STACK`).
 pub const STACK_BYTES: u64 = 8 << 20;
 

@@ -37,6 +37,7 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     panic::IMAGE_OFFSET.store(info.kernel_image_offset, Ordering::Relaxed);
     klog!("kernel: SynOS {}", env!("CARGO_PKG_VERSION"));
     let protection = control::protect();
+    control::name_processor(0);
     let avx = xsave::enable();
     klog!("kernel: smep {} smap {} umip {} avx {avx}", protection.smep, protection.smap, protection.umip);
     descriptors::load();

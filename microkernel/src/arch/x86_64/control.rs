@@ -10,6 +10,9 @@ use crate::klog;
 /// IA32_ARCH_CAPABILITIES: bit 0 says that the processor is not open to Meltdown (SDM vol. 4).
 const ARCH_CAPABILITIES: u32 = 0x10a;
 
+/// IA32_TSC_AUX: what RDTSCP and RDPID tell user code, the number of the processor in its low twelve bits, as Linux has it (SDM vol. 2, RDTSCP).
+const TSC_AUX: u32 = 0xc000_0103;
+
 /// What protects the kernel on this processor.
 #[derive(Clone, Copy, Debug)]
 pub struct Protection {
@@ -44,6 +47,15 @@ pub fn protect() -> Protection {
     read_back(cr0, cr4);
     warn_of_meltdown();
     found
+}
+
+/// Lets user code ask the processor which one it is, where it can be asked.
+pub fn name_processor(index: u16) {
+    let has_rdtscp = __cpuid(0x8000_0000).eax >= 0x8000_0001 && __cpuid(0x8000_0001).edx >> 27 & 1 != 0;
+    if has_rdtscp {
+        // SAFETY: the MSR exists when CPUID says so, and the kernel itself never reads it.
+        unsafe { Msr::new(TSC_AUX).write(u64::from(index)) };
+    }
 }
 
 fn read_back(cr0: Cr0Flags, cr4: Cr4Flags) {

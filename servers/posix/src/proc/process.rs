@@ -10,7 +10,7 @@ use crate::call::{Call, Stop};
 use crate::errno::Errno;
 use crate::saved::{Process, ProcessIndex, Vma, flag, slot, state};
 use crate::server::Posix;
-use crate::vma::{EXEC, FILE, HEAP, PAGE, READ, SHARED, STACK, WRITE};
+use crate::vma::{EXEC, FILE, HEAP, PAGE, READ, SHARED, STACK, VDSO, VVAR, WRITE};
 
 /// Bytes of arguments or environment that are shown.
 const SHOWN_BYTES: u64 = crate::stack::MAX_BYTES as u64;
@@ -198,6 +198,10 @@ impl Call<'_, '_> {
             Ok("[stack]".into())
         } else if area.flags & HEAP != 0 {
             Ok("[heap]".into())
+        } else if area.flags & VVAR != 0 {
+            Ok("[vvar]".into())
+        } else if area.flags & VDSO != 0 {
+            Ok("[vdso]".into())
         } else if area.flags & FILE != 0 {
             let id = protocols::vfs::FileId { inode: area.inode, generation: area.generation };
             self.path_of(id).map(|path| String::from_utf8_lossy(&path).into_owned())

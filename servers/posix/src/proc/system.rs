@@ -68,11 +68,13 @@ impl Call<'_, '_> {
         }
         let mut text = String::new();
         for number in 0..COUNTED_CALLS {
-            let count = self.posix.store.unknown_calls(number);
-            if count > 0 {
-                // A string grows as needed.
-                let _infallible = writeln!(text, "{number} {count}");
-            }
+            let made = self.posix.calls.get(number).copied().unwrap_or_default();
+            // A string grows as needed.
+            let _infallible = match (file, self.posix.store.unknown_calls(number)) {
+                (0, unknown @ 1..) => writeln!(text, "{number} {unknown}"),
+                (2, _) if made > 0 => writeln!(text, "{number} {made}"),
+                _ => Ok(()),
+            };
         }
         text.into_bytes()
     }

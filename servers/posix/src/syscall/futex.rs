@@ -103,11 +103,7 @@ fn wait(call: &mut Call<'_, '_>, bits: u64, absolute: bool) -> SysResult {
         None
     } else if absolute {
         let at = call.read_timespec(timeout)?;
-        let base = if operation & CLOCK_REALTIME != 0 {
-            call.posix.kernel.wall_base_ns().wrapping_add(call.posix.store.globals().clock_offset_ns)
-        } else {
-            0
-        };
+        let base = if operation & CLOCK_REALTIME != 0 { call.posix.wall_offset_ns() } else { 0 };
         Some(at.saturating_sub(base).max(1))
     } else {
         call.timeout_argument(timeout)?

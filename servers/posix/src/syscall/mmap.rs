@@ -6,7 +6,7 @@ use crate::exec::HEAP_FLAGS;
 use crate::fd::kind;
 use crate::saved::Vma;
 use crate::space::{map_flags, protect_flags};
-use crate::vma::{FILE, GROWS_DOWN, LOWEST, MAY_WRITE, PAGE, SHARED, WRITE};
+use crate::vma::{FILE, GROWS_DOWN, LOWEST, MAY_WRITE, PAGE, SHARED, VDSO, VVAR, WRITE};
 
 const PROT_KNOWN: u64 = 7 | 0x0100_0000 | 0x0200_0000;
 const MAP_SHARED: u64 = 1;
@@ -149,7 +149,8 @@ pub fn sys_mprotect(call: &mut Call<'_, '_>) -> SysResult {
     if !areas.covers(start, end) {
         return Err(Errno::ENOMEM.into());
     }
-    let forbidden = |area: &Vma| area.flags & (SHARED | FILE | MAY_WRITE) == SHARED | FILE && area.start < end && start < area.end;
+    let is_fixed = |area: &Vma| area.flags & (SHARED | FILE | MAY_WRITE) == SHARED | FILE || area.flags & VVAR != 0;
+    let forbidden = |area: &Vma| is_fixed(area) && area.start < end && start < area.end;
     if protection & WRITE != 0 && areas.0.iter().any(forbidden) {
         return Err(Errno::EACCES.into());
     }
@@ -178,6 +179,9 @@ pub fn sys_mremap(call: &mut Call<'_, '_>) -> SysResult {
     let end = old.checked_add(old_bytes).filter(|end| *end <= abi::USER_END).ok_or(Errno::EFAULT)?;
     let mut areas = call.posix.store.areas(call.map);
     let area = *areas.find(old).ok_or(Errno::EFAULT)?;
+    if bytes > old_bytes && area.flags & (VVAR | VDSO) != 0 {
+        return Err(Errno::EFAULT.into());
+    }
     // What it is made smaller by goes first, whatever that is.
     let (old_bytes, end, surplus) = if bytes < old_bytes { (bytes, old + bytes, end) } else { (old_bytes, end, end) };
     for part in areas.remove(end, surplus) {

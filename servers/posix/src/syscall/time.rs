@@ -13,18 +13,19 @@ const CLOCK_MONOTONIC_RAW: u64 = 4;
 const CLOCK_REALTIME_COARSE: u64 = 5;
 const CLOCK_MONOTONIC_COARSE: u64 = 6;
 const CLOCK_BOOTTIME: u64 = 7;
+/// International atomic time: as on Linux, the time of day until somebody tells the difference.
+const CLOCK_TAI: u64 = 11;
 const TIMER_ABSTIME: u64 = 1;
 const ITIMER_REAL: u64 = 0;
 
 impl Call<'_, '_> {
     fn wall_ns(&mut self) -> u64 {
-        let offset = self.posix.store.globals().clock_offset_ns;
-        self.posix.kernel.wall_base_ns().wrapping_add(self.posix.kernel.now_ns()).wrapping_add(offset)
+        self.posix.wall_offset_ns().wrapping_add(self.posix.kernel.now_ns())
     }
 
     fn clock(&mut self, clock: u64) -> Result<u64, Errno> {
         match clock {
-            CLOCK_REALTIME | CLOCK_REALTIME_COARSE => Ok(self.wall_ns()),
+            CLOCK_REALTIME | CLOCK_REALTIME_COARSE | CLOCK_TAI => Ok(self.wall_ns()),
             CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => Ok(self.posix.kernel.now_ns()),
             CLOCK_PROCESS | CLOCK_THREAD => {
                 let [user, system] = self.posix.process_ticks(self.process);
@@ -123,6 +124,9 @@ fn set_wall(call: &mut Call<'_, '_>, wanted: u64) -> SysResult {
     }
     let base = call.posix.kernel.wall_base_ns().wrapping_add(call.posix.kernel.now_ns());
     call.posix.store.edit_globals(|globals| globals.clock_offset_ns = wanted.wrapping_sub(base));
+    if call.posix.has_vdso {
+        call.posix.write_clock_page()?;
+    }
     Ok(0)
 }
 
