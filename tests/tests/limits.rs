@@ -121,12 +121,12 @@ fn descriptor_hog_gets_as_many_as_allowed_and_hurts_no_other() {
         (
             trap 'echo "opened $((i - 3))"' EXIT
             i=3
-            while [ $i -lt 300 ]; do eval "exec $i< /dev/null"; i=$((i + 1)); done
+            while [ $i -lt 1100 ]; do eval "exec $i< /dev/null"; i=$((i + 1)); done
         ) 2> /tmp/errors
         grep -o 'Too many open files' /tmp/errors
         "#,
     );
-    assert!((200..256).contains(&figure(&outcome, "opened")), "{outcome}");
+    assert!((1000..1024).contains(&figure(&outcome, "opened")), "{outcome}");
     assert!(outcome.stdout.contains("Too many open files\n"), "{outcome}");
 }
 

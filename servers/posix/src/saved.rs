@@ -21,11 +21,11 @@ pub const MAPS: usize = 320;
 /// Most areas of an address space.
 pub const AREAS: usize = 160;
 /// Most descriptors of a process (`RLIMIT_NOFILE`).
-pub const DESCRIPTORS: usize = 256;
+pub const DESCRIPTORS: usize = 1024;
 /// Most open file descriptions.
-pub const FILES: usize = 2048;
+pub const FILES: usize = 4096;
 /// Most vfs files in use at once.
-pub const NODES: usize = 2048;
+pub const NODES: usize = 4096;
 /// Most pipes.
 pub const PIPES: usize = 192;
 /// Bytes of a pipe (Linux: 16 pages).
@@ -37,7 +37,7 @@ pub const SIGNALS: usize = 64;
 /// System call numbers that unknown calls are counted for.
 pub const COUNTED_CALLS: usize = 512;
 /// vfs files that wait to be closed.
-pub const CLOSING: usize = 4096;
+pub const CLOSING: usize = 8192;
 
 /// Index of a process.
 pub type ProcessIndex = usize;

@@ -26,7 +26,7 @@ pub fn sys_ppoll(call: &mut Call<'_, '_>) -> SysResult {
 
 fn poll(call: &mut Call<'_, '_>, address: u64, count: u64, deadline: Option<u64>) -> SysResult {
     let count = count & u64::from(u32::MAX);
-    if count > DESCRIPTORS as u64 {
+    if count > u64::from(call.me().descriptor_limit) {
         return Err(Errno::EINVAL.into());
     }
     let mut entries = vec![0; count as usize * 8];

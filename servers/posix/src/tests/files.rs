@@ -80,13 +80,13 @@ pub(super) fn descriptors_are_the_lowest_and_limited() {
     assert_eq!(system.call(lane, 32, [0, 0, 0, 0, 0, 0]), Some(3));
     assert_eq!(system.call(lane, 72, [0, 0, 10, 0, 0, 0]), Some(10), "F_DUPFD");
     assert_eq!(system.call(lane, 33, [0, 200, 0, 0, 0, 0]), Some(200));
-    assert_eq!(system.call(lane, 33, [0, 256, 0, 0, 0, 0]), error(9));
+    assert_eq!(system.call(lane, 33, [0, 1024, 0, 0, 0, 0]), error(9));
     assert_eq!(system.call(lane, 32, [99, 0, 0, 0, 0, 0]), error(9));
     let mut opened = 0;
     while system.call(lane, 32, [0; 6]) != error(24) {
         opened += 1;
     }
-    assert_eq!(opened, 256 - 6);
+    assert_eq!(opened, 1024 - 6);
     assert_eq!(system.call(lane, 436, [3, u64::from(u32::MAX), 0, 0, 0, 0]), Some(0), "close_range");
     assert_eq!(system.call(lane, 32, [0; 6]), Some(3));
 }

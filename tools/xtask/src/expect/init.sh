@@ -13,7 +13,7 @@ hostname -F /etc/hostname
 umask 022
 ulimit -c 0
 ulimit -u 200
-ulimit -n 256
+ulimit -n 1024
 stty -F /dev/ttyS1 raw
 cd /
 setsid env -i PATH=/bin:/sbin:/usr/bin HOME=/root sh /run/script </dev/null >/dev/ttyS1
