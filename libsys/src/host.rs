@@ -36,8 +36,16 @@ pub fn survive<T>(body: impl FnOnce() -> T) -> Option<T> {
 
 /// Runs `body` and crashes at its store number `nth` (from 0) to saved memory, before the store happens. `None` if it came to that.
 pub fn crash_at_store<T>(nth: u64, body: impl FnOnce() -> T) -> Option<T> {
+    crash_or_count(nth, body).map(|(value, _)| value)
+}
+
+/// The same; with what `body` returned comes the number of its stores.
+pub fn crash_or_count<T>(nth: u64, body: impl FnOnce() -> T) -> Option<(T, u64)> {
     STORES_LEFT.set(Some(nth));
-    survive(body)
+    survive(|| {
+        let value = body();
+        (value, nth - STORES_LEFT.get().unwrap_or(nth))
+    })
 }
 
 /// Runs `body` and crashes when the failpoint `name` is hit for the `nth` time (from 1). `None` if it came to that.

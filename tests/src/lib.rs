@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Seconds that a boot with a script may take: some ten times what it takes on a quiet machine.
 const TIMEOUT_SECONDS: u32 = 180;
 
+/// Options of `run` for every boot, separated by spaces.
+const MACHINE: &str = "SYNOS_RUN";
+
 /// A boot that is being described.
 #[derive(Debug)]
 pub struct Boot {
@@ -120,7 +123,9 @@ impl Boot {
 
     fn command(&self) -> Command {
         let mut command = xtask();
-        command.arg("run").args(&self.arguments).arg("--folder").arg(&self.folder);
+        // The same tests on another machine (`cargo xtask soak matrix`); what a test asks for itself comes later and stands.
+        let machine = std::env::var(MACHINE).unwrap_or_default();
+        command.arg("run").args(machine.split_whitespace()).args(&self.arguments).arg("--folder").arg(&self.folder);
         command.args(["--timeout", &self.timeout_seconds.to_string()]);
         command
     }

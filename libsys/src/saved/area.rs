@@ -134,6 +134,17 @@ impl<S: SavedState> Area<S> {
         area
     }
 
+    /// Frees an area of [`Self::on_host`], for tests that make them by the thousand.
+    ///
+    /// # Safety
+    /// Nobody uses the area or its state any more.
+    #[cfg(not(target_os = "none"))]
+    pub unsafe fn free_on_host(&'static self) {
+        let layout = std::alloc::Layout::new::<Self>();
+        // SAFETY: `on_host` allocated it so, and by the caller's promise it is not used again.
+        unsafe { std::alloc::dealloc((&raw const *self).cast_mut().cast(), layout) };
+    }
+
     /// What a start does with the area; tests call it after a crash.
     ///
     /// # Panics

@@ -142,9 +142,8 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        let layout = std::alloc::Layout::new::<Area<State>>();
-        // SAFETY: `on_host` allocated it so, and the reference is not used again.
-        unsafe { std::alloc::dealloc((&raw const *self.0).cast_mut().cast(), layout) };
+        // SAFETY: the reference is not used again.
+        unsafe { self.0.free_on_host() };
     }
 }
 

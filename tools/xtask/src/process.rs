@@ -48,6 +48,12 @@ pub(crate) fn show(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { Err(failure(command, status.to_string(), String::new())) }
 }
 
+/// Runs `command`, a program of the project's own, with our own streams.
+pub(crate) fn show_all(command: &mut Command) -> Result<()> {
+    let status = command.stdin(Stdio::null()).status().map_err(|error| failed_to_start(command, error))?;
+    if status.success() { Ok(()) } else { Err(failure(command, status.to_string(), String::new())) }
+}
+
 /// Runs `command` and returns its standard output.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let output = output(command)?;

@@ -37,19 +37,19 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "IMG")]
     disk: Vec<PathBuf>,
     /// Number of CPUs
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, overrides_with = "smp")]
     smp: u32,
     /// Memory of the guest
-    #[arg(long, value_name = "SIZE", default_value = "512M")]
+    #[arg(long, value_name = "SIZE", default_value = "512M", overrides_with = "memory")]
     memory: String,
     /// Boot by UEFI instead of the BIOS
-    #[arg(long)]
+    #[arg(long, overrides_with = "uefi")]
     uefi: bool,
     /// What executes the guest: auto, tcg or kvm
-    #[arg(long, value_name = "auto|tcg|kvm", default_value = "auto")]
+    #[arg(long, value_name = "auto|tcg|kvm", default_value = "auto", overrides_with = "accel")]
     accel: Accel,
     /// Let guest time count instructions: exact and repeatable
-    #[arg(long)]
+    #[arg(long, overrides_with = "icount")]
     icount: bool,
     /// Kill the guest after this time (600 seconds with --script, never without)
     #[arg(long, value_name = "SECONDS")]

@@ -1,15 +1,22 @@
 //! `cargo xtask soak`: what takes longer than an ordinary run of the suite.
+//!
+//! `mutate` and `matrix` stand here, because they are about building and starting other things; `fuzz`, `models` and `chaos` are programs
+//! over the system's own crates (`tests/soak`), which this compiles as each needs it and starts.
 
+pub(crate) mod matrix;
 pub(crate) mod mutate;
 mod mutation;
+pub(crate) mod program;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::workspace::Workspace;
+use program::Program;
 
 /// Options of the command `soak`.
 #[derive(Args, Debug)]
@@ -17,12 +24,17 @@ pub(crate) struct SoakOptions {
     /// What to do; everything when absent
     #[arg(value_enum)]
     kind: Option<Kind>,
-    /// Begin nothing new after this time
+    /// Only the target, mutation or configuration of this name
+    name: Option<String>,
+    /// Begin nothing new after this time (fuzz and chaos: 60 when absent; the others: to the end of their lists)
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
-    /// Decides the order; printed when not given
+    /// Decides everything that is random; printed when not given
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
+    /// Run one input of a fuzz target again
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
 }
 
 /// A kind of soak.
@@ -30,14 +42,44 @@ pub(crate) struct SoakOptions {
 enum Kind {
     /// Plant one-line bugs in the kernel, one by one: do its tests notice?
     Mutate,
+    /// Foreign bytes to everything that reads them
+    Fuzz,
+    /// Kill servers at random in a running system, and compare all output
+    Chaos,
+    /// The suite's core on every kind of machine
+    Matrix,
+    /// All short histories with all crashes
+    Models,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Mutate, Self::Fuzz, Self::Chaos, Self::Matrix, Self::Models];
 }
 
 /// The command `soak`.
 pub(crate) fn run(workspace: &Workspace, options: &SoakOptions) -> Result<ExitCode> {
     let seed = options.seed.unwrap_or_else(seed_of_now);
     eprintln!("soak: --seed {seed}");
-    match options.kind {
-        None | Some(Kind::Mutate) => mutate::run(workspace, options.seconds.map(Duration::from_secs), seed),
+    let kinds = options.kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]);
+    if options.name.is_some() && options.kind.is_none() {
+        return Err(Error::Refused("a name is one of a kind: soak KIND NAME".into()));
+    }
+    let mut good = true;
+    for kind in kinds {
+        good &= soak(workspace, options, kind, seed)?;
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs one kind; whether all was well.
+fn soak(workspace: &Workspace, options: &SoakOptions, kind: Kind, seed: u64) -> Result<bool> {
+    let (time, name) = (options.seconds.map(Duration::from_secs), options.name.as_deref());
+    match kind {
+        Kind::Mutate => mutate::run(workspace, name, time, seed),
+        Kind::Matrix => matrix::run(workspace, name, time, seed),
+        Kind::Fuzz => Program::Fuzz.run(workspace, name, options.input.as_deref(), options.seconds, seed),
+        Kind::Models => Program::Models.run(workspace, name, None, options.seconds, seed),
+        Kind::Chaos => Program::Chaos.run(workspace, name, None, options.seconds, seed),
     }
 }
 

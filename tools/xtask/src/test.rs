@@ -15,12 +15,17 @@ use clap::{Args, ValueEnum};
 use crate::cargo::{Profile, cargo, unlocked};
 use crate::error::{Error, Result};
 use crate::process::Voice;
-use crate::soak::mutate;
+use crate::soak::program::Program;
+use crate::soak::{matrix, mutate};
 use crate::workspace::Workspace;
 use crate::{build, setup};
 
 /// How many mutations an ordinary run of the suite tries.
 const MUTATIONS: usize = 2;
+/// Seconds of a run of the suite that go to each of the programs of `soak`. Chaos boots once to know what is right, and then once more.
+const FUZZ_SECONDS: u64 = 28;
+const MODEL_SECONDS: u64 = 20;
+const CHAOS_SECONDS: u64 = 1;
 
 /// Options of the command `test`.
 #[derive(Args, Debug)]
@@ -74,8 +79,8 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
         }
         counts += tests(command.args(["--no-fail-fast", "-p", "tests"]), name, &["--test-threads=1"])?;
     }
-    if options.part.is_none() {
-        counts += mutations(workspace)?;
+    if options.part.is_none() && name.is_none() {
+        counts += shares(workspace)?;
     }
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -111,11 +116,22 @@ fn counted(line: &str) -> Option<Counts> {
     Some(Counts { passed: number(" passed")?, failed: number(" failed")?, skipped: number(" ignored")? })
 }
 
-/// A share of the mutations that moves on every hour.
-fn mutations(workspace: &Workspace) -> Result<Counts> {
+/// A share of each kind of soak, which moves on every hour: mutations, machines and seeds take turns. Each kind counts as one test,
+/// each mutation as one more.
+fn shares(workspace: &Workspace) -> Result<Counts> {
     let hours = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() / 3600);
-    let report = mutate::share(workspace, MUTATIONS, usize::try_from(hours).unwrap_or(0))?;
-    Ok(Counts { passed: report.caught, failed: report.survived, skipped: 0 })
+    let turn = usize::try_from(hours).unwrap_or(0);
+    let mut counts = Counts::default();
+    let mut count = |good: bool| counts += Counts { passed: usize::from(good), failed: usize::from(!good), skipped: 0 };
+    for (program, seconds) in [(Program::Fuzz, FUZZ_SECONDS), (Program::Models, MODEL_SECONDS), (Program::Chaos, CHAOS_SECONDS)] {
+        count(program.run(workspace, None, None, Some(seconds), hours)?);
+    }
+    let (good, machine) = matrix::share(workspace, turn);
+    eprintln!("matrix: a test on {machine}: {}", if good { "passed" } else { "FAILED" });
+    count(good);
+    let report = mutate::share(workspace, MUTATIONS, turn)?;
+    counts += Counts { passed: report.caught, failed: report.survived, skipped: 0 };
+    Ok(counts)
 }
 
 #[cfg(test)]

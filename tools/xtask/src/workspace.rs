@@ -24,6 +24,11 @@ impl Workspace {
         Self { root, target }
     }
 
+    /// The same project with a build folder of its own below the build folder.
+    pub(crate) fn with_target(&self, name: &str) -> Self {
+        Self { root: self.root.clone(), target: self.target.join(name) }
+    }
+
     /// A file or folder of the project.
     pub(crate) fn file(&self, path: &str) -> PathBuf {
         self.root.join(path)

@@ -262,6 +262,16 @@ impl System {
         self.area.state()
     }
 
+    /// What outlives each vfs, for those who make systems by the thousand and free it.
+    pub(crate) fn area(&self) -> &'static Area<State> {
+        self.area
+    }
+
+    /// Ends the vfs for good.
+    pub(crate) fn stop(&mut self) {
+        self.vfs = None;
+    }
+
     pub(crate) fn host(&mut self) -> &mut TestHost {
         &mut self.host
     }

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::mutation::{FOLDER, Mutation};
@@ -27,14 +27,15 @@ pub(crate) struct Report {
     pub(crate) survived: usize,
 }
 
-/// The whole list, in an order that `seed` decides, for at most `time`.
-pub(crate) fn run(workspace: &Workspace, time: Option<Duration>, seed: u64) -> Result<ExitCode> {
+/// The whole list in an order that `seed` decides, or the one called `name`, for at most `time`; whether all were caught.
+pub(crate) fn run(workspace: &Workspace, name: Option<&str>, time: Option<Duration>, seed: u64) -> Result<bool> {
     let mut mutations = Mutation::all(&workspace.file(FOLDER))?;
+    mutations.retain(|mutation| name.is_none_or(|name| mutation.name == name));
     shuffle(&mut mutations, seed);
     let started = Instant::now();
     let report = try_all(workspace, &mutations, || time.is_none_or(|time| started.elapsed() < time))?;
     println!("{}/{} mutations caught", report.caught, report.caught + report.survived);
-    Ok(if report.survived == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(report.survived == 0)
 }
 
 /// `count` mutations from the list, starting where `turn` says.
@@ -123,7 +124,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 /// Fisher-Yates with a linear congruential generator (Knuth's MMIX constants): repeatable, and good enough for an order.
-fn shuffle<T>(items: &mut [T], mut seed: u64) {
+pub(super) fn shuffle<T>(items: &mut [T], mut seed: u64) {
     for end in (1..items.len()).rev() {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let bound = end as u64 + 1;

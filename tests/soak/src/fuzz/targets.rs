@@ -1,0 +1,27 @@
+//! Everything that reads foreign bytes, each with what must hold whatever the bytes are.
+
+mod boot;
+mod files;
+mod kernel;
+mod messages;
+mod programs;
+
+use super::Target;
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target { name: "kernel", run: kernel::run, seeds: kernel::seeds, most_bytes: 2048 },
+    Target { name: "supervisor", run: messages::supervisor, seeds: messages::supervisor_seeds, most_bytes: abi::MAX_MESSAGE + 1 },
+    Target { name: "memory", run: messages::memory, seeds: messages::memory_seeds, most_bytes: abi::MAX_MESSAGE + 1 },
+    Target { name: "console", run: messages::console, seeds: messages::console_seeds, most_bytes: abi::MAX_MESSAGE + 1 },
+    Target { name: "vfs", run: messages::vfs, seeds: messages::vfs_seeds, most_bytes: abi::MAX_MESSAGE + 1 },
+    Target { name: "victim", run: messages::victim, seeds: messages::victim_seeds, most_bytes: abi::MAX_MESSAGE + 1 },
+    Target { name: "requests", run: files::requests, seeds: files::request_seeds, most_bytes: 2048 },
+    Target { name: "paths", run: files::paths, seeds: files::path_seeds, most_bytes: 1024 },
+    Target { name: "cpio", run: files::cpio, seeds: files::cpio_seeds, most_bytes: 4096 },
+    Target { name: "elf", run: programs::elf, seeds: programs::elf_seeds, most_bytes: posix::elf::HEAD_BYTES },
+    Target { name: "archive", run: boot::archive, seeds: boot::archive_seeds, most_bytes: 6 * 4096 },
+    Target { name: "image", run: boot::image, seeds: boot::image_seeds, most_bytes: 4096 },
+    Target { name: "manifest", run: boot::manifest, seeds: boot::manifest_seeds, most_bytes: 2048 },
+    Target { name: "options", run: boot::options, seeds: boot::option_seeds, most_bytes: 512 },
+];

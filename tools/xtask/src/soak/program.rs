@@ -1,0 +1,79 @@
+//! The kinds of soak that are programs over the system's crates: `tests/soak`, compiled and started.
+//!
+//! A build of its own (profile `soak`: optimised, with assertions, unwinding) in a folder of its own, because fuzzing counts edges by the
+//! compiler's coverage pass, which every crate must be compiled with. The pass is named by ordinary options of the compiler; nothing is fetched.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::build;
+use crate::cargo::{LINUX, cargo};
+use crate::error::{Error, Result};
+use crate::process::show_all;
+use crate::workspace::Workspace;
+
+/// The package.
+const PACKAGE: &str = "soak";
+const PROFILE: &str = "soak";
+/// Folders below `target` for builds with and without counted edges.
+const COUNTED: &str = "soak/counted";
+const PLAIN: &str = "soak/plain";
+/// Has the compiler count every edge in a byte.
+const COVERAGE: &str =
+    "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Ccodegen-units=1";
+
+/// One of the programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// Foreign bytes.
+    Fuzz,
+    /// All short histories.
+    Models,
+    /// Deaths at random.
+    Chaos,
+}
+
+impl Program {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Fuzz => "fuzz",
+            Self::Models => "models",
+            Self::Chaos => "chaos",
+        }
+    }
+
+    /// Compiles and runs it; whether it found nothing wrong.
+    pub(crate) fn run(self, workspace: &Workspace, name: Option<&str>, input: Option<&Path>, seconds: Option<u64>, seed: u64) -> Result<bool> {
+        if self == Self::Chaos {
+            build::warm(workspace)?;
+        }
+        let mut command = self.command(workspace);
+        command.arg(self.word()).args(name).args(["--seed", &seed.to_string()]);
+        if let Some(seconds) = seconds {
+            command.args(["--seconds", &seconds.to_string()]);
+        }
+        if let Some(input) = input {
+            let input = input.canonicalize().map_err(Error::io("reading", input))?;
+            command.arg("--input").arg(input);
+        }
+        match show_all(&mut command) {
+            Ok(()) => Ok(true),
+            // It has said what it found.
+            Err(Error::Command { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn command(self, workspace: &Workspace) -> Command {
+        let mut command = cargo(&workspace.with_target(if self == Self::Fuzz { COUNTED } else { PLAIN }), "run");
+        command.args(["--quiet", "-p", PACKAGE, "--profile", PROFILE, "--target", LINUX]);
+        if self == Self::Fuzz {
+            command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", COVERAGE);
+        }
+        if let Ok(own) = std::env::current_exe() {
+            command.env("SYNOS_XTASK", own);
+        }
+        command.arg("--");
+        command
+    }
+}
