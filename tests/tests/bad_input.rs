@@ -89,6 +89,9 @@ fn every_server_answers_messages_that_are_no_requests() {
     let outcome = boot.script("i=0; while [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; echo alive > /tmp/f; cat /tmp/f");
     for server in ["supervisor", "memory", "vfs", "console", "victim"] {
         assert!(outcome.log.contains(&format!("probe: {server} ok")), "{server}: {outcome}");
+        let answered = outcome.log.lines().find_map(|line| line.split_once(&format!("probe: {server} answered "))?.1.trim().parse::<usize>().ok());
+        println!("{server}: {answered:?} messages");
+        assert!(answered.is_some_and(|count| count > 400), "{server}: {outcome}");
     }
     expect_no_death(&outcome);
     assert!(outcome.status == 0 && outcome.stdout.ends_with("alive\n"), "{outcome}");

@@ -1,10 +1,12 @@
 //! Bytes that are no requests, to every server: each must answer, and live.
 //!
-//! Three kinds: a right request without its end, which must be refused; one with a byte too many, which must be refused; and seeded random bytes, most of
-//! which are no request, though some may be. None of the first two is ever sent whole, so that nothing is changed. Absent: judging the answer to random bytes.
+//! Made from the samples that stand in the protocols' golden files, of which every kind of request has one: each cut at every length, each
+//! with a byte too many and filled up to the longest message, each with every bit flipped where that leaves no request. All of these must be
+//! refused, and as none is a request, nothing is changed. Then seeded random bytes, most of which are no request, though some may be: these
+//! must be answered. Absent: judging the answer to random bytes; samples that are too long for a golden file to show.
 
 use abi::{Error, MAX_MESSAGE};
-use heapless::String;
+use heapless::Vec;
 use protocols::call::Carrier;
 use protocols::service::Service;
 use protocols::{console, memory, supervisor, vfs, victim, wire};
@@ -19,21 +21,58 @@ const RANDOM: usize = 300;
 const REFUSED: u8 = 1;
 /// No protocol has as many requests; half of the random messages begin below.
 const VARIANTS: u64 = 24;
+/// Longest sample that a golden file shows.
+const MAX_SAMPLE: usize = 256;
 
-/// Sends all kinds to `service`; whether it answered each as it must.
-pub fn run(service: Service, carrier: &mut impl Carrier, outside: &mut impl Outside) -> bool {
-    let mut message = [0; MAX_MESSAGE];
-    let Some(length) = sample(service, &mut message) else { return false };
-    let mut answers = |bytes: &[u8]| answer(carrier, outside, bytes);
-    let refused = |answer: Result<u8, Error>| answer == Ok(REFUSED);
-    let too_short = (0..length).all(|end| refused(answers(message.get(..end).unwrap_or_default())));
-    let too_long = refused(answers(message.get(..=length).unwrap_or_default()));
+/// A sample's bytes.
+type Sample = Vec<u8, MAX_SAMPLE>;
+
+/// Sends all kinds to `service`; how many messages there were if it answered each as it must, else none.
+pub fn run(service: Service, carrier: &mut impl Carrier, outside: &mut impl Outside) -> Option<usize> {
+    let mut sent = 0;
+    let mut answers = |bytes: &[u8]| {
+        sent += 1;
+        answer(carrier, outside, bytes)
+    };
+    for sample in samples(service) {
+        let refused = refusable(service, &sample, &mut |bytes| answers(bytes) == Ok(REFUSED));
+        if !refused {
+            return None;
+        }
+    }
     let mut random = Random(u64::from(service.id()) << 32 | 0x5eed);
-    let random = (0..RANDOM).all(|_| {
+    let mut message = [0; MAX_MESSAGE];
+    for _ in 0..RANDOM {
         let length = random.fill(&mut message);
-        answers(message.get(..length).unwrap_or_default()).is_ok()
+        if answers(message.get(..length).unwrap_or_default()).is_err() {
+            return None;
+        }
+    }
+    Some(sent)
+}
+
+/// Tries everything that is made from a sample and is no request; whether all of it was `refused`.
+fn refusable(service: Service, sample: &[u8], refused: &mut dyn FnMut(&[u8]) -> bool) -> bool {
+    let mut longest = [0; MAX_MESSAGE];
+    for (to, from) in longest.iter_mut().zip(sample) {
+        *to = *from;
+    }
+    let cut = (0..sample.len()).all(|end| refused(sample.get(..end).unwrap_or_default()));
+    let longer = [sample.len() + 1, MAX_MESSAGE].into_iter().all(|length| refused(longest.get(..length).unwrap_or_default()));
+    let flipped = (0..sample.len() * 8).all(|bit| {
+        flip(&mut longest, bit);
+        let message = longest.get(..sample.len()).unwrap_or_default();
+        let passed = is_request(service, message) || refused(message);
+        flip(&mut longest, bit);
+        passed
     });
-    too_short && too_long && random
+    cut && longer && flipped
+}
+
+fn flip(message: &mut [u8], bit: usize) {
+    if let Some(byte) = message.get_mut(bit / 8) {
+        *byte ^= 1 << (bit % 8);
+    }
 }
 
 /// Sends `bytes` once; the first byte of the answer, or what the kernel says instead. An empty answer is none.
@@ -45,25 +84,39 @@ fn answer(carrier: &mut impl Carrier, outside: &mut impl Outside, bytes: &[u8]) 
     }
 }
 
-/// A right request, with strings where the protocol has them; its length.
-fn sample(service: Service, to: &mut [u8]) -> Option<usize> {
-    let encoded = match service {
-        Service::Supervisor => wire::encode(&supervisor::Request::CrashReport { text: String::try_from("not a crash").ok()? }, to),
-        Service::Memory => wire::encode(&memory::Request::Discard { offset_pages: 0x1234_5678, pages: 0x8765_4321 }, to),
-        Service::Vfs => wire::encode(&rename(), to),
-        Service::Console => wire::encode(&console::Request::WriteInline { bytes: b"never shown", patience: console::Patience::Wait }, to),
-        Service::Victim => wire::encode(&victim::Request::Echo(b"never sent back"), to),
-        _ => return None,
+/// The requests in a protocol's golden file: a line that begins with the word, and one with its bytes.
+pub fn samples(service: Service) -> impl Iterator<Item = Sample> {
+    let golden = match service {
+        Service::Supervisor => include_str!("../../../protocols/tests/golden/supervisor.txt"),
+        Service::Memory => include_str!("../../../protocols/tests/golden/memory.txt"),
+        Service::Vfs => include_str!("../../../protocols/tests/golden/vfs.txt"),
+        Service::Console => include_str!("../../../protocols/tests/golden/console.txt"),
+        Service::Victim => include_str!("../../../protocols/tests/golden/victim.txt"),
+        _ => "",
     };
-    encoded.ok()
+    let bytes = golden.lines().skip(1);
+    golden.lines().zip(bytes).filter(|(line, _)| line.starts_with("request ")).filter_map(|(_, bytes)| decoded(bytes.trim()))
 }
 
-fn rename() -> vfs::Request<'static> {
-    vfs::Request::Rename {
-        from: vfs::At::new(vfs::ROOT, b"/never/there"),
-        to: vfs::At::new(vfs::ROOT, b"/never/either"),
-        actor: vfs::Actor::superuser(),
-        mode: vfs::RenameMode::NoReplace,
+/// Bytes from hexadecimal digits; none for anything else.
+fn decoded(digits: &str) -> Option<Sample> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok());
+    let mut sample = Sample::new();
+    for byte in pairs {
+        sample.push(byte?).ok()?;
+    }
+    Some(sample)
+}
+
+/// Whether a server has to understand the bytes.
+pub fn is_request(service: Service, bytes: &[u8]) -> bool {
+    match service {
+        Service::Supervisor => wire::decode::<supervisor::Request>(bytes).is_ok(),
+        Service::Memory => wire::decode::<memory::Request>(bytes).is_ok(),
+        Service::Vfs => wire::decode::<vfs::Request<'_>>(bytes).is_ok(),
+        Service::Console => wire::decode::<console::Request<'_>>(bytes).is_ok(),
+        Service::Victim => wire::decode::<victim::Request<'_>>(bytes).is_ok(),
+        _ => false,
     }
 }
 

@@ -69,8 +69,12 @@ pub fn wants_garbage(options: &str) -> bool {
 /// Sends what is no request to every server, each behind the carrier that `to` gives.
 pub fn send_garbage<C: Carrier>(mut to: impl FnMut(Service) -> C, outside: &mut impl Outside) {
     for service in garbage::SERVICES {
-        let passed = garbage::run(service, &mut to(service), outside);
-        report(service.name(), outside, passed);
+        let sent = garbage::run(service, &mut to(service), outside);
+        report(service.name(), outside, sent.is_some());
+        let mut line = String::<64>::new();
+        // A name and a number are short.
+        let _fits = write!(line, "probe: {} answered {}", service.name(), sent.unwrap_or_default());
+        outside.log(&line);
     }
     outside.log("probe: done");
 }
