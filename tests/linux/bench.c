@@ -3,15 +3,21 @@
  * Where a tick of the time-stamp counter is one instruction (QEMU with -icount shift=0) the values are instructions, of program, kernel
  * and servers together; on any other machine they are ticks. Runs unmodified on Linux, so that both systems can be compared.
  * `bench exit` ends at once: the static program that fork_exec_static executes. The argument of `bench PATH` is the tiny one.
+ * `bench PATH peers` measures more: what a Linux program has in the place of operations of SynOS' own, under their names.
  *
  * Build: gcc -static -O2 -pthread -o bench bench.c
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -216,11 +222,156 @@ static void thread_create_join(void)
 		fail("thread");
 }
 
+/* Runs `body` against a child that runs `partner` until it is killed. */
+static void against(const char *name, void (*partner)(void), void (*body)(void))
+{
+	pid_t child = fork();
+
+	if (child < 0)
+		fail("fork");
+	if (child == 0)
+		for (;;)
+			partner();
+	measure(name, MANY, body);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+/* Two words that two processes share: whose turn it is to go on. */
+static volatile unsigned *turns;
+
+static void wake(int whose)
+{
+	turns[whose] = 1;
+	syscall(SYS_futex, &turns[whose], FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void wait_turn(int whose)
+{
+	while (turns[whose] == 0)
+		syscall(SYS_futex, &turns[whose], FUTEX_WAIT, 0, NULL, NULL, 0);
+	turns[whose] = 0;
+}
+
+static void futex_call(void)
+{
+	wake(0);
+	wait_turn(1);
+}
+
+static void futex_answer(void)
+{
+	wait_turn(0);
+	wake(1);
+}
+
+static int events[2];
+
+static void event_signal(int to, int from)
+{
+	uint64_t word = 1;
+
+	if (write(events[to], &word, sizeof word) != sizeof word || read(events[from], &word, sizeof word) != sizeof word)
+		fail("eventfd");
+}
+
+static void event_ping(void)
+{
+	event_signal(0, 1);
+}
+
+static void event_pong(void)
+{
+	uint64_t word;
+
+	if (read(events[0], &word, sizeof word) != sizeof word)
+		fail("eventfd");
+	word = 1;
+	if (write(events[1], &word, sizeof word) != sizeof word)
+		fail("eventfd");
+}
+
+static void yield_call(void)
+{
+	sched_yield();
+}
+
+static char *guarded;
+
+static void open_guarded(int number, siginfo_t *about, void *context)
+{
+	(void)number, (void)about, (void)context;
+	if (mprotect(guarded, PAGE, PROT_READ | PROT_WRITE))
+		_exit(1);
+}
+
+/* A fault that a handler mends by a system call, as a pager's reply maps a page; closing the page again is not the fault's. */
+static void faults_to_handler(void)
+{
+	struct sigaction action = {.sa_sigaction = open_guarded, .sa_flags = SA_SIGINFO};
+	unsigned long total = 0;
+
+	guarded = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (guarded == MAP_FAILED || sigaction(SIGSEGV, &action, NULL))
+		fail("sigaction");
+	*guarded = 1;
+	for (int round = 0; round < MANY; round++) {
+		unsigned long start;
+
+		if (mprotect(guarded, PAGE, PROT_NONE))
+			fail("mprotect");
+		start = ticks();
+		*(volatile char *)guarded = 1;
+		total += ticks() - start;
+	}
+	printf("fault_to_handler %lu\n", total / MANY);
+	signal(SIGSEGV, SIG_DFL);
+}
+
+/* Mapping a page that is there already, and taking it away: a shared file's, touched. */
+static void mappings(void)
+{
+	static char *mapped[MANY];
+	int shared = open("/tmp/bench.mapped", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	unsigned long start;
+
+	if (shared < 0 || write(shared, buffer, PAGE) != PAGE)
+		fail("mapped");
+	start = ticks();
+	for (int round = 0; round < MANY; round++) {
+		mapped[round] = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, shared, 0);
+		if (mapped[round] == MAP_FAILED)
+			fail("mmap");
+	}
+	printf("map_one %lu\n", (ticks() - start) / MANY);
+	start = ticks();
+	for (int round = 0; round < MANY; round++)
+		munmap(mapped[round], PAGE);
+	printf("unmap_one %lu\n", (ticks() - start) / MANY);
+	close(shared);
+	unlink("/tmp/bench.mapped");
+}
+
+static void peers(void)
+{
+	turns = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	events[0] = eventfd(0, 0);
+	events[1] = eventfd(0, 0);
+	if (turns == MAP_FAILED || events[0] < 0 || events[1] < 0)
+		fail("peers");
+	measure("native_null", MANY, getppid_call);
+	against("call_reply_empty", futex_answer, futex_call);
+	against("notification_ping_pong", event_pong, event_ping);
+	against("switch_two", yield_call, yield_call);
+	faults_to_handler();
+	mappings();
+}
+
 int main(int count, char **arguments)
 {
 	if (count == 2 && strcmp(arguments[1], "exit") == 0)
 		return 0;
-	if (count != 2)
+	if (count != 2 && !(count == 3 && strcmp(arguments[2], "peers") == 0))
 		return 2;
 	self = arguments[0];
 	tiny = arguments[1];
@@ -233,5 +384,7 @@ int main(int count, char **arguments)
 	measure("fork_exit_wait", FEW, fork_exit_wait);
 	measure("vfork_exec_tiny", FEW, vfork_exec_tiny);
 	measure("fork_exec_static", FEW, fork_exec_static);
+	if (count == 3)
+		peers();
 	return 0;
 }

@@ -1,14 +1,16 @@
 //! `cargo xtask bench`: figures with names that stay, so that they can be compared over time.
 //!
-//! A bench is a function that measures; what several benches would share of a machine stands in the `qemu` crate. With each figure
-//! stands that of a peer, where one is known on the same kind of machine (the sources are in the project's list of anchors).
+//! A bench is a function that measures; what several benches would share of a machine stands in the `qemu` crate. With each figure stands
+//! the goal, where the project has set itself one, and Linux's figure, measured in the same run ([`peer`]) and never remembered.
 
 mod boot;
 mod counted;
 mod ipc;
 mod lines;
 mod linux;
+mod peer;
 
+use std::cell::OnceCell;
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
@@ -17,6 +19,7 @@ use clap::Args;
 
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
+use peer::Linux;
 
 /// Options of the command `bench`.
 #[derive(Args, Debug)]
@@ -35,34 +38,44 @@ pub(crate) struct Figure {
     pub(crate) name: &'static str,
     /// What was measured.
     pub(crate) value: f64,
-    /// Unit of both values.
+    /// Unit of all three values.
     pub(crate) unit: &'static str,
-    /// What others have.
-    pub(crate) peers: Peers,
+    /// What it must not exceed.
+    pub(crate) goal: Option<f64>,
+    /// What Linux has, in the same emulator and the same run.
+    pub(crate) linux: Option<f64>,
 }
 
-/// Other systems, each with its figure.
-pub(crate) type Peers = &'static [(&'static str, f64)];
+/// What a bench measures with: the project, and Linux, which is booted when the first asks for it.
+pub(crate) struct Bench<'a> {
+    pub(crate) workspace: &'a Workspace,
+    linux: OnceCell<Linux>,
+}
 
-impl Figure {
-    /// The figure to beat.
-    fn best_peer(&self) -> Option<f64> {
-        self.peers.iter().map(|peer| peer.1).min_by(f64::total_cmp)
+impl Bench<'_> {
+    /// Linux's figure for a row.
+    pub(crate) fn linux(&self, name: &str) -> Option<f64> {
+        self.linux.get_or_init(|| Linux::measured(self.workspace)).figure(name)
     }
 }
 
 /// A bench: its name, and how it measures.
-type Bench = (&'static str, fn(&Workspace) -> Result<Vec<Figure>>);
+type Measure = fn(&Bench<'_>) -> Result<Vec<Figure>>;
 
 /// All benches, by name.
-const BENCHES: [Bench; 4] = [(boot::NAME, boot::measure), (ipc::NAME, ipc::measure), (linux::NAME, linux::measure), (lines::NAME, lines::measure)];
+const BENCHES: [(&str, Measure); 4] =
+    [(boot::NAME, boot::measure), (ipc::NAME, ipc::measure), (linux::NAME, linux::measure), (lines::NAME, lines::measure)];
 
 /// The command `bench`.
 pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> Result<()> {
     let wanted = |name: &str| options.name.as_deref().is_none_or(|part| name.contains(part));
+    let bench = Bench { workspace, linux: OnceCell::new() };
     let mut figures = Vec::new();
     for (_, measure) in BENCHES.into_iter().filter(|(name, _)| wanted(name)) {
-        for figure in measure(workspace)? {
+        for figure in measure(&bench)? {
+            if figures.is_empty() {
+                println!("{HEAD}");
+            }
             println!("{}", line(&figure));
             figures.push(figure);
         }
@@ -77,17 +90,20 @@ pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> Result<()> {
     }
 }
 
+/// The table's first line.
+const HEAD: &str = "name                          SynOS unit         Linux       goal";
+
 /// A row of the table.
 fn line(figure: &Figure) -> String {
-    let peers: Vec<String> = figure.peers.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    format!("{:24} {:>10} {:7} {}", figure.name, figure.value, figure.unit, peers.join(", ")).trim_end().into()
+    let column = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| value.to_string());
+    format!("{:24} {:>10} {:7} {:>10} {:>10}", figure.name, figure.value, figure.unit, column(figure.linux), column(figure.goal))
 }
 
-/// A list of objects, each with the best peer's figure; names and units hold nothing that JSON would have to escape.
+/// A list of objects, each with Linux's figure as peer; names and units hold nothing that JSON would have to escape.
 fn json(figures: &[Figure]) -> String {
     let mut text = String::from("[\n");
     for (index, figure) in figures.iter().enumerate() {
-        let peer = figure.best_peer().map_or_else(|| "null".into(), |peer| peer.to_string());
+        let peer = figure.linux.map_or_else(|| "null".into(), |peer| peer.to_string());
         let comma = if index + 1 < figures.len() { "," } else { "" };
         // Writing to a string cannot fail.
         let _written =
@@ -102,14 +118,21 @@ mod tests {
 
     #[test]
     fn figures_are_written_as_json() {
-        let figure = |name, peers| Figure { name, value: 1.5, unit: "s", peers };
+        let figure = |name, linux| Figure { name, value: 1.5, unit: "s", goal: None, linux };
         let expected = concat!(
             "[\n",
             "  {\"name\": \"a\", \"value\": 1.5, \"unit\": \"s\", \"peer\": null},\n",
             "  {\"name\": \"b\", \"value\": 1.5, \"unit\": \"s\", \"peer\": 20}\n",
             "]\n"
         );
-        assert_eq!(json(&[figure("a", &[]), figure("b", &[("x", 21.0), ("y", 20.0)])]), expected);
+        assert_eq!(json(&[figure("a", None), figure("b", Some(20.0))]), expected);
+    }
+
+    #[test]
+    fn a_row_shows_what_is_there_and_what_is_not() {
+        let figure = Figure { name: "a", value: 250.0, unit: "instr", goal: Some(300.0), linux: None };
+        assert_eq!(line(&figure), "a                               250 instr            -        300");
+        assert_eq!(HEAD.len(), line(&figure).len());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::c_programs;
 use crate::cargo::{BARE, LINUX, Profile, bare, product, unlocked};
 use crate::error::{Error, Result};
 use crate::process::Voice;
@@ -43,7 +42,6 @@ pub(crate) struct RootParts {
 pub(crate) fn everything(workspace: &Workspace, names: &[String], profile: Profile, voice: Voice) -> Result<Parts> {
     compile_kernel(workspace, profile, voice)?;
     compile_servers(workspace, names, profile, voice)?;
-    c_programs::compile(workspace, voice)?;
     Ok(Parts {
         kernel: product(workspace, Some(BARE), profile, KERNEL),
         servers: names.iter().map(|name| (name.clone(), product(workspace, Some(BARE), profile, name))).collect(),

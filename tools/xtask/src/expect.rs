@@ -5,9 +5,9 @@
 //! changed, so that a second run changes nothing. Absent: judging SynOS, which `tests/tests/scripts.rs` does.
 
 mod digest;
-mod initramfs;
-mod linux;
-mod machine;
+pub(crate) mod initramfs;
+pub(crate) mod linux;
+pub(crate) mod machine;
 mod stage;
 
 use std::fs;
@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use machine::Clock;
 use tests::compare::cases::{self, Case};
 use tests::compare::expected::{Expected, Header};
 use tests::compare::staged::Facts;
@@ -57,9 +58,10 @@ pub(crate) fn run(workspace: &Workspace, options: &ExpectOptions) -> Result<()> 
     let kernel = linux::ensure(workspace, Voice::Plain)?;
     let work = workspace.built("expect");
     let (staged, facts) = stage::lay_out(workspace, &ready.busybox, &cases, &work, Voice::Plain)?;
-    let initramfs = initramfs::make(workspace, &ready.busybox, &staged, &work)?;
-    let told = machine::boot(&kernel.image, &initramfs, &work, LINUX)?;
-    keep(workspace, &cases, &told, &kernel.name, &facts)
+    stage::add_driver(&staged)?;
+    let initramfs = initramfs::make(workspace, &ready.busybox, &staged.guest(), &work)?;
+    let told = machine::boot(&kernel.image, &initramfs, &work, Clock::Host, LINUX)?;
+    keep(workspace, &cases, &told.output, &kernel.name, &facts)
 }
 
 /// The cases called `names`, or all.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use qemu::{Collector, Machine, Outcome};
 
-use super::{Figure, Peers};
+use super::{Bench, Figure};
 use crate::build::{Boot, ImageOptions, build};
 use crate::error::{Error, Result};
 use crate::process::Voice;
@@ -19,8 +19,8 @@ use crate::workspace::Workspace;
 const LIMIT: Duration = Duration::from_secs(300);
 const UNIT: &str = "instr";
 
-/// A row: its name, and what others have.
-pub(super) type Row = (&'static str, Peers);
+/// A row: its name, and what it must not exceed.
+pub(super) type Row = (&'static str, Option<f64>);
 
 /// What a boot left behind.
 pub(super) struct Seen {
@@ -55,31 +55,36 @@ fn written(folder: &Path, script: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The figures of `rows` in lines that hold `prefix`, then name and value.
-pub(super) fn figures(rows: &[Row], prefix: &str, text: &str) -> Vec<Figure> {
-    let measured: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(prefix)?.1.split_once(' ')).collect();
-    let mut figures = Vec::new();
-    for (name, peers) in rows {
-        match measured.iter().find(|(measured, _)| measured == name) {
+/// The figures of `rows` in lines that hold `prefix`, then name and value, each beside Linux's.
+pub(super) fn figures(bench: &Bench<'_>, rows: &[Row], prefix: &str, text: &str) -> Vec<Figure> {
+    let row = |(name, goal, value)| Figure { name, value, unit: UNIT, goal, linux: bench.linux(name) };
+    measured(rows, prefix, text).into_iter().map(row).collect()
+}
+
+/// Rows that have a value; the others are told of.
+fn measured(rows: &[Row], prefix: &str, text: &str) -> Vec<(&'static str, Option<f64>, f64)> {
+    let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(prefix)?.1.split_once(' ')).collect();
+    let mut found = Vec::new();
+    for (name, goal) in rows {
+        match lines.iter().find(|(measured, _)| measured == name) {
             None => eprintln!("bench: {name} was not measured"),
             Some((_, value)) => match value.trim().parse() {
-                Ok(value) => figures.push(Figure { name, value, unit: UNIT, peers }),
+                Ok(value) => found.push((*name, *goal, value)),
                 Err(_) => eprintln!("bench: {name} {value}"),
             },
         }
     }
-    figures
+    found
 }
 
 #[cfg(test)]
 mod tests {
-    use super::figures;
+    use super::measured;
 
     #[test]
     fn rows_are_found_by_name_and_those_without_a_value_left_out() {
-        let rows = [("b", &[("Linux", 7.0)] as super::Peers), ("a", &[]), ("c", &[]), ("d", &[])];
-        let found = figures(&rows, "bench: ", "1.0 probe: bench: a 12\nprobe: bench: b 3\nbench: c failed: Busy\nb 9\n");
-        let values: Vec<_> = found.iter().map(|figure| (figure.name, figure.value, figure.peers.len())).collect();
-        assert_eq!(values, [("b", 3.0, 1), ("a", 12.0, 0)]);
+        let rows = [("b", Some(7.0)), ("a", None), ("c", None), ("d", None)];
+        let found = measured(&rows, "bench: ", "1.0 probe: bench: a 12\nprobe: bench: b 3\nbench: c failed: Busy\nb 9\n");
+        assert_eq!(found, [("b", Some(7.0), 3.0), ("a", None, 12.0)]);
     }
 }

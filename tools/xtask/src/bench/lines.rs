@@ -7,25 +7,27 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Figure, Peers};
+use super::{Bench, Figure};
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 
 pub(super) const NAME: &str = "kernel_lines";
 /// Root modules of what runs in ring 0.
 const ROOTS: [&str; 3] = ["microkernel/src/main.rs", "microkernel/src/lib.rs", "libsys/abi/src/lib.rs"];
-/// seL4 on x86_64, in the same way of counting.
-const PEERS: Peers = &[("seL4", 20_800.0)];
+/// What ring 0 may have before its README must argue for more.
+const GOAL: f64 = 6_000.0;
 /// Attributes of items that the bare-metal kernel does not have.
 const HOST_ONLY: [&str; 3] = ["#[cfg(test)]", "#[cfg(not(target_os = \"none\"))]", "#[cfg(any(test"];
 
-pub(super) fn measure(workspace: &Workspace) -> Result<Vec<Figure>> {
-    let mut lines = 0;
-    for root in ROOTS {
-        lines += module(&workspace.file(root))?;
-    }
+/// Linux has no figure here: what it does in ring 0 is not what ours does.
+pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     // A count of lines is far below 2^52.
-    Ok(vec![Figure { name: NAME, value: lines as f64, unit: "lines", peers: PEERS }])
+    let value = count(bench.workspace)? as f64;
+    Ok(vec![Figure { name: NAME, value, unit: "lines", goal: Some(GOAL), linux: None }])
+}
+
+fn count(workspace: &Workspace) -> Result<usize> {
+    ROOTS.iter().map(|root| module(&workspace.file(root))).sum()
 }
 
 /// Lines of the module in `file` and of those that it declares.
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_kernel_is_counted() {
-        let figures = measure(&Workspace::find()).expect("readable sources");
-        assert!(figures.iter().any(|figure| figure.value > 1000.0), "{figures:?}");
+        let lines = count(&Workspace::find()).expect("readable sources");
+        assert!(lines > 1000, "{lines}");
     }
 }

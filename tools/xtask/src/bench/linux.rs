@@ -1,35 +1,46 @@
 //! `ipc_linux`: what the system's operations cost an unmodified Linux program, servers included. `tests/linux/bench.c` measures them from inside.
 //!
-//! The peer is Linux 6.1 with its default mitigations in the same emulator, measured with programs of the same shape.
+//! Linux's figures are those of the same program.
 
-use super::Figure;
+use std::path::PathBuf;
+
 use super::counted::{self, Row};
+use super::{Bench, Figure};
 use crate::build::ImageOptions;
+use crate::c_programs;
 use crate::error::Result;
+use crate::process::Voice;
 use crate::workspace::Workspace;
 
 pub(super) const NAME: &str = "ipc_linux";
-/// Programs of `tests/linux` that are added, and where.
+/// Programs of `tests/linux` that measure.
 const PROGRAMS: [&str; 2] = ["bench", "nothing"];
-const SCRIPT: &str = "exec /usr/bin/bench /usr/bin/nothing\n";
+/// What runs them, on both systems.
+pub(super) const SCRIPT: &str = "exec /run/programs/bench /run/programs/nothing\n";
 const ROWS: [Row; 13] = [
-    ("reflected_getppid", &[("Linux", 337.0)]),
-    ("pread_1", &[("Linux", 1_439.0)]),
-    ("pread_4k", &[("Linux", 1_903.0)]),
-    ("open_close", &[("Linux", 5_830.0)]),
-    ("stat", &[("Linux", 3_563.0)]),
-    ("create_write_unlink", &[("Linux", 22_821.0)]),
-    ("page_fault_anon", &[("Linux", 2_776.0), ("seL4", 4_621.0)]),
-    ("page_fault_around", &[("Linux", 2_776.0)]),
-    ("pipe_ping_pong", &[("Linux", 12_952.0)]),
-    ("thread_create_join", &[("seL4", 10_555.0), ("Linux", 36_141.0)]),
-    ("fork_exit_wait", &[("Linux", 221_273.0)]),
-    ("vfork_exec_tiny", &[("Linux", 132_921.0)]),
-    ("fork_exec_static", &[("Linux", 594_234.0)]),
+    ("reflected_getppid", Some(450.0)),
+    ("pread_1", Some(1_500.0)),
+    ("pread_4k", Some(2_200.0)),
+    ("open_close", Some(5_000.0)),
+    ("stat", Some(3_000.0)),
+    ("create_write_unlink", Some(15_000.0)),
+    ("page_fault_anon", Some(1_600.0)),
+    ("page_fault_around", Some(900.0)),
+    ("pipe_ping_pong", Some(6_000.0)),
+    ("thread_create_join", Some(15_000.0)),
+    ("fork_exit_wait", Some(110_000.0)),
+    ("vfork_exec_tiny", Some(100_000.0)),
+    ("fork_exec_static", Some(400_000.0)),
 ];
 
-pub(super) fn measure(workspace: &Workspace) -> Result<Vec<Figure>> {
-    let add = PROGRAMS.map(|program| format!("{}:/usr/bin/{program}", workspace.built("linux").join(program).display()));
-    let seen = counted::boot(workspace, NAME, SCRIPT, ImageOptions { add: add.to_vec(), ..ImageOptions::default() })?;
-    Ok(counted::figures(&ROWS, "", &seen.stdout))
+pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
+    let added = programs(bench.workspace)?.map(|(name, path)| format!("{}:/run/programs/{name}", path.display()));
+    let seen = counted::boot(bench.workspace, NAME, SCRIPT, ImageOptions { add: added.to_vec(), ..ImageOptions::default() })?;
+    Ok(counted::figures(bench, &ROWS, "", &seen.stdout))
+}
+
+/// The programs, compiled: name and file.
+pub(super) fn programs(workspace: &Workspace) -> Result<[(&'static str, PathBuf); 2]> {
+    c_programs::compile(workspace, &PROGRAMS, Voice::Plain)?;
+    Ok(PROGRAMS.map(|name| (name, c_programs::program(workspace, name))))
 }

@@ -1,13 +1,10 @@
-//! The root file system of SynOS as Linux's initramfs: the image builder's own, with the cases and a first process of Linux's added.
+//! The root file system of SynOS as Linux's initramfs: the image builder's own, with a script to run and a first process of Linux's added.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use tests::compare::staged::Staged;
-
-use super::stage;
 use crate::compile;
 use crate::error::{Error, Result};
 use crate::process::Voice;
@@ -16,9 +13,9 @@ use crate::workspace::Workspace;
 /// Linux's first process.
 const INIT: &str = include_str!("init.sh");
 
-/// Composes it in `work` and returns its path. No kernel and no server is compiled for it: the oracle stands alone.
-pub(super) fn make(workspace: &Workspace, busybox: &Path, staged: &Staged, work: &Path) -> Result<PathBuf> {
-    stage::add_driver(staged)?;
+/// Composes it in `work` and returns its path; the folder `run`, with the file `script` in it, becomes `/run`. No kernel and no server is
+/// compiled for it: the oracle stands alone.
+pub(crate) fn make(workspace: &Workspace, busybox: &Path, run: &Path, work: &Path) -> Result<PathBuf> {
     let init = work.join("init");
     fs::write(&init, INIT).map_err(Error::io("writing", &init))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).map_err(Error::io("making executable", &init))?;
@@ -29,7 +26,7 @@ pub(super) fn make(workspace: &Workspace, busybox: &Path, staged: &Staged, work:
     for program in &parts.programs {
         builder.arg("--program").arg(program);
     }
-    for (host, guest) in [(init, "/init"), (staged.guest(), "/run")] {
+    for (host, guest) in [(&*init, "/init"), (run, "/run")] {
         builder.arg("--add").arg(format!("{}:{guest}", host.display()));
     }
     Voice::Plain.run(&mut builder)?;

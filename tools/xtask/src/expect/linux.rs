@@ -20,15 +20,15 @@ const VERSION_BASE: usize = 0x200;
 
 /// A kernel to boot.
 #[derive(Debug)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     /// The image.
-    pub(super) image: PathBuf,
+    pub(crate) image: PathBuf,
     /// Its package, version and hash, for headers.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 /// Makes sure that the kernel is there.
-pub(super) fn ensure(workspace: &Workspace, voice: Voice) -> Result<Kernel> {
+pub(crate) fn ensure(workspace: &Workspace, voice: Voice) -> Result<Kernel> {
     let work = workspace.built("setup/linux");
     let boot = work.join("kernel/tree/boot");
     if image_in(&boot).is_none() {

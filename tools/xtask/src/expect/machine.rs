@@ -1,4 +1,4 @@
-//! Linux in QEMU, for one run: the kernel's messages on the first serial line, the driver's output on the second.
+//! Linux in QEMU, for one run: the kernel's messages on the first serial line, the script's output on the second.
 //!
 //! Serial lines, because Debian's kernel has virtio only in modules. Like every guest of ours it is bounded by a time-out, killed
 //! when its owner goes away, and tied to our own process by the host's kernel.
@@ -14,13 +14,11 @@ use crate::process::find_program;
 use crate::workspace::Workspace;
 
 /// The same processor as SynOS gets, so that programs choose the same code; a panic ends the machine.
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 14] = [
     "-machine",
     "pc,usb=off,vmport=off",
     "-accel",
     "tcg",
-    "-cpu",
-    "max",
     "-m",
     "512M",
     "-display",
@@ -35,29 +33,66 @@ const OPTIONS: [&str; 16] = [
 /// How often a wait looks whether QEMU has ended.
 const INTERVAL: Duration = Duration::from_millis(50);
 
+/// How guest time passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// With the host's.
+    Host,
+    /// By instructions, as `run --icount` has it.
+    Instructions,
+}
+
+impl Clock {
+    /// The options that `qemu::Machine` gives SynOS for it.
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Host => &["-cpu", "max"],
+            Self::Instructions => &["-cpu", "max,-erms,-fsrm", "-icount", "shift=0,sleep=off"],
+        }
+    }
+}
+
+/// What came of a boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// What came over the second serial line until the power went off or the time was over.
+    pub(crate) output: String,
+    /// How long after QEMU's start the first of it was there.
+    pub(crate) first: Option<Duration>,
+}
+
 /// Where Linux's messages go.
 pub(super) fn log(workspace: &Workspace) -> PathBuf {
     workspace.built("expect/log")
 }
 
-/// Boots `kernel` with `initramfs`; returns what came over the second serial line until the power went off or the time was over.
-pub(super) fn boot(kernel: &Path, initramfs: &Path, work: &Path, timeout: Duration) -> Result<String> {
+/// Boots `kernel` with `initramfs`.
+pub(crate) fn boot(kernel: &Path, initramfs: &Path, work: &Path, clock: Clock, timeout: Duration) -> Result<Told> {
     let (log, output, errors) = (work.join("log"), work.join("output"), work.join("qemu-errors"));
     let error_file = fs::File::create(&errors).map_err(Error::io("creating", &errors))?;
     let mut command = tied_to_us();
-    command.args(OPTIONS).arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
+    command.args(OPTIONS).args(clock.options()).arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
     command.arg("-serial").arg(file(&log)).arg("-serial").arg(file(&output));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(error_file);
+    remove(&output)?;
     let child = command.spawn().map_err(|error| Error::Io { doing: format!("starting {}", qemu::PROGRAM), error })?;
-    let status = Guest(child).wait(timeout)?;
+    let (status, first) = Guest(child).wait(timeout, &output)?;
     match status {
         Some(status) if !status.success() => {
             let said = fs::read_to_string(&errors).unwrap_or_default();
             Err(Error::Command { command: qemu::PROGRAM.into(), outcome: status.to_string(), said })
         }
         // What was told before the time was over still counts; the rest is missed by name.
-        _ => fs::read(&output).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(Error::io("reading", &output)),
+        _ => {
+            let bytes = fs::read(&output).map_err(Error::io("reading", &output))?;
+            Ok(Told { output: String::from_utf8_lossy(&bytes).into_owned(), first })
+        }
     }
+}
+
+/// An output of an earlier boot is none of this one's.
+fn remove(output: &Path) -> Result<()> {
+    if output.exists() { fs::remove_file(output).map_err(Error::io("removing", output)) } else { Ok(()) }
 }
 
 /// QEMU's name for a file as the end of a serial line; commas in it are doubled.
@@ -81,17 +116,21 @@ fn tied_to_us() -> Command {
 struct Guest(Child);
 
 impl Guest {
-    /// Waits for its end; none within `timeout`.
-    fn wait(mut self, timeout: Duration) -> Result<Option<ExitStatus>> {
-        let deadline = Instant::now() + timeout;
-        while Instant::now() < deadline {
+    /// Waits for its end; none within `timeout`. Tells too when there was something in `output`.
+    fn wait(mut self, timeout: Duration, output: &Path) -> Result<(Option<ExitStatus>, Option<Duration>)> {
+        let started = Instant::now();
+        let mut first = None;
+        while started.elapsed() < timeout {
+            if first.is_none() && fs::metadata(output).is_ok_and(|about| about.len() > 0) {
+                first = Some(started.elapsed());
+            }
             let status = self.0.try_wait().map_err(|error| Error::Io { doing: format!("waiting for {}", qemu::PROGRAM), error })?;
             if status.is_some() {
-                return Ok(status);
+                return Ok((status, first));
             }
             sleep(INTERVAL);
         }
-        Ok(None)
+        Ok((None, first))
     }
 }
 

@@ -28,9 +28,8 @@ pub(super) fn lay_out(workspace: &Workspace, busybox: &Path, cases: &[Case], fol
     for folder in [guest.join("cases"), guest.join("programs")] {
         fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
     }
-    if cases.iter().any(|case| case.kind == Kind::C) {
-        c_programs::compile(workspace, voice)?;
-    }
+    let in_c: Vec<&str> = cases.iter().filter(|case| case.kind == Kind::C).map(|case| case.name.as_str()).collect();
+    c_programs::compile(workspace, &in_c, voice)?;
     let mut facts = Facts { busybox: digest::of(&[busybox])?, ..Facts::default() };
     for case in cases {
         let script = case.script().map_err(Error::io("reading", &case.source))?;
@@ -54,7 +53,7 @@ pub(super) fn add_driver(staged: &Staged) -> Result<()> {
 fn programs(workspace: &Workspace, case: &Case, voice: Voice) -> Result<Vec<PathBuf>> {
     Ok(match case.kind {
         Kind::Script | Kind::Rust => Vec::new(),
-        Kind::C => vec![workspace.built("linux").join(&case.name)],
+        Kind::C => vec![c_programs::program(workspace, &case.name)],
         Kind::Bash => vec![bash(workspace, voice)?, case.source.clone()],
     })
 }
