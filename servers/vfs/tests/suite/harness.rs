@@ -263,11 +263,13 @@ impl System {
     }
 
     /// What outlives each vfs, for those who make systems by the thousand and free it.
+    #[allow(dead_code, reason = "tests/soak uses this file too")]
     pub(crate) fn area(&self) -> &'static Area<State> {
         self.area
     }
 
     /// Ends the vfs for good.
+    #[allow(dead_code, reason = "tests/soak uses this file too")]
     pub(crate) fn stop(&mut self) {
         self.vfs = None;
     }
