@@ -57,6 +57,32 @@ pub enum Request {
     },
     /// Totals. Idempotent.
     Usage,
+    /// From now on faults in each whole 2 MiB of this range of the caller's window bring a page of that size, where nothing lies yet and memory has one. No
+    /// pages: not any more, for the range that begins there. A range of the heap is forgotten with the instance. Idempotent.
+    Huge {
+        /// Which window.
+        window: Window,
+        /// First page within it.
+        offset_pages: u32,
+        /// How many pages.
+        pages: u32,
+    },
+    /// Moves pages of regions out of the way of one more 2 MiB page, if that can be done: a bounded step of work, so who wants more asks again. Idempotent.
+    Compact,
+    /// What one service has. Idempotent.
+    ServiceUsage {
+        /// The service's number.
+        service: u8,
+    },
+}
+
+/// A window of a native server's address space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Window {
+    /// The instance's heap.
+    Heap,
+    /// The service's region.
+    Region,
 }
 
 /// A reply of memory. Append only.
@@ -68,6 +94,25 @@ pub enum Reply {
     Region,
     /// Totals.
     Usage(Usage),
+    /// How many 2 MiB pages could be made of free memory now.
+    Whole(u64),
+    /// What one service has.
+    ServiceUsage(ServiceUsage),
+}
+
+/// What a service has, in pages, and what it may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceUsage {
+    /// In the heap of its instance, and its quota for that.
+    pub heap: (u64, u64),
+    /// In its saved state, likewise.
+    pub saved: (u64, u64),
+    /// In its region, likewise.
+    pub region: (u64, u64),
+    /// Bought for its vault.
+    pub bought: u64,
+    /// How often this instance of memory had nothing for it.
+    pub refused: u64,
 }
 
 /// Totals in pages.
@@ -98,6 +143,8 @@ pub enum Error {
     TooFragmented,
     /// There is no such service or it has no region.
     NoRegion,
+    /// 2 MiB pages are wanted in too many ranges.
+    TooManyRanges,
 }
 
 /// Calls memory.
@@ -108,7 +155,7 @@ impl<C: Carrier> Client<C> {
     fn done(&mut self, number: RequestNumber, request: Request) -> Result<(), CallError<Error>> {
         match call::call(&mut self.0, number, &request, &[], &[])? {
             Reply::Done => Ok(()),
-            Reply::Region | Reply::Usage(_) => Err(CallError::Malformed),
+            _ => Err(CallError::Malformed),
         }
     }
 
@@ -135,7 +182,7 @@ impl<C: Carrier> Client<C> {
     pub fn region(&mut self, number: RequestNumber, service: u8) -> Result<(), CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Region { service }, &[], &[])? {
             Reply::Region => Ok(()),
-            Reply::Done | Reply::Usage(_) => Err(CallError::Malformed),
+            _ => Err(CallError::Malformed),
         }
     }
 
@@ -154,7 +201,41 @@ impl<C: Carrier> Client<C> {
     pub fn usage(&mut self, number: RequestNumber) -> Result<Usage, CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Usage, &[], &[])? {
             Reply::Usage(usage) => Ok(usage),
-            Reply::Done | Reply::Region => Err(CallError::Malformed),
+            _ => Err(CallError::Malformed),
+        }
+    }
+
+    /// Asks for 2 MiB pages in a range of an own window. How many there could be now.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRange`], [`Error::TooManyRanges`], [`Error::NotAllowed`] for a window that the service has not.
+    pub fn huge(&mut self, number: RequestNumber, window: Window, offset_pages: u32, pages: u32) -> Result<u64, CallError<Error>> {
+        self.whole(number, Request::Huge { window, offset_pages, pages })
+    }
+
+    /// Makes room for one more 2 MiB page, if that can be done. How many there could be now.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn compact(&mut self, number: RequestNumber) -> Result<u64, CallError<Error>> {
+        self.whole(number, Request::Compact)
+    }
+
+    fn whole(&mut self, number: RequestNumber, request: Request) -> Result<u64, CallError<Error>> {
+        match call::call(&mut self.0, number, &request, &[], &[])? {
+            Reply::Whole(whole) => Ok(whole),
+            _ => Err(CallError::Malformed),
+        }
+    }
+
+    /// Asks what one service has.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] for a service that memory does not page for.
+    pub fn service_usage(&mut self, number: RequestNumber, service: u8) -> Result<ServiceUsage, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::ServiceUsage { service }, &[], &[])? {
+            Reply::ServiceUsage(usage) => Ok(usage),
+            _ => Err(CallError::Malformed),
         }
     }
 }
@@ -187,6 +268,21 @@ pub trait Service {
 
     /// See [`Request::Usage`].
     fn usage(&mut self) -> Usage;
+
+    /// See [`Request::Huge`].
+    ///
+    /// # Errors
+    /// As [`Client::huge`].
+    fn huge(&mut self, from: Badge, window: Window, offset_pages: u32, pages: u32) -> Result<u64, Error>;
+
+    /// See [`Request::Compact`].
+    fn compact(&mut self) -> u64;
+
+    /// See [`Request::ServiceUsage`].
+    ///
+    /// # Errors
+    /// As [`Client::service_usage`].
+    fn service_usage(&mut self, service: u8) -> Result<ServiceUsage, Error>;
 }
 
 /// Answers one request.
@@ -202,6 +298,9 @@ pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, req
         }),
         Request::Discard { offset_pages, pages } => service.discard(from, offset_pages, pages).map(|()| Reply::Done),
         Request::Usage => Ok(Reply::Usage(service.usage())),
+        Request::Huge { window, offset_pages, pages } => service.huge(from, window, offset_pages, pages).map(Reply::Whole),
+        Request::Compact => Ok(Reply::Whole(service.compact())),
+        Request::ServiceUsage { service: id } => service.service_usage(id).map(Reply::ServiceUsage),
     });
     match capability {
         Some(handle) => answer.with_cap(handle),

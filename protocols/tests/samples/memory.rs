@@ -1,7 +1,7 @@
 //! Samples of memory's protocol.
 
 use super::Protocol;
-use protocols::memory::{self, Error, Reply, Request, Usage};
+use protocols::memory::{self, Error, Reply, Request, ServiceUsage, Usage, Window};
 use protocols::serve::{Answer, Caller};
 use protocols::service::Badge;
 
@@ -29,6 +29,18 @@ impl memory::Service for Stub {
     fn usage(&mut self) -> Usage {
         Usage { total: 3, free: 2, sold: 1 }
     }
+
+    fn huge(&mut self, _from: Badge, _window: Window, _offset_pages: u32, _pages: u32) -> Result<u64, Error> {
+        Ok(7)
+    }
+
+    fn compact(&mut self) -> u64 {
+        8
+    }
+
+    fn service_usage(&mut self, _service: u8) -> Result<ServiceUsage, Error> {
+        Err(Error::NotAllowed)
+    }
 }
 
 impl Protocol for Memory {
@@ -48,15 +60,35 @@ impl Protocol for Memory {
             Request::Region { service: 6 },
             Request::Discard { offset_pages: u32::MAX, pages: u32::MAX },
             Request::Usage,
+            Request::Huge { window: Window::Heap, offset_pages: 512, pages: 1024 },
+            Request::Huge { window: Window::Region, offset_pages: u32::MAX, pages: u32::MAX },
+            Request::Compact,
+            Request::ServiceUsage { service: 6 },
         ]
     }
 
     fn replies() -> Vec<Reply> {
-        vec![Reply::Done, Reply::Region, Reply::Usage(Usage { total: u64::MAX, free: u64::MAX, sold: u64::MAX })]
+        let most = (u64::MAX, u64::MAX);
+        vec![
+            Reply::Done,
+            Reply::Region,
+            Reply::Usage(Usage { total: u64::MAX, free: u64::MAX, sold: u64::MAX }),
+            Reply::Whole(u64::MAX),
+            Reply::ServiceUsage(ServiceUsage { heap: most, saved: most, region: most, bought: u64::MAX, refused: u64::MAX }),
+        ]
     }
 
     fn errors() -> Vec<Error> {
-        vec![Error::Malformed, Error::NotAllowed, Error::OutOfMemory, Error::InvalidSlot, Error::InvalidRange, Error::TooFragmented, Error::NoRegion]
+        vec![
+            Error::Malformed,
+            Error::NotAllowed,
+            Error::OutOfMemory,
+            Error::InvalidSlot,
+            Error::InvalidRange,
+            Error::TooFragmented,
+            Error::NoRegion,
+            Error::TooManyRanges,
+        ]
     }
 
     fn serve(caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {

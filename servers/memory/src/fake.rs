@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use abi::{Error, ObjectKind, PAGE_SIZE};
+use abi::{Error, MapFlags, ObjectKind, PAGE_SIZE};
 
+use crate::blocks::BLOCK;
 use crate::kernel::{Described, Kernel, Table, slot};
 
 /// Pages that a range operation does at most.
@@ -24,6 +25,8 @@ pub(crate) enum Cap {
 pub(crate) struct Space {
     /// Physical page by page of the space.
     pub(crate) pages: BTreeMap<u64, u64>,
+    /// First physical page of each 2 MiB page, by its number in the space.
+    pub(crate) huge: BTreeMap<u64, u64>,
     tables: u32,
 }
 
@@ -37,6 +40,8 @@ pub(crate) struct Fake {
     /// Pages that are copy-on-write for those who map them now.
     pub(crate) cloned: Vec<u64>,
     next: u32,
+    /// How many operations that change something are done before one fails, and all after it.
+    pub(crate) fails_in: Option<u32>,
 }
 
 impl Fake {
@@ -70,7 +75,23 @@ impl Fake {
     }
 
     fn is_mapped(&self, page: u64) -> bool {
-        self.spaces.values().any(|space| space.pages.values().any(|mapped| *mapped == page))
+        self.mappings(page) > 0
+    }
+
+    fn mappings(&self, page: u64) -> usize {
+        let small = |space: &Space| space.pages.values().filter(|mapped| **mapped == page).count();
+        let huge = |space: &Space| space.huge.values().filter(|head| (**head..**head + BLOCK).contains(&page)).count();
+        self.spaces.values().map(|space| small(space) + huge(space)).sum()
+    }
+
+    /// What changes state counts, and the one that a test named fails.
+    fn may_fail(&mut self) -> Result<(), Error> {
+        match &mut self.fails_in {
+            Some(0) => return Err(Error::KernelLimit),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Ok(())
     }
 
     /// Every page is owned exactly once.
@@ -147,6 +168,7 @@ impl Kernel for Fake {
     }
 
     fn split(&mut self, piece: u32, page: u64, table: Table, to: u32) -> Result<(), Error> {
+        self.may_fail()?;
         let (first, pages) = self.memory(piece)?;
         assert!(page > 0 && page < pages, "a split must leave both parts something");
         self.own.insert(piece, Cap::Memory { first, pages: page });
@@ -162,6 +184,7 @@ impl Kernel for Fake {
     }
 
     fn relocate(&mut self, from: Table, from_slot: u32, to: Table, to_slot: u32) -> Result<(), Error> {
+        self.may_fail()?;
         let cap = match from {
             Table::Own => self.own.remove(&from_slot),
             Table::Buyer(service) => self.buyers.remove(&(service, from_slot)),
@@ -170,6 +193,7 @@ impl Kernel for Fake {
     }
 
     fn make_region(&mut self, piece: u32, page: u64, to: u32) -> Result<(), Error> {
+        self.may_fail()?;
         let page = self.take_page(piece, page)?;
         self.objects.push(page);
         let id = self.space();
@@ -177,11 +201,13 @@ impl Kernel for Fake {
     }
 
     fn lend_region(&mut self, region: u32, to: u32, rights: u8) -> Result<(), Error> {
+        self.may_fail()?;
         let Some(Cap::Space { id, .. }) = self.own.get(&region).copied() else { return Err(Error::InvalidHandle) };
         self.put(Table::Own, to, Cap::Space { id, badge: 0, rights })
     }
 
     fn add_table(&mut self, space: u32, piece: u32, page: u64) -> Result<(), Error> {
+        self.may_fail()?;
         let page = self.take_page(piece, page)?;
         self.objects.push(page);
         self.space_in(space)?.tables += 1;
@@ -189,13 +215,15 @@ impl Kernel for Fake {
     }
 
     fn map_zeroed(&mut self, space: u32, address: u64, piece: u32, page: u64, pages: u64) -> Result<u64, Error> {
+        self.may_fail()?;
         if self.space_in(space)?.tables < TABLES {
             return Err(Error::NeedsTable);
         }
         for done in 0..pages.min(STEP) {
             let number = self.take_page(piece, page + done)?;
             let at = address / PAGE_SIZE + done;
-            if self.space_in(space)?.pages.contains_key(&at) {
+            let there = self.space_in(space)?;
+            if there.pages.contains_key(&at) || there.huge.contains_key(&(at / BLOCK)) {
                 return if done == 0 { Err(Error::AlreadyMapped) } else { Ok(done) };
             }
             self.space_in(space)?.pages.insert(at, number);
@@ -203,21 +231,88 @@ impl Kernel for Fake {
         Ok(pages.min(STEP))
     }
 
+    fn map_huge(&mut self, space: u32, address: u64, piece: u32, page: u64) -> Result<(), Error> {
+        self.may_fail()?;
+        if self.space_in(space)?.tables < TABLES {
+            return Err(Error::NeedsTable);
+        }
+        let head = self.take_page(piece, page)?;
+        assert!(head.is_multiple_of(BLOCK) && address.is_multiple_of(BLOCK * PAGE_SIZE), "not aligned");
+        for offset in 1..BLOCK {
+            self.take_page(piece, page + offset)?;
+        }
+        let at = address / PAGE_SIZE / BLOCK;
+        let space = self.space_in(space)?;
+        if space.huge.contains_key(&at) || space.pages.range(at * BLOCK..at * BLOCK + BLOCK).next().is_some() {
+            return Err(Error::AlreadyMapped);
+        }
+        space.huge.insert(at, head);
+        Ok(())
+    }
+
+    fn list(&mut self, space: u32, address: u64, words: &mut [u64]) -> Result<usize, Error> {
+        let count = words.len().min(STEP as usize);
+        for (index, word) in words.iter_mut().take(count).enumerate() {
+            let at = address / PAGE_SIZE + index as u64;
+            let space = self.space_in(space)?;
+            let (page, size) = match (space.pages.get(&at), space.huge.get(&(at / BLOCK))) {
+                (Some(page), _) => (*page, 0),
+                (None, Some(head)) => (head + at % BLOCK, MapFlags::HUGE),
+                (None, None) => {
+                    *word = 0;
+                    continue;
+                }
+            };
+            let shared = if self.mappings(page) > 1 { MapFlags::SHARED } else { 0 };
+            let cloned = if self.cloned.contains(&page) { MapFlags::COW } else { MapFlags::WRITE };
+            *word = page << 12 | size | shared | cloned | MapFlags::READ;
+        }
+        Ok(count)
+    }
+
     fn unmap(&mut self, space: u32, address: u64, pages: u64) -> Result<u64, Error> {
         let space = self.space_in(space)?;
-        let pages = pages.min(STEP);
-        for page in 0..pages {
-            space.pages.remove(&(address / PAGE_SIZE + page));
+        let first = address / PAGE_SIZE;
+        let mut at = first;
+        while at < first + pages && at < first + STEP {
+            if space.huge.contains_key(&(at / BLOCK)) {
+                if !at.is_multiple_of(BLOCK) || at + BLOCK > first + pages {
+                    return if at == first { Err(Error::InvalidArgument) } else { Ok(at - first) };
+                }
+                space.huge.remove(&(at / BLOCK));
+                at += BLOCK;
+            } else {
+                space.pages.remove(&at);
+                at += 1;
+            }
         }
-        Ok(pages)
+        Ok(at - first)
     }
 
     fn share(&mut self, space: u32, address: u64, source: u32, source_address: u64, pages: u64) -> Result<u64, Error> {
         if self.space_in(space)?.tables < TABLES {
             return Err(Error::NeedsTable);
         }
+        self.may_fail()?;
+        let (to, from) = (address / PAGE_SIZE, source_address / PAGE_SIZE);
+        if let Some(head) = self.space_in(source)?.huge.get(&(from / BLOCK)).copied() {
+            let whole = pages >= BLOCK && to.is_multiple_of(BLOCK) && from.is_multiple_of(BLOCK);
+            let space = self.space_in(space)?;
+            if whole && space.pages.range(to..to + BLOCK).next().is_none() {
+                space.huge.insert(to / BLOCK, head);
+                return Ok(BLOCK);
+            }
+            let count = (BLOCK - from % BLOCK).min(pages);
+            for page in 0..count {
+                space.pages.entry(to + page).or_insert(head + from % BLOCK + page);
+            }
+            return Ok(count);
+        }
         let pages = pages.min(STEP);
         for page in 0..pages {
+            if self.space_in(source)?.huge.contains_key(&((source_address / PAGE_SIZE + page) / BLOCK)) {
+                return Ok(page);
+            }
             let Some(number) = self.space_in(source)?.pages.get(&(source_address / PAGE_SIZE + page)).copied() else { continue };
             if self.cloned.contains(&number) {
                 return if page == 0 { Err(Error::MissingRight) } else { Ok(page) };
@@ -228,11 +323,11 @@ impl Kernel for Fake {
     }
 
     fn unshare(&mut self, space: u32, address: u64, piece: u32, page: u64) -> Result<(), Error> {
+        self.may_fail()?;
         let copy = self.take_page(piece, page)?;
         let at = address / PAGE_SIZE;
         let old = *self.space_in(space)?.pages.get(&at).ok_or(Error::InvalidArgument)?;
-        let shared = self.spaces.values().flat_map(|space| space.pages.values()).filter(|page| **page == old).count() > 1;
-        if shared {
+        if self.mappings(old) > 1 || !self.cloned.contains(&old) {
             self.space_in(space)?.pages.insert(at, copy);
         } else {
             self.cloned.retain(|page| *page != old);

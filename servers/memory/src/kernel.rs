@@ -88,6 +88,16 @@ pub trait Kernel {
     /// # Errors
     /// The kernel's.
     fn map_zeroed(&mut self, space: u32, address: u64, piece: u32, page: u64, pages: u64) -> Result<u64, Error>;
+    /// Maps a free block, zeroed, readable and writable, as one 2 MiB page.
+    ///
+    /// # Errors
+    /// The kernel's; [`Error::AlreadyMapped`] also for a place that has a table of small pages, even an empty one.
+    fn map_huge(&mut self, space: u32, address: u64, piece: u32, page: u64) -> Result<(), Error>;
+    /// What is mapped from `address` on: a word a page, 0 or its number shifted by 12 with [`abi::MapFlags`].
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn list(&mut self, space: u32, address: u64, words: &mut [u64]) -> Result<usize, Error>;
     /// Unmaps a range.
     ///
     /// # Errors
@@ -98,7 +108,7 @@ pub trait Kernel {
     /// # Errors
     /// The kernel's; [`Error::MissingRight`] for a first page that is copy-on-write in the source.
     fn share(&mut self, space: u32, address: u64, source: u32, source_address: u64, pages: u64) -> Result<u64, Error>;
-    /// Ends copy-on-write for a page of `space`, with the free page if a copy is due.
+    /// Ends copy-on-write for a page of `space`, with the free page if a copy is due. A page that is not copy-on-write is always copied: so it moves.
     ///
     /// # Errors
     /// The kernel's.
@@ -140,6 +150,14 @@ impl<K: Kernel + ?Sized> Kernel for &mut K {
 
     fn map_zeroed(&mut self, space: u32, address: u64, piece: u32, page: u64, pages: u64) -> Result<u64, Error> {
         (**self).map_zeroed(space, address, piece, page, pages)
+    }
+
+    fn map_huge(&mut self, space: u32, address: u64, piece: u32, page: u64) -> Result<(), Error> {
+        (**self).map_huge(space, address, piece, page)
+    }
+
+    fn list(&mut self, space: u32, address: u64, words: &mut [u64]) -> Result<usize, Error> {
+        (**self).list(space, address, words)
     }
 
     fn unmap(&mut self, space: u32, address: u64, pages: u64) -> Result<u64, Error> {

@@ -7,6 +7,7 @@ use protocols::memory;
 use protocols::serve::{Answer, Caller, Serve};
 use protocols::service::Badge;
 
+use crate::blocks::BLOCK;
 use crate::kernel::{Described, Kernel, Table, slot};
 use crate::pager::Verdict;
 use crate::server::Memory;
@@ -70,6 +71,15 @@ impl Kernel for Native {
         syscall::map(vault(space), address, source, READ_WRITE | MapFlags::ZERO)
     }
 
+    fn map_huge(&mut self, space: u32, address: u64, piece: u32, page: u64) -> Result<(), Error> {
+        let source = MapSource { memory: vault(piece), first: page, pages: BLOCK };
+        syscall::map(vault(space), address, source, READ_WRITE | MapFlags::ZERO | MapFlags::HUGE).map(|_all| ())
+    }
+
+    fn list(&mut self, space: u32, address: u64, words: &mut [u64]) -> Result<usize, Error> {
+        syscall::list(vault(space), address, words)
+    }
+
     fn unmap(&mut self, space: u32, address: u64, pages: u64) -> Result<u64, Error> {
         syscall::unmap(vault(space), address, pages)
     }
@@ -97,7 +107,7 @@ impl Server for Memory<'_, Native> {
     fn page_fault(&mut self, fault: &PageFault) -> Outcome {
         match self.fault(Badge::from_word(fault.badge), fault.address, fault.access) {
             Verdict::Resume => Outcome::Reply(abi::ReplyKind::Resume, 0),
-            Verdict::Decline => Outcome::Reply(abi::ReplyKind::Decline, 0),
+            Verdict::Decline | Verdict::OutOfMemory => Outcome::Reply(abi::ReplyKind::Decline, 0),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The free pages: which pieces of memory there are, and where a free page lies in them.
 //!
-//! There is no free list. A page is free iff the kernel says that nothing maps it and no object lies in it, so memory cannot lose a page or give
-//! one out twice, whatever it died of and whoever died around it: the pages of a dead server are free as soon as its space is taken apart, without
-//! a word. What is kept here is a cache, rebuilt by [`Pieces::gather`]: the bounds of the pieces, and the kernel's answer for 64 pages at a cursor.
+//! There is no free list and no buddy tree. A page is free iff the kernel says that nothing maps it and no object lies in it, so memory cannot lose a page or
+//! give one out twice, whatever it died of and whoever died around it: the pages of a dead server are free as soon as its space is taken apart, without
+//! a word. What is kept here is a cache: the bounds of the pieces, free pages for each 2 MiB ([`Blocks`]), and the kernel's answer for 64 pages at a cursor.
 //!
-//! Single pages are taken from low addresses upwards, next fit; sold runs from high addresses downwards. So the ends of pieces stay free, and a
-//! sale is as a rule one `Split`.
+//! Why not buddies: their lists are a second truth, which a crash between list and page table would have to reconcile page by page, and joining
+//! neighbours is all that they give beyond it. Joining costs nothing here, because being free is a property of each page: 512 free pages in an aligned row *are* a
+//! 2 MiB page. What buddies do for order, placement does: single pages come from the fullest block, sales and 2 MiB pages from the highest whole one.
 
+use crate::blocks::{BLOCK, Blocks, Number};
 use crate::kernel::{Kernel, Table, slot};
 use abi::ObjectKind;
 use heapless::Vec;
@@ -27,6 +29,21 @@ pub struct Piece {
     pub pages: u64,
 }
 
+impl Piece {
+    fn end(&self) -> u64 {
+        self.first + self.pages
+    }
+
+    /// The run of its pages from the physical page `first` on.
+    fn run(&self, first: u64, pages: u64) -> Run {
+        Run { slot: self.slot, page: first - self.first, pages }
+    }
+
+    fn has(&self, first: u64, pages: u64) -> bool {
+        self.first <= first && first + pages <= self.end()
+    }
+}
+
 /// A run of free pages in a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
@@ -38,56 +55,72 @@ pub struct Run {
     pub pages: u64,
 }
 
+/// The word in hand: a bit for each free page of 64 from a physical page on, all in one piece and one block.
+#[derive(Clone, Copy, Debug, Default)]
+struct Cursor {
+    first: u64,
+    free: u64,
+}
+
 /// All pieces and the cursor.
 #[derive(Debug, Default)]
 pub struct Pieces {
     pieces: Vec<Piece, MAX_PIECES>,
-    piece: usize,
-    page: u64,
-    free: u64,
+    blocks: Blocks,
+    cursor: Cursor,
+    /// A block that is being emptied.
+    except: Option<Number>,
 }
 
 impl Pieces {
-    /// Reads the pieces from the vault, joins neighbours, and puts the cursor at the start.
+    /// Reads the pieces from the vault and joins neighbours.
     pub fn gather(kernel: &mut impl Kernel) -> Self {
         let mut this = Self::default();
-        this.refresh(kernel);
-        while let Some((low, high)) = this.neighbours() {
-            if kernel.merge(low, high).is_err() {
-                break;
-            }
-            this.refresh(kernel);
-        }
+        this.join(kernel);
         this
     }
 
-    /// Reads the pieces from the vault again; what the cursor knew is forgotten.
+    /// Reads the pieces from the vault again and joins neighbours. What is known of blocks stays known.
+    pub fn join(&mut self, kernel: &mut impl Kernel) {
+        self.refresh(kernel);
+        while let Some((low, high)) = self.neighbours() {
+            if kernel.merge(low, high).is_err() {
+                break;
+            }
+            self.refresh(kernel);
+        }
+    }
+
+    /// Reads the pieces from the vault again.
     pub fn refresh(&mut self, kernel: &mut impl Kernel) {
-        *self = Self::default();
+        self.pieces.clear();
+        self.cursor = Cursor::default();
         for slot in slot::PIECES {
             match kernel.describe(Table::Own, slot) {
                 Ok(found) if found.kind == ObjectKind::Memory => {
-                    let piece = Piece { slot, first: found.first, pages: found.pages };
+                    self.blocks.reach(found.first + found.pages);
                     // There are as many places as slots.
-                    let _full = self.pieces.push(piece);
+                    let _full = self.pieces.push(Piece { slot, first: found.first, pages: found.pages });
                 }
                 Ok(_) | Err(_) => {}
             }
         }
         self.pieces.sort_unstable_by_key(|piece| piece.first);
-        self.rewind(kernel);
     }
 
-    /// Puts the cursor back to the lowest page: after a death there may be free pages again.
-    pub fn rewind(&mut self, kernel: &mut impl Kernel) {
-        self.piece = 0;
-        self.page = 0;
-        self.free = self.look(kernel);
+    /// After a death there may be free pages anywhere.
+    pub fn forget(&mut self) {
+        self.blocks.forget_all();
+    }
+
+    /// These physical pages were used, and may be free now.
+    pub fn forget_pages(&mut self, first: u64, pages: u64) {
+        self.blocks.forget(first, pages);
     }
 
     fn neighbours(&self) -> Option<(u32, u32)> {
         let pairs = self.pieces.iter().zip(self.pieces.iter().skip(1));
-        pairs.filter(|(low, high)| low.first + low.pages == high.first).map(|(low, high)| (low.slot, high.slot)).next()
+        pairs.filter(|(low, high)| low.end() == high.first).map(|(low, high)| (low.slot, high.slot)).next()
     }
 
     /// The pieces, lowest first.
@@ -108,41 +141,145 @@ impl Pieces {
         self.pieces.iter().map(|piece| piece.pages).sum()
     }
 
-    /// Free pages in all pieces.
-    pub fn count_free(&self, kernel: &mut impl Kernel) -> u64 {
-        let words = self.pieces.iter().flat_map(|piece| (0..piece.pages).step_by(WORD as usize).map(|page| (*piece, page)));
-        words.map(|(piece, page)| u64::from(free_word(kernel, piece, page).count_ones())).sum()
+    /// Free pages in all pieces: exact for what memory did itself, and never more than there are.
+    pub fn count_free(&mut self, kernel: &mut impl Kernel) -> u64 {
+        let Self { pieces, blocks, .. } = self;
+        blocks.free(|block| free_in(kernel, pieces, block))
     }
 
-    /// A run of one to `most` free pages at the cursor. It stays free until it is used; what is used must be told to [`Pieces::used`].
+    /// A run of one to `most` free pages, in one block. It stays free until it is used; what is used must be told to [`Pieces::used`].
     pub fn find(&mut self, kernel: &mut impl Kernel, most: u64) -> Option<Run> {
-        let words: u64 = self.pieces.iter().map(|piece| piece.pages.div_ceil(WORD)).sum();
-        for _ in 0..=words {
-            if self.free != 0 {
-                let piece = self.pieces.get(self.piece)?;
-                let low = u64::from(self.free.trailing_zeros());
-                let length = u64::from((self.free >> low).trailing_ones());
-                return Some(Run { slot: piece.slot, page: self.page + low, pages: length.min(most) });
+        self.look(kernel);
+        if self.cursor.free == 0 {
+            // What others gave back was not told: everything is counted once more before there is no memory.
+            self.blocks.forget_all();
+            self.look(kernel);
+        }
+        let Cursor { first, free } = self.cursor;
+        if free == 0 {
+            return None;
+        }
+        let first = first + u64::from(free.trailing_zeros());
+        let length = u64::from((free >> free.trailing_zeros()).trailing_ones());
+        self.piece_of(first).map(|piece| piece.run(first, length.min(most)))
+    }
+
+    /// Puts the cursor on a word with free pages, if it is on none.
+    fn look(&mut self, kernel: &mut impl Kernel) {
+        while self.cursor.free == 0 {
+            let Self { pieces, blocks, except, .. } = self;
+            let Some(block) = blocks.fullest(1, *except, |block| free_in(kernel, pieces, block)) else { return };
+            match words(pieces, block).map(|(piece, first, pages)| (first, free_word(kernel, &piece, first, pages))).find(|(_, free)| *free != 0) {
+                Some((first, free)) => self.cursor = Cursor { first, free },
+                // Fewer than were counted: somebody else uses pages of ours, which only a wrong kernel could allow. Counted as none, so that this ends.
+                None => blocks.used(block as u64 * BLOCK, BLOCK),
             }
-            self.advance();
-            self.free = self.look(kernel);
+        }
+    }
+
+    fn piece_of(&self, page: u64) -> Option<Piece> {
+        self.pieces.iter().copied().find(|piece| piece.has(page, 1))
+    }
+
+    /// The first `pages` pages of a run are in use now.
+    pub fn used(&mut self, run: Run, pages: u64) {
+        let Some(piece) = self.pieces.iter().find(|piece| piece.slot == run.slot) else { return };
+        let first = piece.first + run.page;
+        self.blocks.used(first, pages);
+        if let Some(low) = first.checked_sub(self.cursor.first).filter(|low| *low < WORD) {
+            let bits = if pages >= WORD { u64::MAX } else { (1 << pages) - 1 };
+            self.cursor.free &= !(bits << low);
+        }
+    }
+
+    /// A free block that lies in one piece: what a 2 MiB page is made of.
+    pub fn find_whole(&mut self, kernel: &mut impl Kernel) -> Option<Run> {
+        let Self { pieces, blocks, .. } = self;
+        let first = |block: Number| block as u64 * BLOCK;
+        let found = blocks.whole(|block| free_in(kernel, pieces, block)).find_map(|block| {
+            let piece = pieces.iter().find(|piece| piece.has(first(block), BLOCK))?;
+            Some(piece.run(first(block), BLOCK))
+        });
+        if found.is_some_and(|run| self.overlaps_cursor(run)) {
+            self.cursor = Cursor::default();
+        }
+        found
+    }
+
+    fn overlaps_cursor(&self, run: Run) -> bool {
+        let first = self.first(run);
+        first < self.cursor.first + WORD && self.cursor.first < first + run.pages
+    }
+
+    /// Free blocks that lie in one piece each.
+    pub fn count_whole(&mut self, kernel: &mut impl Kernel) -> u64 {
+        let Self { pieces, blocks, .. } = self;
+        let whole = blocks.whole(|block| free_in(kernel, pieces, block));
+        whole.filter(|block| pieces.iter().any(|piece| piece.has(*block as u64 * BLOCK, BLOCK))).count() as u64
+    }
+
+    /// Exactly `pages` free pages in a row, to be sold. Whole blocks for whole blocks, the fullest block for less; where a piece could not be cut any
+    /// more, its end.
+    pub fn find_sale(&mut self, kernel: &mut impl Kernel, pages: u64) -> Option<Run> {
+        let found = self.find_sale_as_known(kernel, pages);
+        if found.is_some() {
+            return found;
+        }
+        self.blocks.forget_all();
+        self.find_sale_as_known(kernel, pages)
+    }
+
+    fn find_sale_as_known(&mut self, kernel: &mut impl Kernel, pages: u64) -> Option<Run> {
+        if self.spare_slot().is_none() {
+            return self
+                .pieces
+                .iter()
+                .rev()
+                .find(|piece| is_free(kernel, piece, piece.end().saturating_sub(pages), pages))
+                .map(|piece| piece.run(piece.end() - pages, pages));
+        }
+        if pages >= BLOCK {
+            let aligned = self.find_blocks(kernel, pages);
+            if aligned.is_some() {
+                return aligned;
+            }
+        } else {
+            // The smallest block that suffices, so all of them must be known.
+            let _free = self.count_free(kernel);
+            let Self { pieces, blocks, .. } = self;
+            if let Some(block) = blocks.fullest(pages, None, |block| free_in(kernel, pieces, block)) {
+                let low = block as u64 * BLOCK;
+                let found =
+                    pieces.iter().rev().find_map(|piece| highest_run(kernel, piece, (low, low + BLOCK), pages).map(|first| piece.run(first, pages)));
+                if found.is_some() {
+                    return found;
+                }
+            }
+        }
+        self.pieces.iter().rev().find_map(|piece| highest_run(kernel, piece, (0, u64::MAX), pages).map(|first| piece.run(first, pages)))
+    }
+
+    /// The highest row of whole blocks for so many pages.
+    fn find_blocks(&mut self, kernel: &mut impl Kernel, pages: u64) -> Option<Run> {
+        let Self { pieces, blocks, .. } = self;
+        let (mut row, mut last) = (0, None);
+        for block in blocks.whole(|block| free_in(kernel, pieces, block)) {
+            row = if last == Some(block + 1) { row + 1 } else { 1 };
+            last = Some(block);
+            let first = block as u64 * BLOCK;
+            if row * BLOCK >= pages
+                && let Some(piece) = pieces.iter().find(|piece| piece.has(first, pages))
+            {
+                return Some(piece.run(first, pages));
+            }
         }
         None
     }
 
-    /// The first `pages` pages of the run that [`Pieces::find`] gave are in use now.
-    pub fn used(&mut self, run: Run, pages: u64) {
-        let low = run.page.saturating_sub(self.page).min(WORD - 1);
-        let bits = if pages >= WORD { u64::MAX } else { (1 << pages) - 1 };
-        self.free &= !(bits << low);
-    }
-
-    /// The highest run of exactly `pages` free pages.
-    pub fn find_high(&self, kernel: &mut impl Kernel, pages: u64) -> Option<Run> {
-        self.pieces.iter().rev().find_map(|piece| {
-            let page = highest_run(kernel, *piece, pages)?;
-            Some(Run { slot: piece.slot, page, pages })
-        })
+    /// Physical page that a run begins with.
+    #[must_use]
+    pub fn first(&self, run: Run) -> u64 {
+        self.pieces.iter().find(|piece| piece.slot == run.slot).map_or(0, |piece| piece.first + run.page)
     }
 
     /// Length of the piece in `slot`.
@@ -151,38 +288,71 @@ impl Pieces {
         self.pieces.iter().find(|piece| piece.slot == slot).map_or(0, |piece| piece.pages)
     }
 
-    fn look(&self, kernel: &mut impl Kernel) -> u64 {
-        self.pieces.get(self.piece).map_or(0, |piece| free_word(kernel, *piece, self.page))
+    /// The block that costs the fewest moves to make whole: all of it in one piece, `movable` pages in use that can go elsewhere, and the rest free. How
+    /// many there are to move, too. Only if other blocks that are begun have room for them.
+    pub fn cheapest(&mut self, kernel: &mut impl Kernel, movable: &[u16]) -> Option<(Number, u64)> {
+        let Self { pieces, blocks, .. } = self;
+        let mut count = |block: Number| free_in(kernel, pieces, block);
+        let frees: alloc::vec::Vec<u64> = (0..blocks.len()).map(|block| blocks.count(block, &mut count)).collect();
+        let begun: u64 = frees.iter().filter(|free| **free < BLOCK).sum();
+        let candidates = frees.iter().zip(movable).enumerate().filter(|(block, (free, movable))| {
+            let movable = u64::from(**movable);
+            let in_one_piece = pieces.iter().any(|piece| piece.has(*block as u64 * BLOCK, BLOCK));
+            in_one_piece && movable > 0 && **free + movable == BLOCK && begun - **free >= movable
+        });
+        candidates.min_by_key(|(_, (_, movable))| **movable).map(|(block, (_, movable))| (block, u64::from(*movable)))
     }
 
-    fn advance(&mut self) {
-        self.page += WORD;
-        let end = self.pieces.get(self.piece).map_or(0, |piece| piece.pages);
-        if self.page >= end {
-            self.page = 0;
-            self.piece = (self.piece + 1) % self.pieces.len().max(1);
-        }
+    /// Keeps a block out of [`Pieces::find`] while it is being emptied.
+    pub fn keep_out_of(&mut self, block: Option<Number>) {
+        self.except = block;
+        self.cursor = Cursor::default();
+    }
+
+    /// Blocks that pieces reach.
+    #[must_use]
+    pub fn block_count(&self) -> usize {
+        self.blocks.len()
     }
 }
 
-/// The kernel's answer with the bits beyond the piece's end cleared.
-fn free_word(kernel: &mut impl Kernel, piece: Piece, page: u64) -> u64 {
-    let left = piece.pages.saturating_sub(page);
-    let mask = if left >= WORD { u64::MAX } else { (1 << left) - 1 };
-    kernel.free_pages(piece.slot, page).unwrap_or(0) & mask
+/// The words of a block: each in one piece, with its first page and its length.
+fn words(pieces: &[Piece], block: Number) -> impl Iterator<Item = (Piece, u64, u64)> {
+    let (low, high) = (block as u64 * BLOCK, block as u64 * BLOCK + BLOCK);
+    let inside = pieces.iter().filter(move |piece| piece.first < high && low < piece.end());
+    inside.flat_map(move |piece| {
+        let (start, end) = (piece.first.max(low), piece.end().min(high));
+        (start..end).step_by(WORD as usize).map(move |first| (*piece, first, (end - first).min(WORD)))
+    })
 }
 
-fn highest_run(kernel: &mut impl Kernel, piece: Piece, pages: u64) -> Option<u64> {
+fn free_in(kernel: &mut impl Kernel, pieces: &[Piece], block: Number) -> u64 {
+    words(pieces, block).map(|(piece, first, pages)| u64::from(free_word(kernel, &piece, first, pages).count_ones())).sum()
+}
+
+/// The kernel's answer for the pages from a physical one on.
+fn free_word(kernel: &mut impl Kernel, piece: &Piece, first: u64, pages: u64) -> u64 {
+    let mask = if pages >= WORD { u64::MAX } else { (1 << pages) - 1 };
+    kernel.free_pages(piece.slot, first - piece.first).unwrap_or(0) & mask
+}
+
+fn is_free(kernel: &mut impl Kernel, piece: &Piece, first: u64, pages: u64) -> bool {
+    piece.has(first, pages) && highest_run(kernel, piece, (first, first + pages), pages) == Some(first)
+}
+
+/// Where the highest run of exactly `pages` free pages of a piece begins, between two physical pages.
+fn highest_run(kernel: &mut impl Kernel, piece: &Piece, (low, high): (u64, u64), pages: u64) -> Option<u64> {
+    let (low, high) = (piece.first.max(low), piece.end().min(high));
     let mut run = 0;
-    let mut page = piece.pages;
-    let mut word = 0;
-    while page > 0 {
-        let bit = (page - 1) % WORD;
-        if bit == WORD - 1 || page == piece.pages {
-            word = free_word(kernel, piece, page - 1 - bit);
-        }
-        run = if word >> bit & 1 == 1 { run + 1 } else { 0 };
+    let mut page = high;
+    let mut word = (u64::MAX, 0);
+    while page > low {
         page -= 1;
+        let first = piece.first + (page - piece.first) / WORD * WORD;
+        if word.0 != first {
+            word = (first, free_word(kernel, piece, first, (piece.end() - first).min(WORD)));
+        }
+        run = if word.1 >> (page - first) & 1 == 1 { run + 1 } else { 0 };
         if run == pages {
             return Some(page);
         }

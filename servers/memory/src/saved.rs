@@ -1,4 +1,4 @@
-//! What memory remembers: how many pages it sold to whom, and the sale that is under way.
+//! What memory remembers: how many pages it sold to whom, the sale that is under way, and where 2 MiB pages are wanted.
 //!
 //! All else is told by kernel objects: which pages are free, which regions there are, whose space is whose. The ledger is saved because a buyer
 //! cuts and joins what it bought, so afterwards nothing shows any more how much that was. Its layout is versioned and append only.
@@ -23,13 +23,32 @@ libsys::plain! {
     }
 }
 
+libsys::plain! {
+    /// A range of a window in which 2 MiB pages are wanted.
+    pub struct Wish {
+        /// Pages; 0 for a free record.
+        pub pages: u64,
+        /// First page within the window.
+        pub first: u64,
+        /// The service's number.
+        pub service: u32,
+        /// Its instance, for a range of the heap; 0 for one of the region.
+        pub instance: u32,
+    }
+}
+
+/// Most ranges in which 2 MiB pages are wanted.
+pub const WISHES: usize = 32;
+
 libsys::saved_state! {
     /// The ledger.
-    pub struct Ledger: 1 {
+    pub struct Ledger: 2 {
         /// Pages sold, by service.
         pub sold: Array<u64, { slot::SERVICES as usize }>,
         /// What is under way.
         pub intent: Cell<Intent>,
+        /// Where 2 MiB pages are wanted.
+        pub wishes: Array<Wish, WISHES>,
     }
 }
 

@@ -16,6 +16,10 @@ use crate::saved::Ledger;
 use crate::server::Memory;
 use crate::trade::Point;
 
+mod failing;
+mod huge;
+mod properties;
+
 const VFS: u8 = Service::Vfs.id();
 const POSIX: u8 = Service::Posix.id();
 const ALL: u64 = 300;
@@ -115,13 +119,14 @@ fn heap_of_a_dead_instance_is_free_again_without_a_word() {
 }
 
 #[test]
-fn fault_is_declined_when_no_page_is_left_and_served_again_when_one_is() {
+fn fault_is_refused_when_no_page_is_left_and_served_again_when_one_is() {
     let mut fake = Fake::new(&[(10, 12)]);
     fake.instance(VFS, 1);
     let area = Area::on_host();
     let mut memory = start(&mut fake, area);
     let verdicts: Vec<_> = (0..40).map(|page| memory.fault(vfs(), layout::HEAP + page * PAGE_SIZE, 0)).collect();
-    assert!(verdicts.contains(&Verdict::Decline));
+    assert!(verdicts.contains(&Verdict::OutOfMemory));
+    assert!(memory.service_usage(VFS).expect("a service").refused > 0);
     fake.instance(VFS, 2);
     fake.objects.clear();
     let mut memory = start(&mut fake, area);

@@ -30,6 +30,10 @@ libsys::failpoints! {
         ReturnReply => "return.reply",
         FaultIntent => "fault.intent",
         Fault => "fault.map",
+        HugeRecord => "huge.record",
+        HugeReply => "huge.reply",
+        CompactUnmapped => "compact.unmapped",
+        CompactMoved => "compact.moved",
     }
 }
 
@@ -64,7 +68,8 @@ pub fn buy(kernel: &mut impl Kernel, pieces: &mut Pieces, area: &Area<Ledger>, b
     if sold.saturating_add(pages) > allowed {
         return Err(Error::OutOfMemory);
     }
-    let run = pieces.find_high(kernel, pages).ok_or(Error::OutOfMemory)?;
+    let run = pieces.find_sale(kernel, pages).ok_or(Error::OutOfMemory)?;
+    let first = pieces.first(run);
     saved::intend(area, Intent::new(Kind::Buy, buyer, slot, pages));
     fail::hit(Point::BuyIntent);
     let moved = hand_over(kernel, pieces, run, buyer, slot);
@@ -72,6 +77,7 @@ pub fn buy(kernel: &mut impl Kernel, pieces: &mut Pieces, area: &Area<Ledger>, b
     saved::settle(area, moved.is_ok());
     fail::hit(Point::BuyRecord);
     pieces.refresh(kernel);
+    pieces.forget_pages(first, pages);
     fail::hit(Point::BuyReply);
     moved.map_err(|_| Error::OutOfMemory)
 }
@@ -107,7 +113,8 @@ pub fn take_back(kernel: &mut impl Kernel, pieces: &mut Pieces, area: &Area<Ledg
     fail::hit(Point::ReturnEffect);
     saved::settle(area, moved.is_ok());
     fail::hit(Point::ReturnRecord);
-    *pieces = Pieces::gather(kernel);
+    pieces.join(kernel);
+    pieces.forget_pages(found.first, found.pages);
     fail::hit(Point::ReturnReply);
     moved.map_err(|_| Error::InvalidSlot)
 }
