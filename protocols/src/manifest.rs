@@ -28,6 +28,43 @@ pub struct Ports {
     pub count: u16,
 }
 
+/// When a service gets another instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Restart {
+    /// After every death.
+    Always,
+    /// Never: its first death gives it up.
+    Never,
+}
+
+/// What happens when a service is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnGivingUp {
+    /// Its endpoint is closed: callers get an error, and somebody may revive it.
+    Close,
+    /// The power goes off: the machine is of no use without it.
+    PowerOff,
+}
+
+/// How a service's deaths are answered. `initrd/services.toml` argues the values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// When it gets another instance.
+    pub restart: Restart,
+    /// Pause before the second restart within [`Policy::per_ms`], doubling with each further one; the first is immediate.
+    pub backoff_ms: u32,
+    /// The longest such pause.
+    pub backoff_most_ms: u32,
+    /// More deaths than this within [`Policy::per_ms`] give it up.
+    pub burst: u32,
+    /// The window of [`Policy::burst`].
+    pub per_ms: u32,
+    /// How long a request, or a queue of callers without receiver, may stand still.
+    pub watchdog_ms: u32,
+    /// What giving up means.
+    pub on_giving_up: OnGivingUp,
+}
+
 /// What a service is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -35,8 +72,12 @@ pub struct Entry {
     pub name: String<MAX_NAME>,
     /// Priority of its threads.
     pub priority: u8,
-    /// Its threads, 1 to [`MAX_THREADS`].
+    /// Its threads that receive, at least 1; with the helpers at most [`MAX_THREADS`].
     pub threads: u8,
+    /// Its helper threads: behind the others in number, and at their own priority.
+    pub helpers: u8,
+    /// Priority of the helpers, below that of the others.
+    pub helper_priority: u8,
     /// Pages of its heap's window.
     pub heap_pages: u32,
     /// Pages of its saved state's window.
@@ -49,8 +90,8 @@ pub struct Entry {
     pub buys_memory: bool,
     /// It is given the root file system's archive.
     pub rootfs: bool,
-    /// Giving up on it turns the power off.
-    pub essential: bool,
+    /// How its deaths are answered.
+    pub policy: Policy,
     /// Its I/O ports.
     pub ports: Vec<Ports, MAX_PORTS>,
     /// Its interrupt lines.

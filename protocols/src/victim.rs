@@ -45,6 +45,12 @@ pub enum Request<'a> {
     },
     /// Sends the bytes back. Idempotent.
     Echo(&'a [u8]),
+    /// Has a helper thread do so many units of work more, and says how many are done since this instance began. Not idempotent, and not kept:
+    /// work dies with its instance.
+    Work {
+        /// Units.
+        units: u64,
+    },
 }
 
 /// A reply of the victim. Append only.
@@ -57,6 +63,8 @@ pub enum Reply {
     Survived,
     /// The bytes.
     Echoed(Vec<u8, MAX_ECHO>),
+    /// Units of work done.
+    Worked(u64),
 }
 
 /// Why the victim refuses.
@@ -80,7 +88,7 @@ impl<C: Carrier> Client<C> {
     pub fn add(&mut self, number: RequestNumber, a: u64, b: u64) -> Result<u64, CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Add { a, b }, &[], &[])? {
             Reply::Sum(sum) => Ok(sum),
-            Reply::Survived | Reply::Echoed(_) => Err(CallError::Malformed),
+            Reply::Survived | Reply::Echoed(_) | Reply::Worked(_) => Err(CallError::Malformed),
         }
     }
 
@@ -91,7 +99,7 @@ impl<C: Carrier> Client<C> {
     pub fn crash(&mut self, number: RequestNumber, how: How, only_first_time: bool) -> Result<(), CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Crash { how, only_first_time }, &[], &[])? {
             Reply::Survived => Ok(()),
-            Reply::Sum(_) | Reply::Echoed(_) => Err(CallError::Malformed),
+            Reply::Sum(_) | Reply::Echoed(_) | Reply::Worked(_) => Err(CallError::Malformed),
         }
     }
 
@@ -102,7 +110,18 @@ impl<C: Carrier> Client<C> {
     pub fn echo(&mut self, number: RequestNumber, bytes: &[u8]) -> Result<Vec<u8, MAX_ECHO>, CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Echo(bytes), &[], &[])? {
             Reply::Echoed(bytes) => Ok(bytes),
-            Reply::Sum(_) | Reply::Survived => Err(CallError::Malformed),
+            Reply::Sum(_) | Reply::Survived | Reply::Worked(_) => Err(CallError::Malformed),
+        }
+    }
+
+    /// Has so many units of work more done; returns how many were done before it.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn work(&mut self, number: RequestNumber, units: u64) -> Result<u64, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Work { units }, &[], &[])? {
+            Reply::Worked(done) => Ok(done),
+            Reply::Sum(_) | Reply::Survived | Reply::Echoed(_) => Err(CallError::Malformed),
         }
     }
 }
@@ -114,6 +133,9 @@ pub trait Service {
 
     /// See [`Request::Crash`]. Returns only when the number was died of before.
     fn crash(&mut self, number: RequestNumber, how: How, only_first_time: bool);
+
+    /// See [`Request::Work`].
+    fn work(&mut self, units: u64) -> u64;
 }
 
 /// Answers one request.
@@ -125,6 +147,7 @@ pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, req
             service.crash(number, how, only_first_time);
             Ok(Reply::Survived)
         }
+        Request::Work { units } => Ok(Reply::Worked(service.work(units))),
         Request::Echo(bytes) => Vec::from_slice(bytes).map(Reply::Echoed).map_err(|_| Error::TooLong),
     })
 }

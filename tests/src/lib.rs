@@ -24,6 +24,7 @@ const MACHINE: &str = "SYNOS_RUN";
 #[derive(Debug)]
 pub struct Boot {
     arguments: Vec<String>,
+    overlay: String,
     folder: PathBuf,
     timeout_seconds: u32,
 }
@@ -49,7 +50,7 @@ impl Boot {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = root().join(format!("target/tests/{name}-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).expect("target can be written");
-        Self { arguments: Vec::new(), folder, timeout_seconds: TIMEOUT_SECONDS }
+        Self { arguments: Vec::new(), overlay: String::new(), folder, timeout_seconds: TIMEOUT_SECONDS }
     }
 
     /// Adds an option of `cargo xtask run`.
@@ -74,9 +75,15 @@ impl Boot {
 
     /// Changes or adds services.
     #[must_use]
-    pub fn services(self, text: &str) -> Self {
-        let path = self.file("overlay.toml", text);
-        self.with("--services", path.to_string_lossy())
+    pub fn services(mut self, text: &str) -> Self {
+        self.overlay.push_str(text);
+        self
+    }
+
+    /// Changes the policy of a service: `burst = 64`, for one.
+    #[must_use]
+    pub fn policy(self, service: &str, lines: &str) -> Self {
+        self.services(&format!("[[policy]]\nname = \"{service}\"\n{lines}\n"))
     }
 
     /// Gives the boot another time-out.
@@ -125,7 +132,11 @@ impl Boot {
         let mut command = xtask();
         // The same tests on another machine (`cargo xtask soak matrix`); what a test asks for itself comes later and stands.
         let machine = std::env::var(MACHINE).unwrap_or_default();
-        command.arg("run").args(machine.split_whitespace()).args(&self.arguments).arg("--folder").arg(&self.folder);
+        command.arg("run").args(machine.split_whitespace());
+        if !self.overlay.is_empty() {
+            command.arg("--services").arg(self.file("overlay.toml", &self.overlay));
+        }
+        command.args(&self.arguments).arg("--folder").arg(&self.folder);
         command.args(["--timeout", &self.timeout_seconds.to_string()]);
         command
     }

@@ -13,18 +13,22 @@ echo hello | cat > /tmp/f
 cat /tmp/f
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo "line $i" | cat >> /tmp/g; done
 cat /tmp/g | sort | uniq -c | awk '{ print $1, $2, $3 }' | sort -n -k3
-cat /tmp/g | wc -l
+for i in 1 2 3; do cat /tmp/g | wc -l; done
 "#;
+
+/// A service that is killed on purpose all the time is not in a loop.
+const MANY_DEATHS: &str = "burst = 64\nbackoff_ms = [1, 1]";
 
 fn expected() -> String {
     let lines: String = (1..=12).map(|line| format!("1 line {line}\n")).collect();
-    format!("hello\n{lines}12\n")
+    format!("hello\n{lines}12\n12\n12\n")
 }
 
 /// Kills `service` at each of `points`, one instance after the other, each at its `nth` passage. The first passage of a successor is that of the
 /// request that its predecessor died of: killing there too would make that request poison.
 fn kill_at_each(service: &str, points: &[&str], nth: u32) -> Outcome {
-    let boot = points.iter().fold(Boot::new(&format!("restart-{service}")), |boot, point| boot.failing(service, point, nth));
+    let boot = Boot::new(&format!("restart-{service}")).policy(service, MANY_DEATHS);
+    let boot = points.iter().fold(boot, |boot, point| boot.failing(service, point, nth));
     let outcome = boot.script(SCRIPT);
     outcome.expect_output(&expected());
     for point in points {

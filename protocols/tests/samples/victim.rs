@@ -15,6 +15,10 @@ impl victim::Service for Stub {
     }
 
     fn crash(&mut self, _number: RequestNumber, _how: How, _only_first_time: bool) {}
+
+    fn work(&mut self, units: u64) -> u64 {
+        units
+    }
 }
 
 impl Protocol for Victim {
@@ -36,12 +40,13 @@ impl Protocol for Victim {
             Request::Crash { how: How::Hang, only_first_time: false },
             Request::Echo(b"abc"),
             Request::Echo(&[b'x'; MAX_ECHO]),
+            Request::Work { units: 1 << 40 },
         ]
     }
 
     fn replies() -> Vec<Reply> {
         let echo = [b'x'; MAX_ECHO];
-        vec![Reply::Sum(u64::MAX), Reply::Survived, Reply::Echoed(heapless::Vec::from_slice(&echo).expect("fits"))]
+        vec![Reply::Sum(u64::MAX), Reply::Survived, Reply::Echoed(heapless::Vec::from_slice(&echo).expect("fits")), Reply::Worked(7)]
     }
 
     fn errors() -> Vec<Error> {

@@ -20,6 +20,9 @@ use protocols::victim::{Client, How, MAX_ECHO};
 
 /// Rounds of sums between and after the deaths.
 const SUMS: u64 = 100;
+/// Work for the victim's helper, and pauses to wait for it: a minute, far longer than it takes.
+const UNITS: u64 = 100;
+const PATIENCE: u32 = 6000;
 /// Lengths of echo that meet every path of a message: empty, in registers, at their limit, beyond it, and the longest one.
 const ECHOES: [usize; 5] = [0, 8, 61, 200, MAX_ECHO];
 
@@ -29,6 +32,8 @@ pub trait Outside {
     fn next_number(&mut self) -> RequestNumber;
     /// Logs a line.
     fn log(&mut self, line: &str);
+    /// Lets others have the processor for some milliseconds.
+    fn pause(&mut self);
 }
 
 /// Runs all checks; returns how many failed.
@@ -49,6 +54,8 @@ pub fn run(carrier: impl Carrier, outside: &mut impl Outside) -> u32 {
     }
     let passed = poison(&mut client, outside);
     check("poison", outside, passed);
+    let passed = helper(&mut client, outside);
+    check("helper", outside, passed);
     outside.log("probe: done");
     failed
 }
@@ -77,6 +84,19 @@ pub fn send_garbage<C: Carrier>(mut to: impl FnMut(Service) -> C, outside: &mut 
         outside.log(&line);
     }
     outside.log("probe: done");
+}
+
+/// The victim's helper does its work while the victim answers; a successor's helper begins anew.
+fn helper(client: &mut Client<impl Carrier>, outside: &mut impl Outside) -> bool {
+    if client.work(outside.next_number(), UNITS) != Ok(0) {
+        return false;
+    }
+    // Each call takes the processor from the helper; in between nobody does.
+    let finished = (0..PATIENCE).any(|_| {
+        outside.pause();
+        client.work(outside.next_number(), 0) == Ok(UNITS)
+    });
+    finished && client.crash(outside.next_number(), How::Panic, true).is_ok() && client.work(outside.next_number(), 1) == Ok(0)
 }
 
 /// A request that kills the victim every time is refused, and the victim serves the next one.

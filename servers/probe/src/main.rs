@@ -4,10 +4,12 @@
 #[cfg(target_os = "none")]
 mod machine {
     use abi::RequestNumber;
-    use libsys::Peer;
+    use libsys::{Peer, slot, syscall};
     use protocols::serve::{Answer, Caller, Serve};
     use protocols::service::Service;
     use protocols::supervisor::Client;
+
+    const PAUSE_NS: u64 = 10_000_000;
 
     struct Machine;
 
@@ -18,6 +20,14 @@ mod machine {
 
         fn log(&mut self, line: &str) {
             libsys::log!("{line}");
+        }
+
+        fn pause(&mut self) {
+            let soon = libsys::clock::ticks_at(libsys::clock::now_ns() + PAUSE_NS);
+            let waited = syscall::deadline(slot::NOTIFICATION, soon).and_then(|()| syscall::wait(slot::NOTIFICATION));
+            if let Err(error) = waited {
+                libsys::log!("cannot pause: {error:?}");
+            }
         }
     }
 

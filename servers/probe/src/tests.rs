@@ -12,6 +12,7 @@ use protocols::victim::{self, How};
 struct Service {
     died_of: Option<RequestNumber>,
     dies: bool,
+    worked: u64,
 }
 
 impl victim::Service for Service {
@@ -22,6 +23,12 @@ impl victim::Service for Service {
     fn crash(&mut self, number: RequestNumber, _how: How, only_first_time: bool) {
         self.dies = !(only_first_time && self.died_of == Some(number));
         self.died_of = Some(number);
+        self.worked = 0;
+    }
+
+    fn work(&mut self, units: u64) -> u64 {
+        self.worked += units;
+        self.worked - units
     }
 }
 
@@ -87,14 +94,17 @@ impl Outside for Log {
     fn log(&mut self, line: &str) {
         self.lines.push(line.to_owned());
     }
+
+    fn pause(&mut self) {}
 }
 
 #[test]
-fn every_check_passes_through_six_deaths() {
+fn every_check_passes_through_seven_deaths() {
     let (mut local, mut log) = (Local::default(), Log::default());
     assert_eq!(run(&mut local, &mut log), 0);
-    assert_eq!(local.deaths, 6);
-    let expected = ["add ok", "echo ok", "panic ok", "wild ok", "overflow ok", "hang ok", "poison ok", "done"].map(|what| format!("probe: {what}"));
+    assert_eq!(local.deaths, 7);
+    let expected =
+        ["add ok", "echo ok", "panic ok", "wild ok", "overflow ok", "hang ok", "poison ok", "helper ok", "done"].map(|what| format!("probe: {what}"));
     assert_eq!(log.lines, expected);
 }
 
@@ -157,6 +167,6 @@ fn refused_call_is_a_failed_check() {
         }
     }
     let mut log = Log::default();
-    assert_eq!(run(Closed, &mut log), 7);
+    assert_eq!(run(Closed, &mut log), 8);
     assert_eq!(log.lines.first().map(String::as_str), Some("probe: add failed"));
 }

@@ -115,7 +115,8 @@ fn image<'a>(archive: &Archive<'a>, name: &str) -> Result<Image<'a>, FormatError
 fn spec<'a>(archive: &Archive<'a>, entry: &Entry) -> Result<Spec<'a>, ArchiveError> {
     let unknown = || ArchiveError::Service(entry.name.clone());
     let service = Service::from_name(&entry.name).filter(|service| *service != Service::Supervisor).ok_or_else(unknown)?;
-    if entry.threads == 0 || entry.threads > MAX_THREADS || entry.priority >= PRIORITIES {
+    let threads = entry.threads.saturating_add(entry.helpers);
+    if entry.threads == 0 || threads > MAX_THREADS || entry.priority.max(entry.helper_priority) >= PRIORITIES {
         return Err(ArchiveError::Range(entry.name.clone()));
     }
     let mut calls = Vec::new();
@@ -129,13 +130,15 @@ fn spec<'a>(archive: &Archive<'a>, entry: &Entry) -> Result<Spec<'a>, ArchiveErr
         service,
         priority: entry.priority,
         threads: entry.threads,
+        helpers: entry.helpers,
+        helper_priority: entry.helper_priority,
         heap_pages: entry.heap_pages,
         saved_pages: entry.saved_pages,
         region_pages: entry.region_pages,
         keeps: entry.keeps,
         buys_memory: entry.buys_memory,
         rootfs: entry.rootfs,
-        essential: entry.essential,
+        policy: entry.policy,
         ports: entry.ports.clone(),
         irqs: entry.irqs.clone(),
         calls,

@@ -78,15 +78,15 @@ pub fn build(kernel: &mut impl Kernel, site: &Site<'_, '_>, info: &StartInfo) ->
     map_image(kernel, site)?;
     map_rest(kernel, site)?;
     write_start_info(kernel, site, info)?;
-    for thread in 0..site.spec.threads {
-        configure(kernel, site, u32::from(thread))?;
+    for thread in 0..site.spec.all_threads() {
+        configure(kernel, site, thread)?;
     }
     Ok(())
 }
 
 fn make_objects(kernel: &mut impl Kernel, site: &Site<'_, '_>) -> Result<(), Error> {
     let shape = &site.shape;
-    for thread in 0..u32::from(site.spec.threads) {
+    for thread in 0..site.spec.all_threads() {
         kernel.retype(site.range(u64::from(thread), 1), ObjectKind::Thread, site.block.thread(thread))?;
     }
     kernel.retype(site.range(shape.table, shape.table_pages), ObjectKind::CapTable, site.block.table())?;
@@ -113,7 +113,7 @@ const fn segment_flags(flags: u32) -> u64 {
 
 fn map_rest(kernel: &mut impl Kernel, site: &Site<'_, '_>) -> Result<(), Error> {
     let (space, shape) = (site.block.space(), &site.shape);
-    for thread in 0..u64::from(site.spec.threads) {
+    for thread in 0..u64::from(site.spec.all_threads()) {
         map(kernel, space, layout::message_page(thread), site.range(shape.messages + thread, 1), READ_WRITE)?;
         let stack = site.range(shape.stacks + thread * layout::STACK_PAGES, layout::STACK_PAGES);
         map(kernel, space, layout::stack_bottom(thread), stack, READ_WRITE)?;
@@ -151,7 +151,7 @@ fn configure(kernel: &mut impl Kernel, site: &Site<'_, '_>, thread: u32) -> Resu
     }
     set(ThreadSetting::FaultEndpoint, u64::from(slot::endpoint(Service::Supervisor)), 0)?;
     set(ThreadSetting::MessagePage, u64::from(message.memory), message.page)?;
-    set(ThreadSetting::Priority, u64::from(site.spec.priority), 0)?;
+    set(ThreadSetting::Priority, u64::from(site.spec.priority_of(thread)), 0)?;
     let badge = Badge::new(site.spec.service, site.instance).to_word_of_thread(thread as u8);
     set(ThreadSetting::Badge, badge, 0)?;
     let rsp = layout::stack_top(u64::from(thread)) - 8;

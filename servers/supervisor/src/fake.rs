@@ -64,6 +64,8 @@ pub(crate) struct Fake {
     pub(crate) in_hand: BTreeMap<u32, u64>,
     /// Requests that were refused.
     pub(crate) refused: Vec<u64>,
+    /// Endpoints where callers queue and nobody receives.
+    pub(crate) unattended: BTreeSet<u32>,
     attempts: BTreeMap<u64, u32>,
     /// How often the reserve was reclaimed, in pages.
     pub(crate) reclaimed: u64,
@@ -346,6 +348,11 @@ impl Kernel for Fake {
             self.in_hand.remove(&thread);
         }
         Ok(Some(InHand { number: RequestNumber(number), kind: Some(MessageKind::Call), badge: 0, attempts: *attempts, refused }))
+    }
+
+    fn is_unattended(&mut self, endpoint: u32) -> Result<bool, Error> {
+        self.gate()?;
+        Ok(self.unattended.contains(&endpoint))
     }
 
     fn set_state(&mut self, endpoint: u32, state: EndpointState) -> Result<(), Error> {

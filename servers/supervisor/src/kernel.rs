@@ -128,6 +128,11 @@ pub trait Kernel {
     /// # Errors
     /// The kernel's.
     fn blame(&mut self, thread: u32, limit: u32) -> Result<Option<InHand>, Error>;
+    /// Whether callers queue at an endpoint while nobody receives there.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn is_unattended(&mut self, endpoint: u32) -> Result<bool, Error>;
     /// Opens, holds or closes an endpoint.
     ///
     /// # Errors
@@ -149,11 +154,27 @@ pub trait Kernel {
     fn now(&mut self) -> u64;
 }
 
+/// What a thread waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Doing {
+    /// For a message, or to be started: nobody waits for it.
+    #[default]
+    Idle,
+    /// For nothing: it runs or could.
+    Running,
+    /// For another server's answer.
+    Calling,
+    /// For a signal.
+    Waiting,
+}
+
 /// What a thread is doing; see [`abi::Operation::Counters`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// It runs or could run: it waits for nobody.
-    pub runnable: bool,
+    /// Whether it gets on by itself.
+    pub doing: Doing,
+    /// It has a request in hand.
+    pub in_hand: bool,
     /// The request that it received last.
     pub request: u64,
     /// How many calls it made.

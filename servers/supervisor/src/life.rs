@@ -12,6 +12,7 @@
 
 use abi::{EndpointState, Error};
 use heapless::Vec;
+use protocols::manifest::OnGivingUp;
 use protocols::service::{Badge, Service};
 use protocols::supervisor::{STATUS_GAVE_UP, StartInfo, State};
 
@@ -19,7 +20,7 @@ use crate::build::{self, RootFs, Site};
 use crate::cause::{Blamed, Cause};
 use crate::kernel::{InHand, Kernel, Mint};
 use crate::options;
-use crate::policy::{ATTEMPTS, Deaths, PER_SECONDS, Verdict};
+use crate::policy::{ATTEMPTS, Deaths, Verdict};
 use crate::reaper::{Corpse, Reaper, Step};
 use crate::reserve::{Reserve, Run};
 use crate::shape::Shape;
@@ -52,8 +53,11 @@ pub(crate) enum Life {
     Starting(Body),
     /// Its instance serves.
     Up(Body),
-    /// It has no instance; the next one is due as soon as there are pages.
-    Dead,
+    /// It has no instance; the next one is due at this time, or as soon after it as there are pages.
+    Dead {
+        /// When.
+        due: u64,
+    },
     /// There will be no more instance.
     GivenUp,
 }
@@ -87,14 +91,19 @@ impl<'a> Record<'a> {
         match self.life {
             Life::Starting(body) => Some((body, false)),
             Life::Up(body) => Some((body, true)),
-            Life::Waiting | Life::Dead | Life::GivenUp => None,
+            Life::Waiting | Life::Dead { .. } | Life::GivenUp => None,
         }
+    }
+
+    /// Whether it should have an instance by now.
+    fn is_due(&self, now: u64) -> bool {
+        matches!(self.life, Life::Dead { due } if due <= now)
     }
 
     pub(crate) fn state(&self) -> State {
         match self.life {
             Life::Waiting => State::Waiting,
-            Life::Starting(_) | Life::Dead => State::Starting,
+            Life::Starting(_) | Life::Dead { .. } => State::Starting,
             Life::Up(_) => State::Up,
             Life::GivenUp => State::GivenUp,
         }
@@ -134,8 +143,19 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         }
     }
 
-    fn due(&self) -> Option<usize> {
-        let dead = self.services.iter().position(|record| matches!(record.life, Life::Dead));
+    /// When the first of those is due that wait for their next instance and not only for pages; `None` when nobody does.
+    pub fn next_start(&mut self) -> Option<u64> {
+        let now = self.kernel.now();
+        let dues = self.services.iter().filter_map(|record| match record.life {
+            Life::Dead { due } if due > now => Some(due),
+            _ => None,
+        });
+        dues.min()
+    }
+
+    fn due(&mut self) -> Option<usize> {
+        let now = self.kernel.now();
+        let dead = self.services.iter().position(|record| record.is_due(now));
         if dead.is_some() {
             return dead;
         }
@@ -184,7 +204,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             instance: record.instance,
             tsc_hz: self.facts.tsc_hz,
             wall_base_ns: self.facts.wall_base_ns,
-            threads: u32::from(spec.threads),
+            threads: spec.all_threads(),
             heap_pages: spec.heap_pages,
             saved_pages: spec.saved_pages,
             region_pages: spec.region_pages,
@@ -207,7 +227,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         let Life::Starting(body) = record.life else { return Ok(()) };
         record.life = Life::Up(body);
         record.deaths.came_up();
-        let (service, instance, threads) = (record.spec.service, record.instance, u32::from(record.spec.threads));
+        let (service, instance, threads) = (record.spec.service, record.instance, record.spec.all_threads());
         self.kernel.set_state(slot::endpoint(service), EndpointState::Open)?;
         for thread in 1..threads {
             self.kernel.start(body.block.thread(thread))?;
@@ -234,7 +254,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     /// Steps 1 to 5 of a death; the successor is due afterwards, or the service given up.
     fn bury(&mut self, index: usize, culprit: Option<u8>, cause: Cause) {
         let Some(record) = self.services.get(index) else { return };
-        let (service, instance, threads) = (record.spec.service, record.instance, u32::from(record.spec.threads));
+        let (service, instance, threads) = (record.spec.service, record.instance, record.spec.all_threads());
         self.say(format_args!("{} died, instance {instance}: {cause}", service.name()));
         let body = record_body(self.services.get(index));
         if let Some((body, _)) = body {
@@ -251,10 +271,14 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             self.reaper.bury(Corpse::new(body.block, body.run, threads));
         }
         let now = self.kernel.now();
-        let window = self.facts.tsc_hz.saturating_mul(PER_SECONDS);
+        let now_ms = self.microseconds(now) / 1000;
         let Some(record) = self.services.get_mut(index) else { return };
-        match record.deaths.died(now, window, body.is_some_and(|(_, up)| up)) {
-            Verdict::Restart => record.life = Life::Dead,
+        match record.deaths.died(&record.spec.policy, now_ms, body.is_some_and(|(_, up)| up)) {
+            Verdict::RestartAfter(0) => record.life = Life::Dead { due: now },
+            Verdict::RestartAfter(ms) => {
+                record.life = Life::Dead { due: now.saturating_add(u64::from(ms).saturating_mul(self.facts.tsc_hz / 1000)) };
+                self.say(format_args!("{} is started again in {ms} ms", service.name()));
+            }
             Verdict::GiveUp => self.give_up(index),
         }
     }
@@ -278,12 +302,12 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     fn give_up(&mut self, index: usize) {
         let Some(record) = self.services.get_mut(index) else { return };
         record.life = Life::GivenUp;
-        let (service, essential) = (record.spec.service, record.spec.essential);
+        let (service, on_giving_up) = (record.spec.service, record.spec.policy.on_giving_up);
         self.say(format_args!("{} is given up: it died too often", service.name()));
         if let Err(error) = self.kernel.set_state(slot::endpoint(service), EndpointState::Closed) {
             self.say(format_args!("{}: its endpoint cannot be closed: {error:?}", service.name()));
         }
-        if essential {
+        if on_giving_up == OnGivingUp::PowerOff {
             self.turn_off(STATUS_GAVE_UP);
         }
     }
@@ -293,8 +317,9 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     pub fn reap(&mut self) -> bool {
         let end = self.after_us(REAP_SLICE_US);
         while self.reap_step() {
-            let awaited = self.services.iter().any(|record| matches!(record.life, Life::Dead));
-            if !awaited && self.kernel.now() >= end {
+            let now = self.kernel.now();
+            let awaited = self.services.iter().any(|record| record.is_due(now));
+            if !awaited && now >= end {
                 return true;
             }
         }

@@ -7,7 +7,7 @@ use protocols::service::{Badge, Service};
 
 use crate::cause::Cause;
 use crate::clock;
-use crate::kernel::{Counters, InHand, Kernel, Mint, Range};
+use crate::kernel::{Counters, Doing, InHand, Kernel, Mint, Range};
 use crate::life::Supervisor;
 use crate::slot;
 
@@ -16,8 +16,16 @@ const REAP_EVERY_US: u64 = 1000;
 
 /// Pages that the kernel takes for tables at a time.
 const TABLES_AT_A_TIME: u64 = abi::BUDGET_PAGES / 8;
-/// The kernel's number for a thread that runs or could.
-const RUNNABLE: u64 = 1;
+
+/// What the kernel's number of a thread's state means.
+const fn doing(state: u64) -> Doing {
+    match state {
+        1 => Doing::Running,
+        2 | 3 => Doing::Calling,
+        5 => Doing::Waiting,
+        _ => Doing::Idle,
+    }
+}
 
 /// The kernel under this process.
 #[derive(Debug, Default)]
@@ -106,11 +114,17 @@ impl Kernel for Native {
     }
 
     fn counters(&mut self, thread: u32) -> Result<Counters, Error> {
-        syscall::counters(thread).map(|found| Counters { runnable: found.state == RUNNABLE, request: found.request, calls: found.calls })
+        let found = syscall::counters(thread)?;
+        let in_hand = syscall::blame(thread, 0)?.is_some();
+        Ok(Counters { doing: doing(found.state), in_hand, request: found.request, calls: found.calls })
     }
 
     fn blame(&mut self, thread: u32, limit: u32) -> Result<Option<InHand>, Error> {
         syscall::blame(thread, limit)
+    }
+
+    fn is_unattended(&mut self, endpoint: u32) -> Result<bool, Error> {
+        syscall::describe(OWN_TABLE, endpoint).map(|found| found.first != 0 && found.count == 0)
     }
 
     fn set_state(&mut self, endpoint: u32, state: EndpointState) -> Result<(), Error> {
@@ -184,9 +198,11 @@ pub fn run(mut supervisor: Supervisor<'_, Native>) -> Result<core::convert::Infa
     supervisor.start_due();
     loop {
         let next_sample = supervisor.watch();
+        supervisor.start_due();
         let more = supervisor.reap();
         let soon = supervisor.after_us(REAP_EVERY_US);
-        syscall::deadline(notification, if more { soon } else { next_sample })?;
+        let next = supervisor.next_start().map_or(next_sample, |start| start.min(next_sample));
+        syscall::deadline(notification, if more { soon } else { next })?;
         match syscall::receive(endpoint, [0; MAX_CAPS]) {
             Ok(incoming) => handle(&mut supervisor, &incoming),
             Err(Error::Kicked) => {}

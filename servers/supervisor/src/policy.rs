@@ -1,16 +1,11 @@
-//! When to give up on a service.
+//! When to start the next instance of a service, and when to give up on it.
 //!
-//! A restart is always immediate: callers wait for it, and the state that a server restarts from is the one that it committed. What must end is
-//! a loop. Two things tell a loop from bad luck, each a constant with its argument.
+//! A service's [`Policy`] comes from the manifest, where its values are argued. What does not differ from service to service is a constant here.
+
+use protocols::manifest::{Policy, Restart};
 
 /// Deaths in a row without having come up: state that cannot be validated today cannot be validated at the third attempt either.
 pub const STILLBORN: u32 = 3;
-/// Deaths within [`PER_SECONDS`]. A test that kills a service at each of its failpoints comes to some twenty deaths spread over its run; a loop of
-/// crash and restart makes several hundred a second.
-pub const BURST: u32 = 32;
-/// The window of [`BURST`].
-pub const PER_SECONDS: u64 = 10;
-
 /// Deaths of one request: at this one it is refused. Two, because one death may be bad luck (a flipped bit, a race that the re-run does not meet), and
 /// a third attempt would make everybody wait once more for a server that is known to die of it.
 pub const ATTEMPTS: u32 = 2;
@@ -19,63 +14,128 @@ pub const ATTEMPTS: u32 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// Start the next instance.
-    Restart,
+    /// Start the next instance after so many milliseconds.
+    RestartAfter(u32),
     /// Close the endpoint.
     GiveUp,
 }
 
-/// The deaths of one service, as far as they still count.
+/// The deaths of one service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deaths {
+    total: u32,
     stillborn: u32,
     window_start: u64,
     in_window: u32,
 }
 
 impl Deaths {
+    /// All there were.
+    #[must_use]
+    pub const fn total(&self) -> u32 {
+        self.total
+    }
+
     /// An instance came up.
     pub fn came_up(&mut self) {
         self.stillborn = 0;
     }
 
-    /// An instance died at `now`; `window` is [`PER_SECONDS`] in the same ticks.
-    pub fn died(&mut self, now: u64, window: u64, was_up: bool) -> Verdict {
-        if now.saturating_sub(self.window_start) > window {
-            self.window_start = now;
+    /// Somebody looked into it and wants another try: what was before does not count.
+    pub fn forgive(&mut self) {
+        *self = Self { total: self.total, ..Self::default() };
+    }
+
+    /// An instance died at `now_ms`.
+    pub fn died(&mut self, policy: &Policy, now_ms: u64, was_up: bool) -> Verdict {
+        if self.in_window == 0 || now_ms.saturating_sub(self.window_start) > u64::from(policy.per_ms) {
+            self.window_start = now_ms;
             self.in_window = 0;
         }
+        self.total = self.total.saturating_add(1);
         self.in_window = self.in_window.saturating_add(1);
         self.stillborn = if was_up { 0 } else { self.stillborn.saturating_add(1) };
-        if self.stillborn >= STILLBORN || self.in_window > BURST { Verdict::GiveUp } else { Verdict::Restart }
+        if policy.restart == Restart::Never || self.stillborn >= STILLBORN || self.in_window > policy.burst {
+            return Verdict::GiveUp;
+        }
+        Verdict::RestartAfter(self.pause_ms(policy))
+    }
+
+    /// None for the first death of the window, then doubling.
+    fn pause_ms(&self, policy: &Policy) -> u32 {
+        match self.in_window.checked_sub(2) {
+            None => 0,
+            Some(doublings) => {
+                let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
+                policy.backoff_ms.saturating_mul(factor).min(policy.backoff_most_ms)
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BURST, Deaths, STILLBORN, Verdict};
+    use super::{Deaths, STILLBORN, Verdict};
+    use protocols::manifest::{OnGivingUp, Policy, Restart};
+
+    const POLICY: Policy = Policy {
+        restart: Restart::Always,
+        backoff_ms: 10,
+        backoff_most_ms: 100,
+        burst: 8,
+        per_ms: 1000,
+        watchdog_ms: 5000,
+        on_giving_up: OnGivingUp::Close,
+    };
+
+    #[test]
+    fn first_restart_is_immediate_and_pauses_double_up_to_the_longest() {
+        let mut deaths = Deaths::default();
+        let pauses = [0, 10, 20, 40, 80, 100, 100, 100];
+        for (now, pause) in (0..).zip(pauses) {
+            assert_eq!(deaths.died(&POLICY, now, true), Verdict::RestartAfter(pause));
+        }
+        assert_eq!(deaths.died(&POLICY, 9, true), Verdict::GiveUp, "more than the burst");
+    }
 
     #[test]
     fn deaths_far_apart_never_add_up() {
         let mut deaths = Deaths::default();
         for second in 0..1000 {
-            assert_eq!(deaths.died(second * 20, 10, true), Verdict::Restart);
+            assert_eq!(deaths.died(&POLICY, second * 1001, true), Verdict::RestartAfter(0));
         }
+        assert_eq!(deaths.total(), 1000);
     }
 
     #[test]
-    fn burst_is_given_up() {
+    fn very_many_doublings_are_the_longest_pause() {
+        let patient = Policy { burst: u32::MAX, ..POLICY };
         let mut deaths = Deaths::default();
-        let verdicts: Vec<_> = (0..=BURST).map(|_| deaths.died(5, 10, true)).collect();
-        assert_eq!(verdicts.iter().position(|verdict| *verdict == Verdict::GiveUp), Some(BURST as usize));
+        let last = (0..100).map(|_| deaths.died(&patient, 5, true)).last();
+        assert_eq!(last, Some(Verdict::RestartAfter(100)));
     }
 
     #[test]
     fn instance_that_never_comes_up_is_given_up() {
         let mut deaths = Deaths::default();
-        let verdicts: Vec<_> = (0..STILLBORN).map(|_| deaths.died(5, 10, false)).collect();
-        assert_eq!(verdicts, [Verdict::Restart, Verdict::Restart, Verdict::GiveUp]);
+        let verdicts: Vec<_> = (0..STILLBORN).map(|_| deaths.died(&POLICY, 5, false)).collect();
+        assert_eq!(verdicts, [Verdict::RestartAfter(0), Verdict::RestartAfter(10), Verdict::GiveUp]);
         deaths.came_up();
-        assert_eq!(deaths.died(6, 10, false), Verdict::Restart);
+        assert_ne!(deaths.died(&POLICY, 6, false), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn service_that_is_never_restarted_is_given_up_at_once() {
+        let never = Policy { restart: Restart::Never, ..POLICY };
+        assert_eq!(Deaths::default().died(&never, 5, true), Verdict::GiveUp);
+    }
+
+    #[test]
+    fn forgiven_deaths_do_not_count_but_are_remembered() {
+        let mut deaths = Deaths::default();
+        while deaths.died(&POLICY, 5, true) != Verdict::GiveUp {}
+        deaths.forgive();
+        assert_eq!(deaths.died(&POLICY, 6, true), Verdict::RestartAfter(0));
+        assert_eq!(deaths.total(), POLICY.burst + 2);
     }
 }

@@ -57,7 +57,7 @@ fn tables_for(pages: u64) -> u64 {
 
 /// Page tables for all that the supervisor maps into an instance; what memory maps, memory brings tables for.
 fn tables_pages(spec: &Spec<'_>, image_pages: u64, rootfs_pages: u64) -> u64 {
-    let stacks = u64::from(spec.threads) * layout::STACK_STRIDE / PAGE_SIZE;
+    let stacks = u64::from(spec.all_threads()) * layout::STACK_STRIDE / PAGE_SIZE;
     let own = if spec.is_paged() { 0 } else { tables_for(u64::from(spec.heap_pages)) + tables_for(u64::from(spec.saved_pages)) };
     let rootfs = if spec.rootfs { tables_for(rootfs_pages) } else { 0 };
     // One range for start information and message pages: they lie within 2 MiB.
@@ -68,7 +68,7 @@ impl Shape {
     /// The shape of an instance of `spec`.
     #[must_use]
     pub fn of(spec: &Spec<'_>, rootfs_pages: u64) -> Self {
-        let threads = u64::from(spec.threads);
+        let threads = u64::from(spec.all_threads());
         let image_pages: u64 = spec.image.segments().map(|segment| u64::from(segment.pages)).sum();
         let heap_pages = if spec.is_paged() { 0 } else { u64::from(spec.heap_pages) };
         let tables_pages = tables_pages(spec, image_pages, rootfs_pages);

@@ -8,7 +8,7 @@ use heapless::Vec;
 use protocols::service::Service;
 use protocols::supervisor::Paged;
 
-pub use protocols::manifest::{MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_SERVICES, Ports};
+pub use protocols::manifest::{MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_SERVICES, Policy, Ports};
 
 const _: () = assert!(MAX_PORTS <= libsys::slot::PORTS_COUNT as usize && MAX_IRQS <= libsys::slot::IRQ_COUNT as usize);
 
@@ -19,8 +19,12 @@ pub struct Spec<'a> {
     pub service: Service,
     /// Priority of its threads.
     pub priority: u8,
-    /// Its threads, at least one.
+    /// Its threads that receive, at least one.
     pub threads: u8,
+    /// Its helper threads, behind the others.
+    pub helpers: u8,
+    /// Priority of the helpers.
+    pub helper_priority: u8,
     /// Pages of its heap's window.
     pub heap_pages: u32,
     /// Pages of its saved state's window.
@@ -33,8 +37,8 @@ pub struct Spec<'a> {
     pub buys_memory: bool,
     /// It is given the root file system's archive.
     pub rootfs: bool,
-    /// Without it the machine is of no use: giving up on it turns the power off.
-    pub essential: bool,
+    /// How its deaths are answered.
+    pub policy: Policy,
     /// Its I/O ports.
     pub ports: Vec<Ports, MAX_PORTS>,
     /// Its interrupt lines.
@@ -46,6 +50,18 @@ pub struct Spec<'a> {
 }
 
 impl Spec<'_> {
+    /// All its threads.
+    #[must_use]
+    pub fn all_threads(&self) -> u32 {
+        u32::from(self.threads) + u32::from(self.helpers)
+    }
+
+    /// The priority of one of them.
+    #[must_use]
+    pub fn priority_of(&self, thread: u32) -> u8 {
+        if thread < u32::from(self.threads) { self.priority } else { self.helper_priority }
+    }
+
     /// Whether its page faults go to memory. Memory itself has no pager: all its pages are there from the start.
     #[must_use]
     pub fn is_paged(&self) -> bool {

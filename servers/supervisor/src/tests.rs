@@ -4,6 +4,7 @@ use abi::boot::{IMAGE_MAGIC, Image, SEGMENT_EXECUTE, SEGMENT_WRITE};
 use abi::{EndpointState, MapFlags, PAGE_SIZE, Rights, ThreadSetting};
 use heapless::Vec as Bounded;
 use libsys::layout;
+use protocols::manifest::{OnGivingUp, Policy, Restart};
 use protocols::memory::vault;
 use protocols::service::{Badge, Service};
 use protocols::supervisor::{Error, STATUS_GAVE_UP, Service as _, StartInfo, State};
@@ -11,8 +12,9 @@ use protocols::supervisor::{Error, STATUS_GAVE_UP, Service as _, StartInfo, Stat
 use crate::build::RootFs;
 use crate::cause::Cause;
 use crate::fake::{Fake, HZ};
+use crate::kernel::{Counters, Doing};
 use crate::life::{Facts, Supervisor};
-use crate::policy::{BURST, STILLBORN};
+use crate::policy::STILLBORN;
 use crate::set_up::{SetUpError, reserve_pages};
 use crate::slot;
 use crate::spec::{MAX_SERVICES, Ports, Spec};
@@ -37,6 +39,18 @@ fn image_bytes() -> &'static [u8] {
     bytes.leak()
 }
 
+/// No pauses and a large burst: what most tests here are about.
+const POLICY: Policy = Policy {
+    restart: Restart::Always,
+    backoff_ms: 0,
+    backoff_most_ms: 0,
+    burst: 32,
+    per_ms: 10_000,
+    watchdog_ms: 5000,
+    on_giving_up: OnGivingUp::Close,
+};
+const ESSENTIAL: Policy = Policy { on_giving_up: OnGivingUp::PowerOff, ..POLICY };
+
 fn spec(service: Service, calls: &[Service]) -> Spec<'static> {
     Spec {
         service,
@@ -48,7 +62,9 @@ fn spec(service: Service, calls: &[Service]) -> Spec<'static> {
         keeps: 0,
         buys_memory: false,
         rootfs: false,
-        essential: false,
+        helpers: 0,
+        helper_priority: 0,
+        policy: POLICY,
         ports: Bounded::new(),
         irqs: Bounded::new(),
         calls: Bounded::from_slice(calls).expect("few"),
@@ -58,7 +74,7 @@ fn spec(service: Service, calls: &[Service]) -> Spec<'static> {
 
 /// memory, vfs (with the root file system), posix (two threads, a vault, devices).
 fn specs() -> Bounded<Spec<'static>, MAX_SERVICES> {
-    let memory = Spec { keeps: 256, essential: true, ..spec(Service::Memory, &[]) };
+    let memory = Spec { keeps: 256, policy: ESSENTIAL, ..spec(Service::Memory, &[]) };
     let vfs = Spec { rootfs: true, region_pages: 99, ..spec(Service::Vfs, &[Service::Memory]) };
     let mut posix = Spec { threads: 2, keeps: 512, buys_memory: true, ..spec(Service::Posix, &[Service::Memory, Service::Vfs]) };
     posix.ports.push(Ports { first: 0x3f8, count: 8 }).expect("room");
@@ -286,7 +302,7 @@ fn service_that_never_comes_up_is_closed_and_the_next_one_starts() {
 #[test]
 fn giving_up_on_an_essential_service_turns_the_power_off() {
     let mut supervisor = booted("");
-    for instance in 1..=BURST + 1 {
+    for instance in 1..=POLICY.burst + 1 {
         kill(&mut supervisor, Service::Memory, instance);
         while supervisor.reap() {}
         let _given_up = supervisor.up(Badge::new(Service::Memory, instance + 1));
@@ -309,11 +325,123 @@ fn hung_thread_is_found_and_its_service_restarted() {
     let thread = supervisor.kernel().running(Service::Posix)[1];
     for _ in 0..20 {
         supervisor.kernel().ticks += HZ;
-        supervisor.kernel().counters.entry(thread).or_default().runnable = true;
+        supervisor.kernel().counters.entry(thread).or_default().doing = Doing::Running;
         supervisor.watch();
     }
     assert_eq!(start_info(&mut supervisor, Service::Posix).instance, 2);
     assert!(supervisor.kernel().log.iter().any(|line| line.contains("posix died, instance 1: hung")));
+}
+
+#[test]
+fn endpoint_is_held_during_the_pauses_between_restarts() {
+    let mut specs = specs();
+    specs[1].policy = Policy { backoff_ms: 10, backoff_most_ms: 1000, ..POLICY };
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts("")).expect("set up");
+    supervisor.start_due();
+    for service in [Service::Memory, Service::Vfs, Service::Posix] {
+        up(&mut supervisor, service, 1);
+    }
+    kill(&mut supervisor, Service::Vfs, 1);
+    up(&mut supervisor, Service::Vfs, 2);
+    for (instance, pause_ms) in [(2, 10), (3, 20), (4, 40)] {
+        while supervisor.reap() {}
+        let died = supervisor.kernel().ticks;
+        kill(&mut supervisor, Service::Vfs, instance);
+        assert_eq!(endpoint(&mut supervisor, Service::Vfs), EndpointState::Held);
+        let due = supervisor.next_start().expect("it pauses");
+        assert!((pause_ms..=pause_ms + 1).contains(&((due - died) * 1000 / HZ)), "{instance}: {}", due - died);
+        supervisor.start_due();
+        assert!(supervisor.kernel().running(Service::Vfs).is_empty());
+        supervisor.kernel().ticks = due;
+        supervisor.start_due();
+        assert_eq!((supervisor.kernel().running(Service::Vfs).len(), supervisor.next_start()), (1, None));
+        up(&mut supervisor, Service::Vfs, instance + 1);
+    }
+}
+
+#[test]
+fn service_that_is_never_restarted_is_closed_at_its_first_death() {
+    let mut specs = specs();
+    specs[1].policy.restart = Restart::Never;
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts("")).expect("set up");
+    supervisor.start_due();
+    up(&mut supervisor, Service::Memory, 1);
+    up(&mut supervisor, Service::Vfs, 1);
+    kill(&mut supervisor, Service::Vfs, 1);
+    assert_eq!(endpoint(&mut supervisor, Service::Vfs), EndpointState::Closed);
+    assert!(supervisor.kernel().running(Service::Vfs).is_empty());
+}
+
+#[test]
+fn helpers_start_when_the_service_is_up_at_their_own_priority_and_die_with_it() {
+    let mut specs = specs();
+    (specs[1].helpers, specs[1].helper_priority) = (2, 3);
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts("")).expect("set up");
+    supervisor.start_due();
+    up(&mut supervisor, Service::Memory, 1);
+    assert_eq!(supervisor.kernel().running(Service::Vfs).len(), 1);
+    up(&mut supervisor, Service::Vfs, 1);
+    let threads = supervisor.kernel().running(Service::Vfs);
+    let priorities: Vec<u64> = threads.iter().map(|thread| setting(&mut supervisor, *thread, ThreadSetting::Priority).0).collect();
+    assert_eq!(priorities, [16, 3, 3]);
+    for thread in &threads[1..] {
+        supervisor.kernel().counters.entry(*thread).or_default().doing = Doing::Running;
+    }
+    for _ in 0..30 {
+        supervisor.kernel().ticks += HZ;
+        supervisor.watch();
+    }
+    assert_eq!(start_info(&mut supervisor, Service::Vfs).instance, 1, "work without a request is not a hang");
+    kill(&mut supervisor, Service::Vfs, 1);
+    assert_eq!(supervisor.kernel().running(Service::Vfs).len(), 1, "the successor's first thread only");
+}
+
+#[test]
+fn callers_whom_nobody_attends_to_are_a_hang_of_the_service() {
+    let mut supervisor = booted("");
+    supervisor.kernel().unattended.insert(slot::endpoint(Service::Posix));
+    for _ in 0..4 {
+        supervisor.kernel().ticks += HZ;
+        supervisor.watch();
+    }
+    assert_eq!(start_info(&mut supervisor, Service::Posix).instance, 1);
+    for _ in 0..4 {
+        supervisor.kernel().ticks += HZ;
+        supervisor.watch();
+    }
+    assert_eq!(start_info(&mut supervisor, Service::Posix).instance, 2);
+    for _ in 0..20 {
+        supervisor.kernel().ticks += HZ;
+        supervisor.watch();
+    }
+    assert_eq!(start_info(&mut supervisor, Service::Posix).instance, 2, "it is not up yet: callers have to queue");
+}
+
+#[test]
+fn watchdog_of_a_service_is_its_own() {
+    let mut specs = specs();
+    specs[1].policy.watchdog_ms = 500;
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts("")).expect("set up");
+    supervisor.start_due();
+    for service in [Service::Memory, Service::Vfs, Service::Posix] {
+        up(&mut supervisor, service, 1);
+    }
+    for service in [Service::Vfs, Service::Posix] {
+        let thread = supervisor.kernel().running(service)[0];
+        supervisor.kernel().counters.insert(thread, Counters { doing: Doing::Running, in_hand: true, request: 1, calls: 0 });
+    }
+    let start = supervisor.kernel().ticks;
+    let mut found = Vec::new();
+    while found.len() < 2 {
+        let next = supervisor.watch();
+        for (service, name) in [(Service::Vfs, "vfs"), (Service::Posix, "posix")] {
+            if start_info(&mut supervisor, service).instance == 2 && !found.iter().any(|(found, _)| *found == name) {
+                found.push((name, (supervisor.kernel().ticks - start) * 1000 / HZ));
+            }
+        }
+        supervisor.kernel().ticks = next;
+    }
+    assert!(found[0].0 == "vfs" && (500..=700).contains(&found[0].1) && (5000..=5200).contains(&found[1].1), "{found:?}");
 }
 
 #[test]

@@ -1,22 +1,22 @@
-//! Finding threads that do not come to an end with one request.
+//! Finding servers that do not get on.
 //!
-//! By the kernel's counters, not by asking: a heartbeat misses one hung thread of four and accuses a busy one. A thread that is found runnable in
-//! sample after sample, with the same request in hand and without having made a call in between, is on a streak; any other sample ends it. A
-//! streak longer than the limit is a hang. So a server that waits, or goes from request to request, is never accused, however busy it is.
+//! By the kernel's counters, not by asking: a heartbeat misses one hung thread of four and accuses a busy one. Each sample compares a thread with the
+//! one before. It *stands still* when it has a request in hand, or runs without one although it is there to receive, and has since received and
+//! called nothing. A helper may run for as long as it likes. A thread that waits for another server's answer is never accused: that server is watched
+//! itself, and one that is held is being restarted. A service stands still as a whole when callers queue, nobody receives, and no thread has received
+//! or called anything since the last sample. Standing still for as long as the service's `watchdog_ms` says is a hang.
 //!
-//! Why not its time on the processor: that is charged to whoever it works for. A server is kept from the processor only by servers of higher
+//! Why not a thread's time on the processor: that is charged to whoever it works for. A server is kept from the processor only by servers of higher
 //! priority, and those do not run for seconds without being accused themselves.
 
 use protocols::manifest::MAX_THREADS;
 
-use crate::kernel::Counters;
+use crate::kernel::{Counters, Doing};
 
-/// Seconds between samples: the one timer of a quiet machine.
-pub const SAMPLE_SECONDS: u64 = 1;
-/// Samples in a row that are a hang. Generous, because under emulation a guest second is a host second.
-pub const LIMIT: u32 = 5;
-/// The same for an instance that is not up yet: it may have a file system to unpack.
-pub const STARTING_LIMIT: u32 = 60;
+/// Samples within the shortest watchdog of all services: the longest error of what is found is a fifth.
+pub const SAMPLES: u64 = 5;
+/// How much longer an instance may take that is not up yet: it may have a file system to unpack.
+pub const STARTING_FACTOR: u32 = 12;
 
 /// A thread's last sample.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,50 +25,108 @@ struct Sample {
     streak: u32,
 }
 
+/// Who hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hung {
+    /// A thread.
+    Thread(u8),
+    /// None in particular: callers queue and nobody comes to receive.
+    Service,
+}
+
 /// The samples of an instance's threads.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watch {
     samples: [Sample; MAX_THREADS as usize],
+    deserted: u32,
 }
 
 impl Watch {
-    /// Takes a sample of a thread. `true` when its streak has reached `limit`.
-    pub fn sample(&mut self, thread: usize, now: Counters, limit: u32) -> bool {
-        let Some(sample) = self.samples.get_mut(thread) else { return false };
-        sample.streak = if now.runnable && now == sample.last { sample.streak.saturating_add(1) } else { 0 };
-        sample.last = now;
-        sample.streak >= limit
+    /// Takes a sample: the counters of all threads, those that receive first; and whether callers queue while nobody receives. Returns who has stood
+    /// still for `limit` samples.
+    pub fn sample(&mut self, receivers: usize, threads: &[Counters], unattended: bool, limit: u32) -> Option<Hung> {
+        let mut progress = false;
+        let mut hung = None;
+        for (index, (sample, now)) in self.samples.iter_mut().zip(threads).enumerate() {
+            let moved = now.request != sample.last.request || now.calls != sample.last.calls;
+            progress |= moved || now.doing == Doing::Calling;
+            let stands = match now.doing {
+                Doing::Idle | Doing::Calling => false,
+                Doing::Running => now.in_hand || index < receivers,
+                Doing::Waiting => now.in_hand,
+            };
+            sample.streak = if stands && !moved && sample.last.doing == now.doing { sample.streak.saturating_add(1) } else { 0 };
+            sample.last = *now;
+            if sample.streak >= limit && hung.is_none() {
+                hung = Some(Hung::Thread(index as u8));
+            }
+        }
+        self.deserted = if unattended && !progress { self.deserted.saturating_add(1) } else { 0 };
+        hung.or_else(|| (self.deserted >= limit).then_some(Hung::Service))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Watch;
-    use crate::kernel::Counters;
+    use super::{Hung, Watch};
+    use crate::kernel::{Counters, Doing};
 
-    fn samples(all: impl IntoIterator<Item = Counters>) -> Vec<bool> {
+    const RUNS: Counters = Counters { doing: Doing::Running, in_hand: true, request: 7, calls: 0 };
+
+    /// The sample at which one thread that receives is found, if it is.
+    fn found(all: impl IntoIterator<Item = Counters>) -> Option<usize> {
         let mut watch = Watch::default();
-        all.into_iter().map(|counters| watch.sample(0, counters, 5)).collect()
+        all.into_iter().position(|counters| watch.sample(1, &[counters], false, 5) == Some(Hung::Thread(0)))
     }
 
     #[test]
     fn thread_that_runs_on_one_request_is_hung_after_the_limit() {
-        let hung = samples([Counters { runnable: true, request: 7, calls: 0 }; 9]);
-        assert_eq!(hung.iter().position(|hung| *hung), Some(5));
+        assert_eq!(found([RUNS; 9]), Some(5));
+        assert_eq!(found([Counters { in_hand: false, ..RUNS }; 9]), Some(5), "what it does instead of receiving");
+    }
+
+    #[test]
+    fn thread_that_waits_for_a_signal_with_a_request_in_hand_is_hung() {
+        assert_eq!(found([Counters { doing: Doing::Waiting, ..RUNS }; 9]), Some(5));
+        assert_eq!(found([Counters { doing: Doing::Waiting, in_hand: false, ..RUNS }; 99]), None);
     }
 
     #[test]
     fn thread_that_goes_from_request_to_request_is_not() {
-        assert!(!samples((0..100).map(|tick| Counters { runnable: true, request: tick, calls: 0 })).contains(&true));
+        assert_eq!(found((0..100).map(|tick| Counters { request: tick, ..RUNS })), None);
     }
 
     #[test]
     fn thread_that_waits_now_and_then_is_not() {
-        assert!(!samples((0..100).map(|tick| Counters { runnable: tick % 4 != 0, request: 7, calls: 0 })).contains(&true));
+        let doing = |tick| if tick % 4 != 0 { Doing::Running } else { Doing::Idle };
+        assert_eq!(found((0..100).map(|tick| Counters { doing: doing(tick), ..RUNS })), None);
     }
 
     #[test]
-    fn thread_that_makes_calls_is_not() {
-        assert!(!samples((0..100).map(|tick| Counters { runnable: true, request: 7, calls: tick })).contains(&true));
+    fn thread_that_makes_calls_or_waits_in_one_is_not() {
+        assert_eq!(found((0..100).map(|tick| Counters { calls: tick, ..RUNS })), None);
+        assert_eq!(found([Counters { doing: Doing::Calling, ..RUNS }; 99]), None);
+    }
+
+    #[test]
+    fn helper_may_run_for_ever_unless_somebody_waits_for_it() {
+        let mut watch = Watch::default();
+        let idle = Counters { doing: Doing::Idle, in_hand: false, ..RUNS };
+        let helper = Counters { in_hand: false, ..RUNS };
+        assert!((0..99).all(|_| watch.sample(1, &[idle, helper], false, 5).is_none()));
+        let hung: Vec<_> = (0..9).map(|_| watch.sample(1, &[idle, RUNS], false, 5)).collect();
+        assert!(hung.contains(&Some(Hung::Thread(1))));
+    }
+
+    #[test]
+    fn queue_that_nobody_attends_to_is_a_hang_of_the_service() {
+        let waits = Counters { doing: Doing::Waiting, in_hand: false, ..RUNS };
+        let mut watch = Watch::default();
+        let hung: Vec<_> = (0..7).map(|_| watch.sample(1, &[waits], true, 5)).collect();
+        assert_eq!(hung.iter().position(|hung| *hung == Some(Hung::Service)), Some(5), "{hung:?}");
+        let mut watch = Watch::default();
+        assert!((0..99).all(|tick| watch.sample(1, &[Counters { request: tick, ..waits }], true, 5).is_none()), "it is merely busy");
+        let mut watch = Watch::default();
+        assert!((0..99).all(|_| watch.sample(1, &[Counters { doing: Doing::Calling, ..waits }], true, 5).is_none()), "another is restarted");
     }
 }

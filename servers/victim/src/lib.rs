@@ -8,6 +8,7 @@
 pub mod death;
 pub mod mirror;
 pub mod saved;
+pub mod work;
 
 use abi::RequestNumber;
 use libsys::saved::Area;
@@ -58,6 +59,16 @@ impl<D: Death> victim::Service for Victim<'_, D> {
         }
         self.remember(number);
         self.death.die(how);
+    }
+
+    fn work(&mut self, units: u64) -> u64 {
+        let done = work::WORK.done();
+        work::WORK.add(units);
+        // Signalled even for none: a helper that wakes for nothing waits again.
+        if let Err(error) = libsys::syscall::signal(libsys::slot::NOTIFICATION, 1) {
+            libsys::log!("the helper cannot be woken: {error:?}");
+        }
+        done
     }
 }
 

@@ -2,7 +2,7 @@
 //! Wiring: saved state and the receive loop.
 
 #[cfg(target_os = "none")]
-libsys::entry!(run);
+libsys::entry!(run, victim::work::run);
 
 #[cfg(target_os = "none")]
 fn run() -> ! {

@@ -2,14 +2,16 @@
 
 use std::ops::Range;
 
-use protocols::manifest::{self, MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_SERVICES, MAX_THREADS, Manifest};
+use protocols::manifest::{self, MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_SERVICES, MAX_THREADS, Manifest, Policy};
 use protocols::service::Service;
 
 use crate::Error;
-use crate::source::Entry;
+use crate::source::{self, Entry};
 
 /// Priority of the supervisor: every server's is below.
 const SUPERVISOR_PRIORITY: u8 = 30;
+/// The shortest watchdog: five samples 20 ms apart.
+const LEAST_WATCHDOG_MS: u32 = 100;
 /// Interrupt lines of the machine.
 const LINES: u8 = 24;
 
@@ -56,6 +58,7 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
     if threads == 0 || threads > MAX_THREADS {
         return Err(entry.error(written.threads.span(), format!("{threads} threads: 1 to {MAX_THREADS} are possible")));
     }
+    let (helpers, helper_priority) = check_helpers(entry, threads, priority)?;
     if written.buys_memory && written.keeps == 0 {
         return Err(entry.error(0..0, "buys_memory needs a vault to keep it in: keeps is 0".into()));
     }
@@ -63,13 +66,15 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
         name: written.name.get_ref().as_str().try_into().map_err(|_| entry.error(written.name.span(), "the name is too long".into()))?,
         priority,
         threads,
+        helpers,
+        helper_priority,
         heap_pages: written.heap_pages,
         saved_pages: written.saved_pages,
         region_pages: written.region_pages,
         keeps: written.keeps,
         buys_memory: written.buys_memory,
         rootfs: written.rootfs,
-        essential: written.essential,
+        policy: policy(entry)?,
         ports: heapless::Vec::new(),
         irqs: heapless::Vec::new(),
         calls: heapless::Vec::new(),
@@ -80,6 +85,54 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
         checked.calls.push(peer_service.id()).map_err(|_| entry.error(peer.span(), format!("more than {MAX_CALLS} peers")))?;
     }
     Ok(checked)
+}
+
+/// Helpers are what a server does when nobody waits for it: they run below its receivers, or they would keep callers waiting.
+fn check_helpers(entry: &Entry<'_>, threads: u8, priority: u8) -> Result<(u8, u8), Error> {
+    let (helpers, helper_priority) = (*entry.service.helpers.get_ref(), *entry.service.helper_priority.get_ref());
+    if usize::from(threads) + usize::from(helpers) > usize::from(MAX_THREADS) {
+        let what = format!("{threads} threads and {helpers} helpers: {MAX_THREADS} together are possible");
+        return Err(entry.error(entry.service.helpers.span(), what));
+    }
+    if helpers == 0 && helper_priority != 0 {
+        return Err(entry.error(entry.service.helper_priority.span(), "helper_priority without helpers".into()));
+    }
+    if helpers != 0 && (helper_priority == 0 || helper_priority >= priority) {
+        let what = format!("helper_priority {helper_priority} is not between 1 and the {priority} of the threads that receive");
+        return Err(entry.error(entry.service.helper_priority.span(), what));
+    }
+    Ok((helpers, helper_priority))
+}
+
+/// The numbers of a policy make sense together.
+pub(crate) fn policy(entry: &Entry<'_>) -> Result<Policy, Error> {
+    let written = &entry.service;
+    let [first, most] = *written.backoff_ms.get_ref();
+    if first == 0 || first > most {
+        return Err(entry.policy_error(written.backoff_ms.span(), format!("backoff_ms [{first}, {most}]: from at least 1 up to no less than that")));
+    }
+    let (burst, per_ms, watchdog_ms) = (*written.burst.get_ref(), *written.per_ms.get_ref(), *written.watchdog_ms.get_ref());
+    if burst == 0 {
+        return Err(entry.policy_error(written.burst.span(), "burst 0 gives up at the first death: that is restart = \"never\"".into()));
+    }
+    if per_ms == 0 {
+        return Err(entry.policy_error(written.per_ms.span(), "per_ms 0 forgets every death at once".into()));
+    }
+    if watchdog_ms < LEAST_WATCHDOG_MS {
+        let what = format!(
+            "watchdog_ms {watchdog_ms} is below {LEAST_WATCHDOG_MS}: it would accuse what is merely slow, and its samples would cost more than they find"
+        );
+        return Err(entry.policy_error(written.watchdog_ms.span(), what));
+    }
+    let restart = match written.restart.get_ref() {
+        source::Restart::Always => manifest::Restart::Always,
+        source::Restart::Never => manifest::Restart::Never,
+    };
+    let on_giving_up = match written.on_giving_up {
+        source::OnGivingUp::Close => manifest::OnGivingUp::Close,
+        source::OnGivingUp::PowerOff => manifest::OnGivingUp::PowerOff,
+    };
+    Ok(Policy { restart, backoff_ms: first, backoff_most_ms: most, burst, per_ms, watchdog_ms, on_giving_up })
 }
 
 /// Ports and lines exist, and belong to one service only.

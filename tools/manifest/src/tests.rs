@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use protocols::manifest::{OnGivingUp, Restart};
+
 use super::{Error, Services};
 
 const MEMORY: &str = "[[service]]\nname = \"memory\"\npriority = 28\nheap_pages = 4\n";
@@ -98,4 +100,55 @@ fn doubled_service_is_refused_and_an_overlay_replaces_it() {
     let files = [(Path::new("a.toml"), MEMORY), (Path::new("b.toml"), overlay.as_str())];
     let services = Services::parse(&files).expect("valid");
     assert_eq!(services.manifest.services.iter().map(|service| service.priority).collect::<Vec<_>>(), [27]);
+}
+
+#[test]
+fn policy_has_defaults_and_each_of_its_fields_can_be_written() {
+    let policy = |lines: &str| parse(&vfs(lines)).expect("valid").manifest.services[1].policy;
+    let default = policy("");
+    assert_eq!((default.restart, default.on_giving_up), (Restart::Always, OnGivingUp::Close));
+    assert_eq!([default.backoff_ms, default.backoff_most_ms, default.burst, default.per_ms, default.watchdog_ms], [10, 10_000, 10, 10_000, 5000]);
+    let written = policy("restart = \"never\"\non_giving_up = \"power-off\"\nbackoff_ms = [1, 2]\nburst = 3\nper_ms = 4\nwatchdog_ms = 500");
+    assert_eq!((written.restart, written.on_giving_up), (Restart::Never, OnGivingUp::PowerOff));
+    assert_eq!([written.backoff_ms, written.backoff_most_ms, written.burst, written.per_ms, written.watchdog_ms], [1, 2, 3, 4, 500]);
+}
+
+#[test]
+fn policy_that_makes_no_sense_is_named_with_its_line() {
+    for (line, what) in [
+        ("restart = \"sometimes\"", "sometimes"),
+        ("on_giving_up = \"panic\"", "panic"),
+        ("backoff_ms = [0, 9]", "backoff_ms [0, 9]"),
+        ("backoff_ms = [9, 8]", "backoff_ms [9, 8]"),
+        ("burst = 0", "burst 0"),
+        ("per_ms = 0", "per_ms 0"),
+        ("watchdog_ms = 99", "watchdog_ms 99"),
+    ] {
+        let text = error(&vfs(line));
+        assert!(text.starts_with("services.toml:10: ") && text.contains(what), "{text}");
+    }
+}
+
+#[test]
+fn helpers_run_below_the_threads_that_receive() {
+    let helpers =
+        |lines: &str| parse(&vfs(lines)).map(|services| (services.manifest.services[1].helpers, services.manifest.services[1].helper_priority));
+    assert_eq!(helpers("helpers = 2\nhelper_priority = 19").ok(), Some((2, 19)));
+    assert!(error(&vfs("helpers = 1\nhelper_priority = 20")).starts_with("services.toml:11: helper_priority 20"));
+    assert!(error(&vfs("helpers = 1")).contains("helper_priority 0"));
+    assert!(error(&vfs("helper_priority = 4")).starts_with("services.toml:10: helper_priority without"));
+    assert!(error(&vfs("threads = 5\nhelpers = 4\nhelper_priority = 4")).starts_with("services.toml:11: 5 threads and 4 helpers"));
+}
+
+#[test]
+fn overlay_changes_the_policy_of_a_service_and_nothing_else() {
+    let base = vfs("burst = 3\nper_ms = 7");
+    let load = |overlay: &str| Services::parse(&[(Path::new("a.toml"), base.as_str()), (Path::new("b.toml"), overlay)]);
+    let services = load("[[policy]]\nname = \"vfs\"\nburst = 64\n").expect("valid");
+    let vfs = &services.manifest.services[1];
+    assert_eq!((vfs.policy.burst, vfs.policy.per_ms, vfs.priority), (64, 7, 20));
+    let error = |overlay: &str| load(overlay).map(|_| ()).expect_err("it is wrong").to_string();
+    assert_eq!(error("\n[[policy]]\nname = \"vsf\"\n"), "b.toml:3: there is no service called \"vsf\" to have this policy");
+    assert!(error("[[policy]]\nname = \"vfs\"\nburst = 0\n").starts_with("b.toml:3: burst 0"));
+    assert!(error("[[policy]]\nname = \"vfs\"\npriority = 3\n").starts_with("b.toml:3: "));
 }

@@ -2,7 +2,7 @@
 
 use abi::boot::{ARCHIVE_MAGIC, ENTRY_BYTES, FormatError, HEADER_BYTES, IMAGE_MAGIC, NAME_BYTES, checksum};
 use heapless::Vec as Bounded;
-use protocols::manifest::{Entry, Manifest};
+use protocols::manifest::{Entry, Manifest, OnGivingUp, Policy, Restart};
 use protocols::service::Service;
 
 use super::{ArchiveError, read};
@@ -30,6 +30,9 @@ fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     header
 }
 
+const POLICY: Policy =
+    Policy { restart: Restart::Always, backoff_ms: 1, backoff_most_ms: 2, burst: 3, per_ms: 4, watchdog_ms: 500, on_giving_up: OnGivingUp::Close };
+
 fn entry(name: &str) -> Entry {
     Entry {
         name: name.try_into().expect("short"),
@@ -41,7 +44,9 @@ fn entry(name: &str) -> Entry {
         keeps: 0,
         buys_memory: false,
         rootfs: false,
-        essential: false,
+        helpers: 0,
+        helper_priority: 0,
+        policy: POLICY,
         ports: Bounded::new(),
         irqs: Bounded::new(),
         calls: Bounded::new(),
