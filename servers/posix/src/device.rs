@@ -24,11 +24,18 @@ const URANDOM: u32 = 9;
 /// Major numbers.
 const MEMORY: u32 = 1;
 const TTY: u32 = 4;
-const TTY_SPECIAL: u32 = 5;
+/// Of the terminals that stand for others: `/dev/tty`, `/dev/console`, `/dev/ptmx`.
+pub const TTY_SPECIAL: u32 = 5;
 const SERIAL: u32 = 64;
 
+/// `/dev/ptmx`.
+pub const PTMX: u32 = 2;
+/// `/dev/console`, by its number.
+pub const CONSOLE_DEVICE: u32 = device(TTY_SPECIAL, 1);
+
 /// Linux's device number.
-const fn device(major: u32, minor: u32) -> u32 {
+#[must_use]
+pub const fn device(major: u32, minor: u32) -> u32 {
     major << 8 | minor
 }
 
@@ -47,7 +54,7 @@ enum What {
 }
 
 /// What /dev holds.
-pub const NODES: [DeviceNode; 14] = [
+pub const NODES: [DeviceNode; 15] = [
     DeviceNode { path: "/dev", what: What::Directory(0o755) },
     DeviceNode { path: "/dev/null", what: What::Device(device(MEMORY, NULL), 0o666) },
     DeviceNode { path: "/dev/zero", what: What::Device(device(MEMORY, ZERO), 0o666) },
@@ -57,6 +64,7 @@ pub const NODES: [DeviceNode; 14] = [
     DeviceNode { path: "/dev/tty", what: What::Device(device(TTY_SPECIAL, 0), 0o666) },
     DeviceNode { path: "/dev/console", what: What::Device(device(TTY_SPECIAL, 1), 0o600) },
     DeviceNode { path: "/dev/ttyS0", what: What::Device(device(TTY, SERIAL), 0o600) },
+    DeviceNode { path: "/dev/ptmx", what: What::Device(device(TTY_SPECIAL, PTMX), 0o666) },
     DeviceNode { path: "/dev/shm", what: What::Directory(0o1777) },
     DeviceNode { path: "/dev/fd", what: What::Link("/proc/self/fd") },
     DeviceNode { path: "/dev/stdin", what: What::Link("/proc/self/fd/0") },
@@ -104,6 +112,7 @@ impl Call<'_, '_> {
                 object => Ok(terminal(object)),
             },
             (TTY_SPECIAL, 1) | (TTY, SERIAL) => Ok(terminal(CONSOLE)),
+            (TTY_SPECIAL, PTMX) => self.open_master(flags, node),
             _ => Err(Errno::ENXIO),
         }
     }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::fail::Point;
 use crate::frames::Place;
-use crate::saved::{Lane, Map, MapIndex, Process, ProcessIndex, Terminal, Thread, flag, slot, state};
+use crate::saved::{Lane, Map, MapIndex, Process, ProcessIndex, Thread, flag, slot, state};
 use crate::server::Posix;
 use crate::signal::{IGNORE, SI_KERNEL, SIGCHLD, SIGCONT, SIGHUP};
 use crate::vma::Areas;
@@ -51,7 +51,9 @@ impl Posix<'_> {
         self.release_node(record.root as usize);
         self.release_map(record.map as usize);
         self.release_vfork(process);
-        self.leave_session(&record);
+        if record.pid == record.session {
+            self.leave_terminal(&record, true);
+        }
         self.disown_children(process);
         self.session_ended(process, status);
         self.become_zombie(process, status);
@@ -122,25 +124,7 @@ impl Posix<'_> {
         }
     }
 
-    /// The end of a session's leader takes the terminal away; the end of a parent may orphan stopped groups (POSIX, `_exit`).
-    fn leave_session(&mut self, record: &Process) {
-        let hang_up = crate::saved::Origin { code: SI_KERNEL, ..Default::default() };
-        if record.pid == record.session && record.terminal != 0 {
-            let terminal = record.terminal as usize;
-            let foreground = self.store.terminal(terminal).foreground;
-            self.store.edit_terminal(terminal, |terminal: &mut Terminal| (terminal.session, terminal.foreground) = (0, 0));
-            for member in self.processes.clone() {
-                if self.store.process(member).session == record.session {
-                    self.store.edit_process(member, |process| process.terminal = 0);
-                }
-            }
-            if foreground != 0 {
-                self.send_group(foreground, SIGHUP, hang_up);
-                self.send_group(foreground, SIGCONT, hang_up);
-            }
-        }
-    }
-
+    /// The end of a parent may orphan stopped groups, which nobody could continue any more (POSIX, `_exit`).
     fn disown_children(&mut self, process: ProcessIndex) {
         let hang_up = crate::saved::Origin { code: SI_KERNEL, ..Default::default() };
         let heir = self.reaper_of(process);

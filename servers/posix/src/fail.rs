@@ -24,17 +24,17 @@ libsys::failpoints! {
         ExitRecord => "exit.record",
         /// exit: its objects are gone.
         ExitReply => "exit.reply",
-        /// Pipe write: before anything.
+        /// Write to a pipe or pseudo terminal: before anything.
         WriteIntent => "write.intent",
-        /// Pipe write: the bytes are in the pipe, uncommitted.
+        /// Likewise: the bytes are in their queue, uncommitted.
         WriteEffect => "write.effect",
-        /// Pipe write: committed.
+        /// Likewise: committed.
         WriteRecord => "write.record",
-        /// Pipe write: answered.
+        /// Likewise: answered.
         WriteReply => "write.reply",
-        /// Pipe read: the bytes are in the program's memory.
+        /// Read from a pipe or pseudo terminal: the bytes are in the program's memory.
         ReadEffect => "read.effect",
-        /// Pipe read: committed.
+        /// Likewise: committed.
         ReadRecord => "read.record",
         /// wait4: the child's status is in the program's memory.
         WaitEffect => "wait.effect",

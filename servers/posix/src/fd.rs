@@ -34,6 +34,8 @@ pub mod kind {
     pub const PLACE: u32 = 7;
     /// An event counter.
     pub const EVENT: u32 = 8;
+    /// The master of a pseudo terminal: the object is the terminal's index.
+    pub const MASTER: u32 = 16;
 }
 
 /// `O_ACCMODE` and its values.
@@ -91,6 +93,7 @@ impl Posix<'_> {
     pub fn make_file(&mut self, file: File) -> Result<usize, Errno> {
         let index = (0..FILES).find(|index| self.store.file(*index).references == 0).ok_or(Errno::ENFILE)?;
         self.store.set_file(index, File { references: 1, ..file });
+        self.terminal_opened(&file);
         Ok(index)
     }
 
@@ -161,6 +164,7 @@ impl Posix<'_> {
         self.store.set_file(index, File::default());
         match file.kind {
             kind::PIPE => self.close_pipe_end(&file),
+            kind::TERMINAL | kind::MASTER => self.terminal_closed(&file),
             kind::REGULAR | kind::DIRECTORY => self.unlock_file(index, &file),
             _ => {}
         }

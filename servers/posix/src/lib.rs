@@ -4,7 +4,7 @@
 //! message, then [`call`] and [`table`]; [`saved`] and [`recovery`] say what a crash leaves and what the next instance makes of it. Everything below is reached
 //! through [`kernel::Kernel`], so all of this runs in host tests.
 //!
-//! Absent on purpose: paths and file contents (vfs), the line discipline (console), free memory (memory). Locks: there is one receiver.
+//! Absent on purpose: paths and file contents (vfs), the line discipline ([`terminal`]; the console's is run by the console server), free memory (memory). Locks: there is one receiver.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
@@ -12,6 +12,7 @@ extern crate alloc;
 
 pub mod call;
 pub mod device;
+pub mod devpts;
 pub mod elf;
 pub mod errno;
 pub mod exec;

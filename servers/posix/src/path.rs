@@ -1,6 +1,6 @@
 //! Paths that leave vfs: what lies under a directory that posix answers for.
 //!
-//! vfs walks; where a walk enters /proc it says so and tells the rest of the path, which [`crate::proc`] walks. That walk may come back: `/proc/self/cwd/x` goes on
+//! vfs walks; where a walk enters /proc or /dev/pts it says so and tells the rest of the path, which [`crate::proc`] walks. That walk may come back: `/proc/self/cwd/x` goes on
 //! in vfs. Each round trip is bounded, as links are.
 
 use alloc::vec;
@@ -11,6 +11,7 @@ use protocols::call::CallError;
 use protocols::vfs::{self, Actor, At, FileId, MAX_PATH};
 
 use crate::call::{ASK, Call, Stop, vfs_stop};
+use crate::devpts;
 use crate::errno::Errno;
 use crate::fd::{FOREIGN, kind};
 use crate::proc::{self, Entry, Walked};
@@ -61,9 +62,10 @@ impl Posix<'_> {
         let mut buffer = vec![1; MAX_PATH];
         let lease = self.kernel.lend_mut(&mut buffer);
         let resolved = self.vfs().resolve(number.with_step(ASK), at, actor, MAX_PATH as u32, lease).map_err(vfs_stop)?;
-        let Some((_, length)) = resolved else { return Err(Errno::ENOENT.into()) };
+        let Some((mount, length)) = resolved else { return Err(Errno::ENOENT.into()) };
         buffer.truncate(length as usize);
-        self.walk_proc(Entry::Root, &buffer, at.follow, process)
+        let entered = if mount == self.store.globals().devpts.into() { Entry::Devpts(devpts::Place::Root) } else { Entry::Root };
+        self.walk_proc(entered, &buffer, at.follow, process)
     }
 
     /// Walks a path from a place in /proc.

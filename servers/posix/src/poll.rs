@@ -26,7 +26,8 @@ impl Call<'_, '_> {
     pub fn ready(&mut self, file: &File) -> u32 {
         let found = match file.kind {
             kind::PIPE => self.ready_pipe(file),
-            kind::TERMINAL => self.posix.poll_terminal(self.number),
+            kind::TERMINAL => self.posix.poll_terminal(self.number, file.object),
+            kind::MASTER => self.ready_master(file),
             kind::EVENT => (if file.offset > 0 { IN } else { 0 }) | if file.offset < u64::MAX - 1 { OUT } else { 0 },
             kind::PLACE => INVALID,
             _ => IN | OUT,

@@ -20,6 +20,7 @@ use crate::saved::{File, ProcessIndex, state};
 use crate::server::Posix;
 pub use directory::path_of;
 
+use crate::devpts;
 use crate::stat::{PROC_DEVICE, Stat, mode};
 
 /// Files of /proc itself; an entry's number is its place here.
@@ -54,6 +55,8 @@ pub enum Entry {
     Descriptors(u32),
     /// A link in it.
     Descriptor(u32, u16),
+    /// A place in /dev/pts, which is a mount of its own.
+    Devpts(devpts::Place),
 }
 
 impl Entry {
@@ -71,6 +74,7 @@ impl Entry {
             Self::ProcessLink(pid, link) => (7, link, pid),
             Self::Descriptors(pid) => (8, 0, pid),
             Self::Descriptor(pid, number) => (9, number, pid),
+            Self::Devpts(place) => (0x40, place.to_number(), 0),
         };
         FileId { inode: FOREIGN | kind << 16 | argument as u32, generation: pid }
     }
@@ -89,6 +93,7 @@ impl Entry {
             7 => Self::ProcessLink(pid, argument),
             8 => Self::Descriptors(pid),
             9 => Self::Descriptor(pid, argument),
+            0x40 => Self::Devpts(devpts::Place::from_number(argument)),
             _ => Self::Root,
         }
     }
@@ -109,7 +114,7 @@ impl Entry {
     /// Whether it is a directory.
     #[must_use]
     pub const fn is_directory(self) -> bool {
-        matches!(self, Self::Root | Self::Synos | Self::Process(_) | Self::Descriptors(_))
+        matches!(self, Self::Root | Self::Synos | Self::Process(_) | Self::Descriptors(_) | Self::Devpts(devpts::Place::Root))
     }
 
     /// Whether it is a link.
@@ -172,10 +177,21 @@ pub fn walk(posix: &mut Posix<'_>, from: Entry, path: &[u8], follow: bool, calle
         let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
         let name = rest.get(..end).unwrap_or_default();
         rest = rest.get(end..).unwrap_or_default();
-        if name == b".." && at == Entry::Root {
-            return Ok(Walked::Vfs { start: vfs::ROOT, rest: rest.to_vec() });
+        if name == b".."
+            && let Some(above) = above_mount(at)
+        {
+            return Ok(Walked::Vfs { start: vfs::ROOT, rest: [above, rest].concat() });
         }
         at = step(posix, at, name)?;
+    }
+}
+
+/// The path from vfs's root to the directory above a mount, if this is one.
+const fn above_mount(at: Entry) -> Option<&'static [u8]> {
+    match at {
+        Entry::Root => Some(b""),
+        Entry::Devpts(devpts::Place::Root) => Some(b"dev/"),
+        _ => None,
     }
 }
 
@@ -204,6 +220,7 @@ fn step(posix: &Posix<'_>, at: Entry, name: &[u8]) -> Result<Entry, Errno> {
             .and_then(|number| u16::try_from(number).ok())
             .filter(|number| posix.find_pid(pid).is_some_and(|process| posix.store.descriptor(process, usize::from(*number)).file != 0))
             .map(|number| Entry::Descriptor(pid, number)),
+        Entry::Devpts(_) => posix.find_in_devpts(name).map(Entry::Devpts),
         _ => None,
     };
     found.ok_or(Errno::ENOENT)
@@ -232,6 +249,7 @@ fn follow_link(posix: &mut Posix<'_>, link: Entry, caller: ProcessIndex) -> Resu
             let (_, file) = posix.file_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
             match file.kind {
                 kind::PROC => Ok(Walked::Entry(Entry::from_file(&file))),
+                kind::TERMINAL | kind::MASTER if file.node == 0 => Ok(Walked::Entry(posix.name_in_devpts(&file).map_or(link, Entry::Devpts))),
                 // A file without node is opened again by its descriptor: see `openat`.
                 _ if file.node == 0 => Ok(Walked::Entry(link)),
                 _ => Ok(out(posix.node_id(file.node))),
@@ -256,6 +274,9 @@ impl Posix<'_> {
 impl Call<'_, '_> {
     /// Describes a place in /proc.
     pub fn stat_proc(&mut self, entry: Entry) -> Stat {
+        if let Entry::Devpts(place) = entry {
+            return self.stat_devpts(place);
+        }
         let id = entry.to_id();
         let kind = if entry.is_directory() {
             mode::DIRECTORY | 0o555
@@ -305,7 +326,7 @@ impl Call<'_, '_> {
             Entry::System(file) => self.system_text(file),
             Entry::SynosFile(file) => Ok(self.synos_text(file)),
             Entry::ProcessFile(pid, file) => self.process_text(pid, file),
-            Entry::Root | Entry::Synos | Entry::Process(_) | Entry::Descriptors(_) => Err(Errno::EISDIR.into()),
+            Entry::Root | Entry::Synos | Entry::Process(_) | Entry::Descriptors(_) | Entry::Devpts(_) => Err(Errno::EISDIR.into()),
             Entry::Oneself | Entry::ProcessLink(..) | Entry::Descriptor(..) => Err(Errno::ELOOP.into()),
         }
     }
@@ -336,7 +357,11 @@ impl Call<'_, '_> {
 fn anonymous_name(index: usize, file: &File) -> Vec<u8> {
     let name = match file.kind {
         kind::PIPE => format!("pipe:[{}]", 0x1000 + file.object),
-        kind::TERMINAL => "/dev/console".into(),
+        kind::TERMINAL => match crate::tty::pty::pty_of(file.object) {
+            None => "/dev/ttyS0".into(),
+            Some(pty) => format!("/dev/pts/{pty} (deleted)"),
+        },
+        kind::MASTER => "/dev/ptmx".into(),
         kind::DEVICE => "/dev/null".into(),
         kind::EVENT => "anon_inode:[eventfd]".into(),
         _ => format!("anon_inode:[{index}]"),

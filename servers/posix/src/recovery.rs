@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use protocols::call::CallError;
-use protocols::vfs::{self, Actor, At};
+use protocols::vfs::{self, Actor, At, FileId};
 
 use crate::call::{EFFECT, Stop, vfs_stop};
 use crate::errno::Errno;
@@ -87,7 +87,7 @@ impl Posix<'_> {
                 Ok(()) => self.mount_due = false,
                 Err(Stop::Wait(_)) => return,
                 Err(stop) => {
-                    self.kernel.log(&format!("posix: /proc cannot be mounted: {stop:?}"));
+                    self.kernel.log(&format!("posix: /proc or /dev/pts cannot be mounted: {stop:?}"));
                     self.mount_due = false;
                 }
             }
@@ -97,7 +97,7 @@ impl Posix<'_> {
         }
     }
 
-    /// /proc is answered by posix. Done at each start, because it does no harm to do it twice.
+    /// /proc and /dev/pts are answered by posix. Done at each start, because it does no harm to do it twice.
     fn mount(&mut self) -> Result<(), Stop> {
         let fresh = self.store.globals().started == 0;
         if fresh {
@@ -108,14 +108,25 @@ impl Posix<'_> {
                 device.make(self)?;
             }
         }
-        let at = At::new(vfs::ROOT, b"/proc");
+        self.mount_at(b"/proc", 0o555)?;
+        let devpts = self.mount_at(b"/dev/pts", 0o755)?;
+        if fresh {
+            self.store.edit_globals(|globals| (globals.started, globals.devpts) = (1, devpts.into()));
+            self.store.commit();
+        }
+        Ok(())
+    }
+
+    /// Makes a directory one that posix answers for; which one that is.
+    fn mount_at(&mut self, path: &[u8], permissions: u16) -> Result<FileId, Stop> {
+        let (at, actor) = (At::new(vfs::ROOT, path), Actor::superuser());
         let number = self.kernel.own_number();
-        let made = self.vfs().make_directory(number.with_step(EFFECT), at, &Actor::superuser(), 0o555);
+        let made = self.vfs().make_directory(number.with_step(EFFECT), at, &actor, permissions);
         let directory = match made.map_err(vfs_stop) {
             Ok(directory) => directory,
             Err(Stop::Errno(Errno::EEXIST)) => {
                 let number = self.kernel.own_number();
-                match self.vfs().stat(number, at, &Actor::superuser()) {
+                match self.vfs().stat(number, at, &actor) {
                     Ok(attributes) => attributes.file,
                     // It was mounted before: then even its attributes are ours.
                     Err(CallError::Service(vfs::Error::Elsewhere(mount))) => mount,
@@ -126,10 +137,6 @@ impl Posix<'_> {
         };
         let number = self.kernel.own_number();
         self.vfs().set_mount(number, directory, true).map_err(vfs_stop)?;
-        if fresh {
-            self.store.edit_globals(|globals| globals.started = 1);
-            self.store.commit();
-        }
-        Ok(())
+        Ok(directory)
     }
 }

@@ -11,6 +11,7 @@
 
 use libsys::saved::{Array, Bytes, Cell};
 use protocols::vfs::FileId;
+use terminal::saved::SavedLine;
 
 /// Most processes.
 pub const PROCESSES: usize = 256;
@@ -31,7 +32,7 @@ pub const PIPES: usize = 192;
 /// Bytes of a pipe (Linux: 16 pages).
 pub const PIPE_BYTES: usize = 65536;
 /// Most pseudo terminals.
-pub const PTYS: usize = 8;
+pub const PTYS: usize = 32;
 /// Signals.
 pub const SIGNALS: usize = 64;
 /// System call numbers that unknown calls are counted for.
@@ -127,6 +128,8 @@ libsys::plain! {
         pub console_signals: [u32; 3],
         /// Padding made explicit.
         pub reserved: u32,
+        /// Directory of /dev/pts in vfs; what else posix answers for there is /proc.
+        pub devpts: Id,
         /// Processes made since the start.
         pub forks: u64,
         /// What is added to the wall clock.
@@ -175,8 +178,8 @@ libsys::plain! {
         pub nice: u32,
         /// Descriptor bound.
         pub descriptor_limit: u32,
-        /// Padding made explicit.
-        pub reserved: u32,
+        /// Foreground group of the terminal that was hung up under a session's leader: hung up too when the leader ends.
+        pub hung_up_group: u32,
         /// Name.
         pub name: [u8; 16],
         /// Working directory (node index).
@@ -399,12 +402,22 @@ libsys::plain! {
         pub session: u32,
         /// Foreground process group.
         pub foreground: u32,
-        /// Pseudo terminal: 1 while locked; how many masters and slaves are open.
+        /// Pseudo terminal: 1 while its slave cannot be opened.
         pub locked: u32,
-        /// Masters open.
+        /// Whether its master is open.
         pub masters: u32,
         /// Slaves open.
         pub slaves: u32,
+        /// 1: slaves were open, and none is.
+        pub deserted: u32,
+        /// Permissions of its name.
+        pub permissions: u32,
+        /// Owner.
+        pub uid: u32,
+        /// Group.
+        pub gid: u32,
+        /// When it was made.
+        pub opened_ns: u64,
     }
 }
 
@@ -462,7 +475,7 @@ impl From<Id> for FileId {
 
 libsys::saved_state! {
     /// All of it. Order and sizes are the format: a change needs a new version.
-    pub struct State: 1 {
+    pub struct State: 2 {
         /// What belongs to no process.
         pub globals: Cell<Globals>,
         /// Index 0 is never used.
@@ -497,5 +510,7 @@ libsys::saved_state! {
         pub unknown_calls: Array<u32, COUNTED_CALLS>,
         /// The pipes' bytes. Only the part between head and tail means anything, nothing else of them is read.
         pub pipe_bytes: Bytes<{ PIPES * PIPE_BYTES }>,
+        /// The pseudo terminals' modes and queues; the first one is terminal 2.
+        pub lines: [SavedLine; PTYS],
     }
 }

@@ -151,7 +151,8 @@ impl Posix<'_> {
     fn open_session_files(&mut self, process: ProcessIndex) -> Result<(), Stop> {
         if self.options.script.is_none() {
             self.give_terminal(process, CONSOLE);
-            let console = File { kind: kind::TERMINAL, flags: crate::fd::READ_WRITE, object: CONSOLE, ..File::default() };
+            let node = self.session_terminal_node()?;
+            let console = File { kind: kind::TERMINAL, flags: crate::fd::READ_WRITE, object: CONSOLE, node: node as u32, ..File::default() };
             let number = self.open_file(process, console, false)?;
             let (index, _) = self.file_of(process, number as u64)?;
             for number in 1..3 {
@@ -173,6 +174,17 @@ impl Posix<'_> {
         }
         self.store.edit_globals(|globals| globals.script_pipes = pipes);
         Ok(())
+    }
+
+    /// The node of the serial line, by which `tty` finds the terminal's name; 0, a terminal without a name, if the root file system has none.
+    fn session_terminal_node(&mut self) -> Result<usize, Stop> {
+        let number = self.session_request().number.with_step(EFFECT + 17);
+        let flags = vfs::OpenFlags::READ.with(vfs::OpenFlags::WRITE);
+        match self.vfs().open(number, vfs::At::new(vfs::ROOT, b"/dev/ttyS0"), &Actor::superuser(), flags, 0).map_err(vfs_stop) {
+            Ok(opened) => Ok(self.node_opened(opened.file, opened.kind.mode_bits() | u32::from(opened.permissions), opened.device)?),
+            Err(Stop::Errno(_)) => Ok(0),
+            Err(stop) => Err(stop),
+        }
     }
 
     /// The shell starts in /root, if there is one.

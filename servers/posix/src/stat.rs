@@ -18,6 +18,8 @@ const BASIC_STATS: u32 = 0x7ff;
 const VFS_DEVICE: u64 = 2;
 /// Of /proc.
 pub const PROC_DEVICE: u64 = 5;
+/// Of /dev/pts.
+pub const DEVPTS_DEVICE: u64 = 6;
 /// Of pipes and other files without a name.
 const ANONYMOUS_DEVICE: u64 = 12;
 
@@ -131,6 +133,11 @@ impl Call<'_, '_> {
         if file.kind == kind::PROC {
             return Ok(self.stat_proc(Entry::from_file(file)));
         }
+        if file.node == 0
+            && let Some(place) = crate::devpts::Place::of(file)
+        {
+            return Ok(self.stat_devpts(place));
+        }
         if file.node != 0 {
             let id = self.posix.node_id(file.node);
             return self.stat_at(id, b"", false);
@@ -142,7 +149,7 @@ impl Call<'_, '_> {
             _ => 0o600,
         };
         let special = match file.kind {
-            kind::TERMINAL => 5 << 8 | 1,
+            kind::TERMINAL => u64::from(crate::tty::device_of(file.object)),
             kind::DEVICE => 1 << 8 | u64::from(file.object),
             _ => 0,
         };

@@ -6,6 +6,7 @@
 mod open;
 
 use libsys::saved::{Area, Transaction};
+use terminal::saved::SavedLine;
 
 use crate::saved::{
     AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, File, Globals, Id, Lane, Map, MapIndex, Node, Origin, PIPE_BYTES, Pipe, Process,
@@ -247,6 +248,18 @@ impl Store {
         let (head, tail) = from.split_at(from.len().min(PIPE_BYTES - start));
         // Both parts lie within the pipe's own range, so there is room for them.
         let _all = bytes.write(transaction, pipe * PIPE_BYTES + start, head) + bytes.write(transaction, pipe * PIPE_BYTES, tail);
+    }
+
+    /// A pseudo terminal's line, to be looked at.
+    #[must_use]
+    pub fn line(&self, pty: usize) -> Option<&'static SavedLine> {
+        self.area.state().lines.get(pty)
+    }
+
+    /// Changes a pseudo terminal's line; `None` if there is no such line.
+    pub fn edit_line<T>(&mut self, pty: usize, change: impl FnOnce(&'static SavedLine, &Transaction<'_>) -> T) -> Option<T> {
+        self.open();
+        Some(change(self.line(pty)?, self.transaction.as_ref()?))
     }
 
     /// Counts an unknown call.

@@ -6,5 +6,6 @@ mod memory;
 mod pending;
 mod processes;
 mod signals;
+mod terminals;
 mod vdso;
 mod vdso_code;

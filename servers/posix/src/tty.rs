@@ -1,94 +1,135 @@
-//! Terminals: reading, writing and asking about them, and whose they are.
+//! Terminals: whose they are, and what reading and writing them means for the process that does it.
 //!
-//! Terminal 1 is the console, whose line discipline is the console server's; posix adds what the server cannot know: sessions, the foreground group, and the waits.
-//! A request that the console cannot do now is asked again under the same number when the console signals, so no byte is read twice or written twice.
+//! A terminal is named by its index. Terminal 1 is the console, whose line discipline is the console server's ([`console`]); from 2 on come the pseudo
+//! terminals, whose lines lie in posix's own saved state ([`pty`], [`master`]). Sessions, foreground groups and waits are posix's for both: this file.
+//! What can be asked of either is in [`line`].
 
-use abi::RequestNumber;
-use protocols::call::CallError;
-use protocols::console::{self, Patience};
+pub mod console;
+pub mod line;
+pub mod master;
+pub mod pty;
 
-use crate::call::{ASK, Call, EFFECT, Stop, SysResult};
+use protocols::console::Patience;
+use protocols::console::termios::TOSTOP;
+
+use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::io::Data;
-use crate::saved::{File, Origin, Process, Terminal};
-use crate::server::{After, Posix};
-use crate::signal::{IGNORE, SI_KERNEL, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, bit};
+use crate::saved::{File, Origin, Process, ProcessIndex, Terminal};
+use crate::server::Posix;
+use crate::signal::{IGNORE, SI_KERNEL, SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, bit};
 use crate::wait::{Event, Wait};
+use protocols::console::Signals;
 
 /// The console's index.
 pub const CONSOLE: u32 = 1;
-/// `EPOLLIN`, `EPOLLOUT`.
-const READABLE: u32 = 1;
-const WRITABLE: u32 = 4;
 
-/// What an answer of the console means.
-pub(crate) fn console_stop(error: CallError<console::Error>) -> Stop {
-    match error {
-        CallError::Service(console::Error::Pending(_)) => Stop::Wait(Wait::on(Event::Terminal(CONSOLE))),
-        CallError::Service(console::Error::NeedsPage { .. } | console::Error::InvalidLease) => Errno::EFAULT.into(),
-        _ => Errno::EIO.into(),
+/// What the terminal itself sends.
+pub(crate) fn from_kernel() -> Origin {
+    Origin { code: SI_KERNEL, ..Origin::default() }
+}
+
+/// Linux's device number of a terminal: `/dev/ttyS0` or `/dev/pts/N`.
+#[must_use]
+pub fn device_of(terminal: u32) -> u32 {
+    match pty::pty_of(terminal) {
+        None => 4 << 8 | 64,
+        Some(pty) => 136 << 8 | pty as u32,
     }
 }
 
 impl Posix<'_> {
-    /// Something happened at the console.
-    pub fn events(&mut self, bits: u64) {
-        if bits & protocols::posix::event::VFS_READY != 0 {
-            self.wake(Event::Vfs);
-            let due = core::mem::take(&mut self.pokes_due);
-            self.afterwards.extend(due.into_iter().map(After::Poke));
-            if self.mount_due || self.session_due {
-                self.begin();
+    /// A terminal becomes the controlling one of a session's leader.
+    pub fn give_terminal(&mut self, process: ProcessIndex, terminal: u32) {
+        let record = self.store.process(process);
+        self.store.edit_process(process, |process| process.terminal = terminal);
+        self.store.edit_terminal(terminal as usize, |terminal| {
+            terminal.used = 1;
+            terminal.session = record.session;
+            terminal.foreground = record.group;
+        });
+    }
+
+    /// A session has no terminal any more, whoever of it asks.
+    fn forget_terminal(&mut self, session: u32) {
+        for member in self.processes.clone() {
+            if self.store.process(member).session == session {
+                self.store.edit_process(member, |process| process.terminal = 0);
             }
-        }
-        if bits & console::event::SIGNAL != 0 {
-            self.take_console_signals();
-        }
-        if bits & console::event::ALL != 0 {
-            self.wake(Event::Terminal(CONSOLE));
         }
     }
 
-    /// Sends the foreground group what was typed since the last time. The counts acted on are saved with the signals.
-    pub fn take_console_signals(&mut self) {
-        let number = self.kernel.own_number();
-        let Ok(counts) = self.console().signals(number) else { return };
-        let seen = self.store.globals().console_signals;
-        let now = [counts.interrupt, counts.quit, counts.suspend];
-        if now == seen {
+    /// A session's leader ends, or gives its terminal up: the foreground group hears of it, and the terminal is free (`disassociate_ctty` of
+    /// `drivers/tty/tty_jobctrl.c`).
+    pub fn leave_terminal(&mut self, leader: &Process, at_exit: bool) {
+        let terminal = leader.terminal;
+        if terminal == 0 {
+            if at_exit && leader.hung_up_group != 0 {
+                self.send_group(leader.hung_up_group, SIGHUP, from_kernel());
+                self.send_group(leader.hung_up_group, SIGCONT, from_kernel());
+            }
             return;
         }
-        let foreground = self.store.terminal(CONSOLE as usize).foreground;
-        for (index, signal) in [SIGINT, SIGQUIT, SIGTSTP].into_iter().enumerate() {
-            if now[index] != seen[index] && foreground != 0 {
-                self.send_group(foreground, signal, Origin { code: SI_KERNEL, ..Origin::default() });
+        let foreground = self.store.terminal(terminal as usize).foreground;
+        self.store.edit_terminal(terminal as usize, |terminal: &mut Terminal| (terminal.session, terminal.foreground) = (0, 0));
+        self.forget_terminal(leader.session);
+        if foreground != 0 {
+            self.send_group(foreground, SIGHUP, from_kernel());
+            // The end of a pty's leader continues nobody: whom it stopped is hung up as an orphan.
+            if !at_exit || terminal == CONSOLE {
+                self.send_group(foreground, SIGCONT, from_kernel());
             }
         }
-        self.store.edit_globals(|globals| globals.console_signals = now);
-        self.store.commit();
+    }
+
+    /// A terminal's line is gone: its session loses it, and the leader hears of it (`__tty_hangup` of `drivers/tty/tty_io.c`).
+    pub fn hang_up(&mut self, terminal: u32) {
+        let record = self.store.terminal(terminal as usize);
+        if record.session != 0 {
+            self.forget_terminal(record.session);
+            if let Some(leader) = self.find_pid(record.session) {
+                self.store.edit_process(leader, |process| process.hung_up_group = record.foreground);
+                self.send(leader, SIGHUP, from_kernel());
+                self.send(leader, SIGCONT, from_kernel());
+            }
+            self.store.edit_terminal(terminal as usize, |terminal| (terminal.session, terminal.foreground) = (0, 0));
+        }
+        self.wake(Event::Terminal(terminal));
+    }
+
+    /// Sends the foreground group what was typed between two counts.
+    fn raise_typed(&mut self, terminal: u32, before: Signals, after: Signals) {
+        let foreground = self.store.terminal(terminal as usize).foreground;
+        let counts = [(before.interrupt, after.interrupt), (before.quit, after.quit), (before.suspend, after.suspend)];
+        for ((before, after), signal) in counts.into_iter().zip([SIGINT, SIGQUIT, SIGTSTP]) {
+            if before != after && foreground != 0 {
+                self.send_group(foreground, signal, from_kernel());
+            }
+        }
     }
 
     /// What poll finds at a terminal.
-    pub fn poll_terminal(&mut self, number: RequestNumber) -> u32 {
-        match self.console().status(number.with_step(ASK)) {
-            Ok(status) => {
-                let input = if status.readable { READABLE } else { 0 };
-                input | if status.output_room > 0 { WRITABLE } else { 0 }
-            }
-            Err(_) => 0,
+    pub fn poll_terminal(&mut self, number: abi::RequestNumber, terminal: u32) -> u32 {
+        match pty::pty_of(terminal) {
+            None => self.poll_console(number),
+            Some(pty) => self.poll_pty(terminal, pty),
         }
     }
 }
 
 impl Call<'_, '_> {
+    fn is_background(&self, terminal: u32) -> bool {
+        let me = self.me();
+        let foreground = self.posix.store.terminal(terminal as usize).foreground;
+        me.terminal == terminal && foreground != 0 && foreground != me.group
+    }
+
     /// A process in the background must not read, nor change modes: its group is stopped (POSIX, 11.1.4).
     ///
     /// # Errors
-    /// `EIO` if it cannot be stopped; an interruption that makes the call again once it goes on.
+    /// `EIO` if it cannot be stopped, or nobody could continue it; an interruption that makes the call again once it goes on.
     pub fn check_foreground(&mut self, terminal: u32, signal: usize) -> Result<(), Stop> {
-        let me = self.me();
-        let record: Terminal = self.posix.store.terminal(terminal as usize);
-        if me.terminal != terminal || record.foreground == 0 || record.foreground == me.group {
+        if !self.is_background(terminal) {
             return Ok(());
         }
         let thread = self.posix.store.thread(self.lane);
@@ -96,7 +137,11 @@ impl Call<'_, '_> {
         if thread.mask & bit(signal) != 0 || ignored {
             return if signal == SIGTTIN { Err(Errno::EIO.into()) } else { Ok(()) };
         }
-        self.posix.send_group(me.group, signal, Origin { code: SI_KERNEL, ..Origin::default() });
+        if self.posix.is_orphaned(self.process) {
+            return Err(Errno::EIO.into());
+        }
+        let group = self.me().group;
+        self.posix.send_group(group, signal, from_kernel());
         Err(Stop::Interrupted { restart: true })
     }
 
@@ -108,43 +153,12 @@ impl Call<'_, '_> {
         if length == 0 {
             return Ok(0);
         }
-        self.check_foreground(file.object, SIGTTIN)?;
-        let patience = self.patience(file);
-        let number = self.number.with_step(EFFECT);
-        let answer = self.with_buffer(length.min(4096), |call, buffer| {
-            let lease = call.posix.kernel.lend_mut(buffer);
-            let count = match call.posix.console().read(number, lease, patience) {
-                Ok(count) => (count as usize).min(buffer.len()),
-                Err(error) => return Ok(Err(error)),
-            };
-            call.write(address, buffer.get(..count).unwrap_or_default())?;
-            Ok(Ok(count as u64))
-        })?;
-        match answer {
-            Ok(count) => Ok(count),
-            Err(CallError::Service(console::Error::Pending(_))) if file.is_nonblocking() => Err(Errno::EAGAIN.into()),
-            Err(CallError::Service(console::Error::Pending(pending))) => {
-                let wait = Wait::on(Event::Terminal(file.object));
-                if pending.timer_ms == 0 {
-                    return self.wait(wait, true);
-                }
-                let deadline = self.posix.kernel.now_ns() + u64::from(pending.timer_ms) * 1_000_000;
-                let number = self.number.0;
-                self.posix.store.edit_thread(self.lane, |thread| (thread.wait_number, thread.deadline) = (number, deadline));
-                self.wait(wait.until(deadline), true)
+        match pty::pty_of(file.object) {
+            Some(pty) => self.read_pty(file, pty, address, length),
+            None => {
+                self.check_foreground(file.object, SIGTTIN)?;
+                self.read_console(file, address, length)
             }
-            Err(error) => Err(console_stop(error)),
-        }
-    }
-
-    fn patience(&mut self, file: &File) -> Patience {
-        let thread = self.posix.store.thread(self.lane);
-        if file.is_nonblocking() {
-            Patience::Never
-        } else if thread.wait_number == self.number.0 && thread.deadline != 0 && thread.deadline <= self.posix.kernel.now_ns() {
-            Patience::Expired
-        } else {
-            Patience::Wait
         }
     }
 
@@ -156,74 +170,105 @@ impl Call<'_, '_> {
         if from.length() == 0 {
             return Ok(0);
         }
-        let number = self.number.with_step(EFFECT);
-        let patience = if file.is_nonblocking() { Patience::Never } else { Patience::Wait };
-        let answer = self.with_buffer(from.length(), |call, buffer| {
-            call.fetch(from, 0, buffer)?;
-            let lease = call.posix.kernel.lend(buffer);
-            Ok(call.posix.console().write(number, lease, patience))
-        })?;
-        match answer {
-            Ok(count) => Ok(u64::from(count)),
-            Err(CallError::Service(console::Error::Pending(_))) if file.is_nonblocking() => Err(Errno::EAGAIN.into()),
-            Err(CallError::Service(console::Error::Pending(pending))) => {
-                if pending.accepted > 0 && self.posix.has_deliverable(self.lane) {
-                    return Ok(u64::from(pending.accepted));
-                }
-                self.wait(Wait::on(Event::Terminal(file.object)), true)
-            }
-            Err(error) => Err(console_stop(error)),
+        if self.is_background(file.object) && self.modes(file.object)?.has_local(TOSTOP) {
+            self.check_foreground(file.object, SIGTTOU)?;
+        }
+        match pty::pty_of(file.object) {
+            Some(pty) => self.write_pty(file, pty, from),
+            None => self.write_console(file, from),
         }
     }
 
-    /// Makes a terminal the controlling one of the caller's session.
+    /// How long a read of a terminal is willing to wait, when it is made again.
+    fn patience(&mut self, file: &File) -> Patience {
+        let thread = self.posix.store.thread(self.lane);
+        if file.is_nonblocking() {
+            Patience::Never
+        } else if thread.wait_number == self.number.0 && thread.deadline != 0 && thread.deadline <= self.posix.kernel.now_ns() {
+            Patience::Expired
+        } else {
+            Patience::Wait
+        }
+    }
+
+    /// A read found nothing: it waits, for VTIME if that was asked for.
+    fn wait_for_input(&mut self, file: &File, timer_ms: u32) -> SysResult {
+        if file.is_nonblocking() {
+            return Err(Errno::EAGAIN.into());
+        }
+        let wait = Wait::on(Event::Terminal(file.object));
+        if timer_ms == 0 {
+            return self.wait(wait, true);
+        }
+        let deadline = self.posix.kernel.now_ns() + u64::from(timer_ms) * 1_000_000;
+        let number = self.number.0;
+        self.posix.store.edit_thread(self.lane, |thread| (thread.wait_number, thread.deadline) = (number, deadline));
+        self.wait(wait.until(deadline), true)
+    }
+
+    /// Makes a terminal the controlling one of the caller's session; `steal` takes it from another session if there is one, which is root's right.
     ///
     /// # Errors
     /// `EPERM`.
-    pub fn take_terminal(&mut self, terminal: u32) -> Result<(), Errno> {
+    pub fn take_terminal(&mut self, terminal: u32, steal: bool) -> Result<(), Errno> {
         let me: Process = self.me();
         let record = self.posix.store.terminal(terminal as usize);
-        if me.terminal == terminal && record.session == me.session {
+        if me.pid == me.session && record.session == me.session {
             return Ok(());
         }
-        if me.pid != me.session || me.terminal != 0 || record.session != 0 {
+        if me.pid != me.session || me.terminal != 0 {
             return Err(Errno::EPERM);
+        }
+        if record.session != 0 {
+            if !steal || me.uid[1] != 0 {
+                return Err(Errno::EPERM);
+            }
+            self.posix.forget_terminal(record.session);
         }
         self.posix.give_terminal(self.process, terminal);
         Ok(())
     }
 
+    /// The caller gives its terminal up; if it leads the session, for all of it.
+    ///
+    /// # Errors
+    /// `ENOTTY` if it is not the caller's.
+    pub fn give_up_terminal(&mut self, terminal: u32) -> SysResult {
+        let me = self.me();
+        if me.terminal != terminal {
+            return Err(Errno::ENOTTY.into());
+        }
+        if me.pid == me.session {
+            self.posix.leave_terminal(&me, false);
+        } else {
+            self.posix.store.edit_process(self.process, |process| process.terminal = 0);
+        }
+        Ok(0)
+    }
+
     /// The foreground group may be set by its session only, to a group of it.
     ///
     /// # Errors
-    /// `ENOTTY`, `EPERM`, or the stop of a background group.
+    /// `ENOTTY`, `EINVAL`, `ESRCH`, `EPERM`, or the stop of a background group.
     pub fn set_foreground(&mut self, terminal: u32, group: u32) -> SysResult {
+        match self.check_foreground(terminal, SIGTTOU) {
+            Err(Stop::Errno(_)) => return Err(Errno::ENOTTY.into()),
+            other => other?,
+        }
         let me = self.me();
         if me.terminal != terminal || self.posix.store.terminal(terminal as usize).session != me.session {
             return Err(Errno::ENOTTY.into());
         }
-        self.check_foreground(terminal, SIGTTOU)?;
-        let known = self.posix.processes.iter().any(|process| {
-            let process = self.posix.store.process(*process);
-            process.group == group && process.session == me.session
-        });
-        if !known {
-            return Err(Errno::EPERM.into());
+        if (group as i32) < 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let records = self.posix.processes.iter().map(|process| self.posix.store.process(*process));
+        match records.filter(|process| process.group == group).map(|process| process.session).next() {
+            None => return Err(Errno::ESRCH.into()),
+            Some(session) if session != me.session => return Err(Errno::EPERM.into()),
+            Some(_) => {}
         }
         self.posix.store.edit_terminal(terminal as usize, |terminal| terminal.foreground = group);
         Ok(0)
-    }
-}
-
-impl Posix<'_> {
-    /// A terminal becomes the controlling one of a session's leader.
-    pub fn give_terminal(&mut self, process: usize, terminal: u32) {
-        let record = self.store.process(process);
-        self.store.edit_process(process, |process| process.terminal = terminal);
-        self.store.edit_terminal(terminal as usize, |terminal| {
-            terminal.used = 1;
-            terminal.session = record.session;
-            terminal.foreground = record.group;
-        });
     }
 }

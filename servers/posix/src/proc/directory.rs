@@ -24,6 +24,7 @@ pub(super) fn path(entry: Entry) -> Vec<u8> {
         Entry::ProcessLink(pid, link) => format!("/proc/{pid}/{}", name(&PROCESS_LINKS, link)),
         Entry::Descriptors(pid) => format!("/proc/{pid}/fd"),
         Entry::Descriptor(pid, number) => format!("/proc/{pid}/fd/{number}"),
+        Entry::Devpts(place) => place.path(),
     };
     text.into_bytes()
 }
@@ -49,10 +50,15 @@ impl Call<'_, '_> {
                 Kind::Directory
             } else if entry.is_link() {
                 Kind::Symlink
+            } else if let Entry::Devpts(_) = entry {
+                Kind::CharacterDevice
             } else {
                 Kind::File
             };
-            let inode = u64::from(entry.to_id().inode & !FOREIGN) + 1;
+            let inode = match entry {
+                Entry::Devpts(place) => place.inode(),
+                _ => u64::from(entry.to_id().inode & !FOREIGN) + 1,
+            };
             next += 1;
             let start = bytes.len();
             bytes.resize(start + length, 0);
@@ -89,6 +95,7 @@ impl Call<'_, '_> {
                 let numbers = self.posix.find_pid(pid).map(|process| self.posix.descriptors(process)).unwrap_or_default();
                 entries.extend(numbers.into_iter().map(|number| (format!("{number}"), Entry::Descriptor(pid, number as u16))));
             }
+            Entry::Devpts(_) => entries.extend(self.posix.list_devpts().into_iter().map(|place| (place.name(), Entry::Devpts(place)))),
             _ => {}
         }
         entries

@@ -117,7 +117,10 @@ impl Call<'_, '_> {
         let [child_user, child_system] = record.child_ticks.map(|ticks| ticks / hz);
         let parent = self.posix.pid_of_parent(process);
         let terminal = record.terminal as usize;
-        let (device, foreground) = if terminal == 0 { (0, -1) } else { (5 << 8 | 1, i64::from(self.posix.store.terminal(terminal).foreground)) };
+        let (device, foreground) = match terminal {
+            0 => (0, -1),
+            _ => (crate::tty::device_of(record.terminal), i64::from(self.posix.store.terminal(terminal).foreground)),
+        };
         let [pages, present] = self.posix.map_pages(process);
         let started = record.started_ns / 10_000_000;
         let nice = i64::from(record.nice) - 20;

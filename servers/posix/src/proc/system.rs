@@ -16,8 +16,9 @@ use crate::server::Posix;
 use crate::syscall::uname;
 
 /// What is mounted.
-pub(super) const MOUNTS: &str = "rootfs / rootfs rw 0 0\nproc /proc proc rw,relatime 0 0\n";
-const FILE_SYSTEMS: &str = "nodev\tproc\nnodev\ttmpfs\n";
+pub(super) const MOUNTS: &str =
+    "rootfs / rootfs rw 0 0\nproc /proc proc rw,relatime 0 0\ndevpts /dev/pts devpts rw,relatime,gid=5,mode=620,ptmxmode=666 0 0\n";
+const FILE_SYSTEMS: &str = "nodev\tproc\nnodev\ttmpfs\nnodev\tdevpts\n";
 const NS_PER_TICK: u64 = 10_000_000;
 
 impl Posix<'_> {

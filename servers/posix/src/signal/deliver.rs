@@ -154,8 +154,10 @@ impl Posix<'_> {
         }
     }
 
-    /// A process group without a parent in the session outside of the group cannot be continued by anybody: its stop keys are ignored (POSIX, 2.4.3).
-    fn is_orphaned(&self, process: usize) -> bool {
+    /// Whether a process's group is orphaned: without a parent in the session outside of the group nobody could continue it, and its stop keys are ignored
+    /// (POSIX, 2.4.3).
+    #[must_use]
+    pub fn is_orphaned(&self, process: usize) -> bool {
         let record = self.store.process(process);
         !self.processes.iter().any(|member| {
             let member = self.store.process(*member);

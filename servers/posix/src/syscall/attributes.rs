@@ -19,7 +19,9 @@ fn change_file(call: &mut Call<'_, '_>, descriptor: u64, change: Change) -> SysR
     }
     let id = call.posix.node_id(file.node);
     if file.node == 0 && file.kind != kind::DIRECTORY {
-        return Err(Errno::EPERM.into());
+        let place = crate::devpts::Place::of(&file).ok_or(Errno::EPERM)?;
+        call.change_in_devpts(crate::proc::Entry::Devpts(place), change)?;
+        return Ok(0);
     }
     let (number, actor) = (call.ask(), call.actor());
     call.vfs().set_attributes(number, At::file(id), &actor, change).map_err(vfs_stop)?;
@@ -37,7 +39,13 @@ fn change_path(call: &mut Call<'_, '_>, directory: u64, argument: usize, flags: 
     let start = call.start_of(directory, &path)?;
     let number = call.ask();
     let follow = flags & AT_SYMLINK_NOFOLLOW == 0;
-    call.at_vfs(start, &path, follow, |call, at, actor| call.vfs().set_attributes(number, at, actor, change))?;
+    call.at(
+        start,
+        &path,
+        follow,
+        |call, at, actor| call.vfs().set_attributes(number, at, actor, change),
+        |call, entry| call.change_in_devpts(entry, change),
+    )?;
     Ok(0)
 }
 

@@ -99,7 +99,8 @@ pub fn sys_setsid(call: &mut Call<'_, '_>) -> SysResult {
         return Err(Errno::EPERM.into());
     }
     call.posix.store.edit_process(call.process, |process| {
-        (process.session, process.group, process.terminal) = (me.pid, me.pid, 0);
+        (process.session, process.group) = (me.pid, me.pid);
+        (process.terminal, process.hung_up_group) = (0, 0);
     });
     Ok(u64::from(me.pid))
 }

@@ -4,10 +4,10 @@ use protocols::console::{Flow, Queue, Termios, When, WindowSize};
 
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
-use crate::fd::{NONBLOCK, kind};
+use crate::fd::{ACCESS_MODE, NONBLOCK, WRITE_ONLY, kind};
 use crate::saved::File;
-use crate::signal::{SI_KERNEL, SIGTTOU, SIGWINCH};
-use crate::tty::console_stop;
+use crate::signal::SIGTTOU;
+use crate::tty::pty::pty_of;
 
 const TCGETS: u64 = 0x5401;
 const TCSETS: u64 = 0x5402;
@@ -25,10 +25,15 @@ const TIOCSWINSZ: u64 = 0x5414;
 const FIONREAD: u64 = 0x541b;
 const FIONBIO: u64 = 0x5421;
 const TIOCNOTTY: u64 = 0x5422;
+const TIOCGETD: u64 = 0x5424;
 const TCSBRKP: u64 = 0x5425;
 const TIOCGSID: u64 = 0x5429;
+const TIOCGPTPEER: u64 = 0x5441;
 const FIONCLEX: u64 = 0x5450;
 const FIOCLEX: u64 = 0x5451;
+const TIOCSPTLCK: u64 = 0x4004_5431;
+const TIOCGPTN: u64 = 0x8004_5430;
+const TIOCGPTLCK: u64 = 0x8004_5439;
 
 /// Asks a file something of its kind.
 pub fn sys_ioctl(call: &mut Call<'_, '_>) -> SysResult {
@@ -47,8 +52,9 @@ pub fn sys_ioctl(call: &mut Call<'_, '_>) -> SysResult {
             call.posix.store.edit_file(index, |file| file.flags = if on { file.flags | NONBLOCK } else { file.flags & !NONBLOCK });
             Ok(0)
         }
-        FIONREAD if file.kind != kind::TERMINAL => readable_bytes(call, index, &file, argument),
-        request if file.kind == kind::TERMINAL => terminal(call, &file, request, argument),
+        request if file.kind == kind::TERMINAL => slave(call, &file, request, argument),
+        request if file.kind == kind::MASTER => master(call, &file, request, argument),
+        FIONREAD => readable_bytes(call, index, &file, argument),
         _ => Err(Errno::ENOTTY.into()),
     }
 }
@@ -63,62 +69,107 @@ fn readable_bytes(call: &mut Call<'_, '_>, index: usize, file: &File, to: u64) -
     Ok(0)
 }
 
-fn terminal(call: &mut Call<'_, '_>, file: &File, request: u64, argument: u64) -> SysResult {
+/// What only a program's own terminal is asked, or is asked otherwise there.
+fn slave(call: &mut Call<'_, '_>, file: &File, request: u64, argument: u64) -> SysResult {
+    let terminal = file.object;
+    if call.posix.is_hung_up(terminal) {
+        return Err(if request == TIOCSPGRP { Errno::ENOTTY } else { Errno::EIO }.into());
+    }
     match request {
-        TCGETS => {
-            let number = call.ask();
-            let modes = call.posix.console().termios(number).map_err(console_stop)?;
-            call.write(argument, &modes.to_linux())?;
-            Ok(0)
-        }
-        TCSETS => set_modes(call, file, argument, When::Now),
-        TCSETSW => set_modes(call, file, argument, When::Drained),
-        TCSETSF => set_modes(call, file, argument, When::Flushed),
-        TIOCGWINSZ => {
-            let number = call.ask();
-            let size = call.posix.console().window_size(number).map_err(console_stop)?;
-            call.write(argument, &size.to_linux())?;
-            Ok(0)
-        }
-        TIOCSWINSZ => set_window_size(call, file, argument),
-        TIOCGPGRP | TIOCGSID => ask_owner(call, file, request, argument),
-        TIOCSPGRP => {
-            let group = call.read_u32(argument)?;
-            call.set_foreground(file.object, group)
-        }
-        TIOCSCTTY => {
-            call.take_terminal(file.object)?;
-            Ok(0)
-        }
-        TIOCNOTTY => {
-            if call.me().terminal != file.object {
-                return Err(Errno::ENOTTY.into());
-            }
-            call.posix.store.edit_process(call.process, |process| process.terminal = 0);
-            Ok(0)
-        }
+        TCSETS | TCSETSW | TCSETSF | TCSBRK | TCSBRKP | TCFLSH | TCXONC => call.check_foreground(terminal, SIGTTOU)?,
+        TIOCGPGRP | TIOCGSID if call.me().terminal != terminal => return Err(Errno::ENOTTY.into()),
+        _ => {}
+    }
+    match request {
         FIONREAD | TIOCOUTQ => {
-            let number = call.ask();
-            let status = call.posix.console().status(number).map_err(console_stop)?;
+            let status = call.queued(terminal)?;
             call.write_u32(argument, if request == FIONREAD { status.input_bytes } else { status.output_bytes })?;
             Ok(0)
         }
-        TCSBRK | TCSBRKP => {
-            let number = call.ask();
-            call.posix.console().drain(number).map_err(console_stop)?;
-            Ok(0)
-        }
         TCFLSH => {
-            let queue = match argument {
-                0 => Queue::Input,
-                1 => Queue::Output,
-                2 => Queue::Both,
-                _ => return Err(Errno::EINVAL.into()),
-            };
-            let number = call.effect();
-            call.posix.console().flush(number, queue).map_err(console_stop)?;
-            Ok(0)
+            let queue = queue_argument(argument)?;
+            call.flush_queue(terminal, queue)
         }
+        TIOCNOTTY => call.give_up_terminal(terminal),
+        _ => either(call, file, request, argument),
+    }
+}
+
+/// What only a master is asked, or is asked otherwise there.
+fn master(call: &mut Call<'_, '_>, file: &File, request: u64, argument: u64) -> SysResult {
+    let terminal = file.object;
+    let pty = pty_of(terminal).ok_or(Errno::EIO)?;
+    match request {
+        TIOCGPTN => call.write_u32(argument, pty as u32)?,
+        TIOCSPTLCK => {
+            let locked = u32::from(call.read_u32(argument)? != 0);
+            call.posix.store.edit_terminal(terminal as usize, |terminal| terminal.locked = locked);
+        }
+        TIOCGPTLCK => call.write_u32(argument, call.posix.store.terminal(terminal as usize).locked)?,
+        TIOCGPTPEER => {
+            let flags = argument as u32;
+            let slave = call.pty_file(pty, flags & (ACCESS_MODE | NONBLOCK))?;
+            return super::open::install_terminal(call, slave, flags);
+        }
+        // What is readable here is what the other side has written.
+        FIONREAD => {
+            let line = call.posix.store.line(pty).ok_or(Errno::EIO)?;
+            call.write_u32(argument, line.look(|line| line.status()).output_bytes)?;
+        }
+        TIOCOUTQ => call.write_u32(argument, 0)?,
+        TCFLSH => {
+            if queue_argument(argument)? != Queue::Output {
+                call.posix.store.edit_line(pty, |line, transaction| line.change::<0, _>(transaction, |line| line.flush(Queue::Output)));
+            }
+        }
+        TCSBRK | TCSBRKP | TCXONC => {}
+        TIOCNOTTY => return Err(Errno::ENOTTY.into()),
+        _ => return either(call, file, request, argument),
+    }
+    Ok(0)
+}
+
+/// What is asked of either side and answered for the terminal.
+fn either(call: &mut Call<'_, '_>, file: &File, request: u64, argument: u64) -> SysResult {
+    let terminal = file.object;
+    match request {
+        TCGETS => {
+            let modes = call.modes(terminal)?;
+            call.write(argument, &modes.to_linux())?;
+        }
+        TCSETS | TCSETSW | TCSETSF => {
+            let modes = Termios::from_linux(&call.read_bytes(argument)?);
+            let when = [When::Now, When::Drained, When::Flushed][(request - TCSETS) as usize % 3];
+            return call.set_modes(terminal, modes, when);
+        }
+        TIOCGWINSZ => {
+            let size = call.window_size(terminal)?;
+            call.write(argument, &size.to_linux())?;
+        }
+        TIOCSWINSZ => {
+            let size = WindowSize::from_linux(call.read_bytes(argument)?);
+            return call.set_window_size(terminal, size);
+        }
+        TIOCGPGRP => call.write_u32(argument, call.posix.store.terminal(terminal as usize).foreground)?,
+        TIOCGSID => {
+            let session = call.posix.store.terminal(terminal as usize).session;
+            if session == 0 {
+                return Err(Errno::ENOTTY.into());
+            }
+            call.write_u32(argument, session)?;
+        }
+        TIOCSPGRP => {
+            let group = call.read_u32(argument)?;
+            return call.set_foreground(terminal, group);
+        }
+        TIOCSCTTY => {
+            if file.flags & ACCESS_MODE == WRITE_ONLY && call.me().uid[1] != 0 {
+                return Err(Errno::EPERM.into());
+            }
+            call.take_terminal(terminal, argument == 1)?;
+        }
+        TIOCGETD => call.write_u32(argument, 0)?,
+        TCSBRK | TCSBRKP => return call.drain(terminal),
         TCXONC => {
             let flow = match argument {
                 0 => Flow::StopOutput,
@@ -127,44 +178,18 @@ fn terminal(call: &mut Call<'_, '_>, file: &File, request: u64, argument: u64) -
                 3 => Flow::StartInput,
                 _ => return Err(Errno::EINVAL.into()),
             };
-            let number = call.ask();
-            call.posix.console().flow(number, flow).map_err(console_stop)?;
-            Ok(0)
+            return call.control_flow(terminal, flow);
         }
-        _ => Err(Errno::ENOTTY.into()),
-    }
-}
-
-fn set_modes(call: &mut Call<'_, '_>, file: &File, argument: u64, when: When) -> SysResult {
-    let modes = Termios::from_linux(&call.read_bytes(argument)?);
-    call.check_foreground(file.object, SIGTTOU)?;
-    let number = call.effect();
-    match call.posix.console().set_termios(number, modes, when) {
-        Ok(()) => Ok(0),
-        Err(error) => match console_stop(error) {
-            crate::call::Stop::Wait(wait) => call.wait(wait, true),
-            stop => Err(stop),
-        },
-    }
-}
-
-fn set_window_size(call: &mut Call<'_, '_>, file: &File, argument: u64) -> SysResult {
-    let size = WindowSize::from_linux(call.read_bytes(argument)?);
-    let number = call.ask();
-    let before = call.posix.console().window_size(number).map_err(console_stop)?;
-    call.posix.console().set_window_size(number, size).map_err(console_stop)?;
-    let foreground = call.posix.store.terminal(file.object as usize).foreground;
-    if before != size && foreground != 0 {
-        call.posix.send_group(foreground, SIGWINCH, crate::saved::Origin { code: SI_KERNEL, ..Default::default() });
+        _ => return Err(Errno::ENOTTY.into()),
     }
     Ok(0)
 }
 
-fn ask_owner(call: &mut Call<'_, '_>, file: &File, request: u64, argument: u64) -> SysResult {
-    let terminal = call.posix.store.terminal(file.object as usize);
-    if call.me().terminal != file.object {
-        return Err(Errno::ENOTTY.into());
+fn queue_argument(argument: u64) -> Result<Queue, Errno> {
+    match argument {
+        0 => Ok(Queue::Input),
+        1 => Ok(Queue::Output),
+        2 => Ok(Queue::Both),
+        _ => Err(Errno::EINVAL),
     }
-    call.write_u32(argument, if request == TIOCGSID { terminal.session } else { terminal.foreground })?;
-    Ok(0)
 }

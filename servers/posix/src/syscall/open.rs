@@ -134,12 +134,20 @@ fn file_for(call: &mut Call<'_, '_>, opened: &Opened, flags: u32) -> Result<File
     }
 }
 
-/// A session's leader without a terminal gets the one that it opens.
+/// A session's leader without a terminal gets the one that it opens, unless it cannot read from it or opens it as the system's console.
 fn take_controlling_terminal(call: &mut Call<'_, '_>, file: &File, flags: u32) {
-    if file.kind == kind::TERMINAL && flags & O_NOCTTY == 0 {
+    let is_console = file.node != 0 && call.posix.store.node(file.node as usize).device == crate::device::CONSOLE_DEVICE;
+    if file.kind == kind::TERMINAL && flags & O_NOCTTY == 0 && file.reads() && !is_console {
         // Whoever cannot have it opens it all the same.
-        let _refused = call.take_terminal(file.object);
+        let _refused = call.take_terminal(file.object, false);
     }
+}
+
+/// Opens a terminal that has no node in vfs.
+pub(super) fn install_terminal(call: &mut Call<'_, '_>, file: File, flags: u32) -> SysResult {
+    let number = call.posix.open_file(call.process, file, flags & O_CLOEXEC != 0)?;
+    take_controlling_terminal(call, &file, flags);
+    Ok(number as u64)
 }
 
 /// Opening a FIFO for one direction waits for the other.
@@ -181,6 +189,11 @@ fn open_proc(call: &mut Call<'_, '_>, entry: Entry, flags: u32, close_on_exec: b
     }
     if flags & O_DIRECTORY != 0 && !entry.is_directory() {
         return Err(Errno::ENOTDIR.into());
+    }
+    if flags & O_PATH == 0
+        && let Some(file) = call.open_in_devpts(entry, flags & KEPT)?
+    {
+        return install_terminal(call, file, flags);
     }
     if flags & ACCESS_MODE != 0 {
         return Err(if entry.is_directory() { Errno::EISDIR } else { Errno::EACCES }.into());

@@ -1,0 +1,112 @@
+//! The console as a terminal: its bytes are the console server's.
+//!
+//! A request that the console cannot do now is asked again under the same number when the console signals, so no byte is read twice or written twice.
+
+use abi::RequestNumber;
+use protocols::call::CallError;
+use protocols::console::{self, Patience, Signals};
+
+use super::CONSOLE;
+use crate::call::{ASK, Call, EFFECT, Stop, SysResult};
+use crate::errno::Errno;
+use crate::io::Data;
+use crate::poll::{IN, OUT};
+use crate::saved::File;
+use crate::server::{After, Posix};
+use crate::wait::{Event, Wait};
+
+/// What an answer of the console means.
+pub(crate) fn console_stop(error: CallError<console::Error>) -> Stop {
+    match error {
+        CallError::Service(console::Error::Pending(_)) => Stop::Wait(Wait::on(Event::Terminal(CONSOLE))),
+        CallError::Service(console::Error::NeedsPage { .. } | console::Error::InvalidLease) => Errno::EFAULT.into(),
+        _ => Errno::EIO.into(),
+    }
+}
+
+impl Posix<'_> {
+    /// Something happened at the console.
+    pub fn events(&mut self, bits: u64) {
+        if bits & protocols::posix::event::VFS_READY != 0 {
+            self.wake(Event::Vfs);
+            let due = core::mem::take(&mut self.pokes_due);
+            self.afterwards.extend(due.into_iter().map(After::Poke));
+            if self.mount_due || self.session_due {
+                self.begin();
+            }
+        }
+        if bits & console::event::SIGNAL != 0 {
+            self.take_console_signals();
+        }
+        if bits & console::event::ALL != 0 {
+            self.wake(Event::Terminal(CONSOLE));
+        }
+    }
+
+    /// Sends the foreground group what was typed since the last time. The counts acted on are saved with the signals.
+    pub fn take_console_signals(&mut self) {
+        let number = self.kernel.own_number();
+        let Ok(counts) = self.console().signals(number) else { return };
+        let [interrupt, quit, suspend] = self.store.globals().console_signals;
+        let seen = Signals { interrupt, quit, suspend };
+        if counts == seen {
+            return;
+        }
+        self.raise_typed(CONSOLE, seen, counts);
+        self.store.edit_globals(|globals| globals.console_signals = [counts.interrupt, counts.quit, counts.suspend]);
+        self.store.commit();
+    }
+
+    /// What poll finds at the console.
+    pub(super) fn poll_console(&mut self, number: RequestNumber) -> u32 {
+        match self.console().status(number.with_step(ASK)) {
+            Ok(status) => {
+                let input = if status.readable { IN } else { 0 };
+                input | if status.output_room > 0 { OUT } else { 0 }
+            }
+            Err(_) => 0,
+        }
+    }
+}
+
+impl Call<'_, '_> {
+    pub(super) fn read_console(&mut self, file: &File, address: u64, length: usize) -> SysResult {
+        let patience = self.patience(file);
+        let number = self.number.with_step(EFFECT);
+        let answer = self.with_buffer(length.min(4096), |call, buffer| {
+            let lease = call.posix.kernel.lend_mut(buffer);
+            let count = match call.posix.console().read(number, lease, patience) {
+                Ok(count) => (count as usize).min(buffer.len()),
+                Err(error) => return Ok(Err(error)),
+            };
+            call.write(address, buffer.get(..count).unwrap_or_default())?;
+            Ok(Ok(count as u64))
+        })?;
+        match answer {
+            Ok(count) => Ok(count),
+            Err(CallError::Service(console::Error::Pending(pending))) => self.wait_for_input(file, pending.timer_ms),
+            Err(error) => Err(console_stop(error)),
+        }
+    }
+
+    pub(super) fn write_console(&mut self, file: &File, from: Data<'_>) -> SysResult {
+        let number = self.number.with_step(EFFECT);
+        let patience = if file.is_nonblocking() { Patience::Never } else { Patience::Wait };
+        let answer = self.with_buffer(from.length(), |call, buffer| {
+            call.fetch(from, 0, buffer)?;
+            let lease = call.posix.kernel.lend(buffer);
+            Ok(call.posix.console().write(number, lease, patience))
+        })?;
+        match answer {
+            Ok(count) => Ok(u64::from(count)),
+            Err(CallError::Service(console::Error::Pending(_))) if file.is_nonblocking() => Err(Errno::EAGAIN.into()),
+            Err(CallError::Service(console::Error::Pending(pending))) => {
+                if pending.accepted > 0 && self.posix.has_deliverable(self.lane) {
+                    return Ok(u64::from(pending.accepted));
+                }
+                self.wait(Wait::on(Event::Terminal(file.object)), true)
+            }
+            Err(error) => Err(console_stop(error)),
+        }
+    }
+}
