@@ -3,8 +3,12 @@
 //! Each test arms a sequence of failpoints: the first kills the first instance, the next its successor, and so on. The log proves that each was
 //! reached; the script's output proves that nothing was lost and nothing done twice.
 
+use std::fs;
+
 use posix::fail::Point as Posix;
-use tests::{Boot, Outcome};
+use tests::compare::expected::Expected;
+use tests::compare::staged::Staged;
+use tests::{Boot, Outcome, root};
 use vfs::fail::Point as Vfs;
 
 /// Pipes, appends, forks and reads, with an output that shows every line lost or doubled.
@@ -56,6 +60,20 @@ fn vfs_dies_at_each_failpoint_of_open_and_close() {
 fn posix_dies_at_each_failpoint_of_a_pipe_write() {
     let points = [Posix::WriteIntent, Posix::WriteEffect, Posix::WriteRecord, Posix::WriteReply].map(Posix::name);
     let _outcome = kill_at_each("posix", &points, 2);
+}
+
+/// What programs and a person see at pseudo terminals while posix dies under them is what Linux shows.
+#[test]
+fn posix_dies_at_each_failpoint_of_a_terminals_writes_and_reads() {
+    let staged = Staged::lay_out(&["terminal".into()]).expect("the program can be compiled");
+    let text = fs::read_to_string(root().join("tests/expected/terminal.txt")).expect("it was made");
+    let linux = Expected::decode(&text).expect("it is whole");
+    let points = [Posix::WriteIntent, Posix::WriteEffect, Posix::WriteRecord, Posix::WriteReply, Posix::ReadEffect, Posix::ReadRecord];
+    let boot = Boot::new("restart-terminal").with("--add", format!("{}:/run", staged.guest().display()));
+    let boot = points.iter().fold(boot, |boot, point| boot.failing("posix", point.name(), 20));
+    let outcome = boot.script("exec /run/programs/terminal\n");
+    outcome.expect_output(&linux.output.stdout);
+    assert_eq!(outcome.deaths("posix"), points.len(), "{outcome}");
 }
 
 #[test]

@@ -106,3 +106,32 @@ fn stty_and_less_see_a_terminal() {
     let shown = run(&mut session, "test -t 0 && echo a terminal");
     assert!(shown.contains("\r\na terminal\r\n"), "{shown:?}");
 }
+
+#[test]
+fn terminal_has_a_name() {
+    let mut session = session("tty");
+    let shown = run(&mut session, "tty; echo status $?");
+    assert!(shown.contains("\r\n/dev/ttyS0\r\nstatus 0\r\n"), "{shown:?}");
+    let shown = run(&mut session, "ps -o tty,comm | grep ' ps$'");
+    assert!(shown.contains("4,64"), "{shown:?}");
+    let shown = run(&mut session, "readlink /proc/self/fd/0; echo heard >/dev/tty");
+    assert!(shown.contains("\r\n/dev/ttyS0\r\nheard\r\n"), "{shown:?}");
+}
+
+/// Something writes to the terminal and to pipes until console and posix have died of it, while the shell sleeps in a read.
+#[test]
+fn sleeping_read_gets_its_line_though_console_and_posix_died() {
+    let boot = Boot::new("read-restart").within_seconds(240);
+    let mut session = boot.failing("posix", "write.effect", 3).failing("console", "write.reply", 120).session();
+    session.expect(PROMPT);
+    session.send("while :; do echo . | cat; sleep 0.1; done & read key; kill $!; echo \"got <$key>\"\n");
+    session.expect("\r\n");
+    while !["console", "posix"].iter().all(|service| session.log().contains(&format!(": {service} died, instance"))) {
+        session.expect(".\r\n");
+    }
+    session.send("still here\n");
+    session.expect("got <still here>");
+    session.expect(PROMPT);
+    let shown = run(&mut session, "echo $((6 * 7))");
+    assert!(shown.contains("\r\n42\r\n"), "{shown:?}");
+}

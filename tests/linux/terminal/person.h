@@ -194,7 +194,7 @@ static void person(void)
 	run("stty size");
 	run("stty rows 30 columns 100; stty size; stty rows 24 columns 80");
 	run("test -t 0 && echo a terminal");
-	run("ps -o tty,comm | grep -c ' sh$'");
+	run("ps -o tty,pid | awk -v me=$$ '$2 == me { print $1 }'");
 	run("who; echo status $?");
 	manage_jobs();
 	type_lines();
