@@ -6,13 +6,14 @@
 //! - [`kernel`]: the state, and what runs after a trap; [`syscall`]: the table of operations; [`capability`]: handles to objects
 //! - [`endpoint`], [`message`], [`lease`]: calls; [`notification`]: signals and deadlines; [`fault`]: traps that become calls
 //! - [`schedule`], [`thread`]: who runs; [`memory`], [`page`], [`space`]: what pages are and where they are mapped
-//! - [`interrupt`]: lines and ports; [`boot`]: the first process
+//! - [`interrupt`]: lines and ports; [`boot`]: the first process; [`acpi`]: where firmware says that interrupt controllers are
 //! - [`machine`]: the seam below; `arch` (bare metal only): the processor
 //!
 //! All but `arch` is this library, which the tests run on a machine of plain memory.
 #![cfg_attr(target_os = "none", no_std)]
 #![deny(missing_docs)]
 
+pub mod acpi;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code, reason = "instructions, descriptor tables and device registers")]
 pub mod arch;

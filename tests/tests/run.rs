@@ -53,6 +53,14 @@ fn added_file_over_16_mib_is_an_error_in_words() {
 fn uefi_boots_the_same_system() {
     let outcome = Boot::new("uefi").flag("--uefi").script("echo booted; uname -m\n");
     outcome.expect_output("booted\nx86_64\n");
+    assert!(outcome.log.contains("kernel: 1 processors of which 1 is used"), "{outcome}");
+}
+
+#[test]
+fn processors_and_interrupt_controllers_are_those_of_the_firmware() {
+    let outcome = Boot::new("processors").with("--smp", "3").script("sleep 0.1; echo slept\n");
+    outcome.expect_output("slept\n");
+    assert!(outcome.log.contains("kernel: 3 processors of which 1 is used, local APIC at 0xfee00000, I/O APIC at 0xfec00000"), "{outcome}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod accounting;
+mod acpi;
 mod boot;
 mod capability;
 mod cow;

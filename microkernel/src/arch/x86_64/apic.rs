@@ -1,8 +1,11 @@
 //! Interrupt controllers: the local APIC with its one-shot timer, and the I/O APIC's lines.
 //!
-//! Lines are edge triggered and delivered to this processor; each starts masked. The legacy controllers are silenced.
+//! Lines arrive where and as [`crate::acpi`] found, and are delivered to this processor; each starts masked. The legacy controllers are silenced.
 
 use x86_64::instructions::port::Port;
+
+use crate::acpi::Topology;
+use crate::kernel::MAX_LINES;
 
 /// Vector of the timer.
 pub const TIMER_VECTOR: u64 = 64;
@@ -10,13 +13,10 @@ pub const TIMER_VECTOR: u64 = 64;
 pub const SPURIOUS_VECTOR: u64 = 72;
 /// Vector of the first line.
 pub const FIRST_LINE_VECTOR: u64 = 32;
-/// Lines of the I/O APIC.
-pub const LINES: u32 = 24;
+/// Lines that have a vector.
+pub const LINES: u32 = MAX_LINES as u32;
 
-/// Physical addresses that the PC architecture gives them until firmware moves them, which QEMU's does not.
-const LOCAL_APIC: u64 = 0xfee0_0000;
-const IO_APIC: u64 = 0xfec0_0000;
-
+const REGISTER_ID: u64 = 0x20;
 const REGISTER_END_OF_INTERRUPT: u64 = 0xb0;
 const REGISTER_SPURIOUS: u64 = 0xf0;
 const REGISTER_TIMER: u64 = 0x320;
@@ -26,30 +26,39 @@ const REGISTER_DIVIDE: u64 = 0x3e0;
 const DIVIDE_BY_1: u32 = 0xb;
 const MASKED: u32 = 1 << 16;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
+/// Bits of an I/O APIC's redirection entry, and its version register, which says how many there are (82093AA, 3.2).
+const ACTIVE_LOW: u32 = 1 << 13;
+const LEVEL: u32 = 1 << 15;
+const IO_VERSION: u32 = 1;
+const IO_TABLE: u32 = 0x10;
 
 /// Both controllers, reached through the direct map.
 #[derive(Clone, Copy, Debug)]
 pub struct Apic {
     local: u64,
     io: u64,
+    pins: u32,
+    topology: Topology,
     /// Timer counts in a second.
     pub timer_hz: u64,
 }
 
 impl Apic {
     /// Enables the local APIC and masks everything.
-    pub fn init(direct_map: u64) -> Self {
+    pub fn init(direct_map: u64, topology: Topology) -> Self {
         for port in [0x21, 0xa1] {
             // SAFETY: the mask registers of the two legacy controllers; all ones masks every line.
             unsafe { Port::<u8>::new(port).write(0xff) }
         }
-        let apic = Self { local: direct_map + LOCAL_APIC, io: direct_map + IO_APIC, timer_hz: 0 };
+        let mut apic = Self { local: direct_map + topology.local_apic, io: direct_map + topology.io_apic, pins: 0, topology, timer_hz: 0 };
         apic.write(REGISTER_SPURIOUS, SOFTWARE_ENABLE | SPURIOUS_VECTOR as u32);
         apic.write(REGISTER_DIVIDE, DIVIDE_BY_1);
         apic.write(REGISTER_TIMER, MASKED | TIMER_VECTOR as u32);
-        for line in 0..LINES {
-            apic.write_io(0x11 + 2 * line, 0);
-            apic.set_line(line, false);
+        apic.pins = (apic.read_io(IO_VERSION) >> 16 & 0xff) + 1;
+        let own = apic.read(REGISTER_ID) & 0xff00_0000;
+        for pin in 0..apic.pins {
+            apic.write_io(IO_TABLE + 2 * pin, MASKED);
+            apic.write_io(IO_TABLE + 2 * pin + 1, own);
         }
         apic
     }
@@ -72,10 +81,24 @@ impl Apic {
         }
     }
 
-    /// Masks or unmasks a line: edge triggered, active high, fixed delivery to the first processor.
+    fn read_io(self, register: u32) -> u32 {
+        // SAFETY: as in `write_io`.
+        unsafe {
+            (self.io as *mut u32).write_volatile(register);
+            ((self.io + 0x10) as *const u32).read_volatile()
+        }
+    }
+
+    /// Masks or unmasks a line. One that arrives nowhere stays silent.
     pub fn set_line(self, line: u32, enabled: bool) {
-        let mask = if enabled { 0 } else { MASKED };
-        self.write_io(0x10 + 2 * line, (FIRST_LINE_VECTOR as u32 + line) | mask);
+        let Some(route) = self.topology.route(line).filter(|route| route.pin < self.pins) else { return };
+        let mut entry = FIRST_LINE_VECTOR as u32 + line;
+        for (set, bit) in [(!enabled, MASKED), (route.active_low, ACTIVE_LOW), (route.level, LEVEL)] {
+            if set {
+                entry |= bit;
+            }
+        }
+        self.write_io(IO_TABLE + 2 * route.pin, entry);
     }
 
     /// Tells the local APIC that an interrupt was taken.

@@ -9,6 +9,7 @@ use x86_64::registers::control::Cr3;
 use super::apic::{Apic, LINES};
 use super::hardware::Hardware;
 use super::{clock, control, descriptors, entry, panic, trap, xsave};
+use crate::acpi::{Physical, Topology};
 use crate::boot::{MAX_REGIONS, Plan, Region};
 use crate::kernel::Kernel;
 use crate::klog;
@@ -42,7 +43,8 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     klog!("kernel: smep {} smap {} umip {} avx {avx}", protection.smep, protection.smap, protection.umip);
     descriptors::load();
     entry::init();
-    let (tsc_hz, apic) = clock::calibrate(Apic::init(DIRECT_MAP));
+    let rsdp = info.rsdp_addr.into_option().unwrap_or(0);
+    let (tsc_hz, apic) = clock::calibrate(Apic::init(DIRECT_MAP, topology(&info.memory_regions, rsdp)));
     let (mut regions, count) = free_regions(&info.memory_regions);
     let root = own_root(&mut regions);
     let infos = page_records(&mut regions, &info.memory_regions);
@@ -50,13 +52,40 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     let (archive, bytes) = archive(info);
     let mut kernel = Kernel::new(hardware);
     let regions = regions.get(..count).unwrap_or(&[]);
-    let plan = Plan { regions, archive, archive_bytes: bytes, tsc_hz, rsdp: info.rsdp_addr.into_option().unwrap_or(0) };
+    let plan = Plan { regions, archive, archive_bytes: bytes, tsc_hz, rsdp };
     let pages: u64 = regions.iter().map(|region| u64::from(region.pages)).sum();
     klog!("kernel: {} MiB free in {count} regions, clock {} MHz, {LINES} lines", pages / 256, tsc_hz / 1_000_000);
     if let Err(error) = kernel.boot(&plan) {
         panic!("cannot start the first process: {error:?}");
     }
     trap::start(kernel)
+}
+
+/// Physical memory through the direct map, which the boot loader makes as long as the memory map and at least 4 GiB.
+struct DirectMap {
+    end: u64,
+}
+
+impl Physical for DirectMap {
+    fn bytes(&self, address: u64, length: u64) -> Option<&[u8]> {
+        address.checked_add(length).filter(|end| *end <= self.end)?;
+        // SAFETY: inside the direct map; what firmware left there does not change while the kernel boots.
+        Some(unsafe { core::slice::from_raw_parts((DIRECT_MAP + address) as *const u8, length as usize) })
+    }
+}
+
+/// Where the interrupt controllers are. A machine whose firmware does not say, or not rightly, is taken for a plain PC.
+fn topology(map: &MemoryRegions, rsdp: u64) -> Topology {
+    const FOUR_GIB: u64 = 1 << 32;
+    let end = map.iter().map(|region| region.end).fold(FOUR_GIB, u64::max);
+    let topology = Topology::read(&DirectMap { end }, rsdp).unwrap_or_else(|error| {
+        klog!("kernel: warning: the ACPI tables are not to be trusted ({error:?}): taken for a plain PC");
+        Topology::PC
+    });
+    assert!(topology.local_apic.max(topology.io_apic) < end, "the interrupt controllers are out of reach");
+    let (count, local, io) = (topology.processors().len(), topology.local_apic, topology.io_apic);
+    klog!("kernel: {count} processors of which 1 is used, local APIC at {local:#x}, I/O APIC at {io:#x}");
+    topology
 }
 
 /// Usable memory above the first MiB, largest first.

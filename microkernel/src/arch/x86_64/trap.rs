@@ -83,12 +83,13 @@ fn interrupt(vector: u64) {
         if vector == SPURIOUS_VECTOR {
             return;
         }
-        kernel.machine.apic.end_of_interrupt();
         if vector == TIMER_VECTOR {
             kernel.timer_fired();
         } else if (FIRST_LINE_VECTOR..FIRST_LINE_VECTOR + u64::from(LINES)).contains(&vector) {
             kernel.line_fired((vector - FIRST_LINE_VECTOR) as u32);
         }
+        // Only now: a line that is still asked for and not masked yet would be taken at once again.
+        kernel.machine.apic.end_of_interrupt();
     });
 }
 
