@@ -4,6 +4,7 @@
 //! system's log. Every boot has a time-out, and the machine ends with the command. Nothing in here knows how the system works.
 
 pub mod compare;
+pub mod gdb;
 pub mod normalise;
 mod session;
 
@@ -27,6 +28,15 @@ pub struct Boot {
     overlay: String,
     folder: PathBuf,
     timeout_seconds: u32,
+}
+
+/// An overlay of services that starts victim and probe; the probe may call `peers`, a list in TOML.
+#[must_use]
+pub fn victim_and_probe(peers: &str) -> String {
+    let service = |name: &str, priority: u8, saved_pages: u8, more: &str| {
+        format!("[[service]]\nname = \"{name}\"\npriority = {priority}\nheap_pages = 16\nsaved_pages = {saved_pages}\n{more}\n\n")
+    };
+    service("victim", 20, 64, "helpers = 1\nhelper_priority = 3\ncalls = [\"memory\"]") + &service("probe", 10, 16, &format!("calls = {peers}"))
 }
 
 /// What came of a boot.
@@ -58,6 +68,12 @@ impl Boot {
     pub fn with(mut self, option: &str, value: impl AsRef<str>) -> Self {
         self.arguments.extend([option.to_owned(), value.as_ref().to_owned()]);
         self
+    }
+
+    /// A file of this boot's own, in its folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// Adds an option without a value.
@@ -185,7 +201,8 @@ pub fn root() -> PathBuf {
 }
 
 /// `cargo xtask`: the binary that runs these tests if it said where it is, else by cargo.
-fn xtask() -> Command {
+#[must_use]
+pub fn xtask() -> Command {
     let mut command = match std::env::var_os("SYNOS_XTASK") {
         Some(path) => Command::new(path),
         None => {

@@ -20,6 +20,8 @@ pub const NAME_BYTES: usize = 40;
 pub const ENTRY_BYTES: usize = 64;
 /// Size of the archive's header, before the first [`Entry`].
 pub const HEADER_BYTES: usize = 64;
+/// Where the header has the archive's checksum.
+const CHECKSUM_AT: usize = 24;
 /// Size of an encoded [`Segment`].
 pub const SEGMENT_BYTES: usize = 32;
 /// Offset of the first segment in an image.
@@ -74,7 +76,11 @@ pub enum FormatError {
 /// FNV-1a over 64-bit little-endian words (the tail padded with zeros): cheap enough to check a few MiB under emulation.
 #[must_use]
 pub fn checksum(bytes: &[u8]) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    checksum_after(0xcbf2_9ce4_8422_2325, bytes)
+}
+
+/// Goes on where a checksum over whole words ended.
+fn checksum_after(mut hash: u64, bytes: &[u8]) -> u64 {
     for chunk in bytes.chunks(8) {
         let mut word = [0u8; 8];
         for (to, from) in word.iter_mut().zip(chunk) {
@@ -83,6 +89,20 @@ pub fn checksum(bytes: &[u8]) -> u64 {
         hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3);
     }
     hash
+}
+
+/// The checksum of an archive: over all of it but the word where the checksum stands.
+fn archive_checksum(archive: &[u8]) -> u64 {
+    let before = checksum(archive.get(..CHECKSUM_AT).unwrap_or_default());
+    checksum_after(before, archive.get(CHECKSUM_AT + 8..).unwrap_or_default())
+}
+
+/// Writes the checksum into an archive that is otherwise complete: the last step of whoever makes one.
+pub fn seal(archive: &mut [u8]) {
+    let sum = archive_checksum(archive);
+    if let Some(place) = archive.get_mut(CHECKSUM_AT..CHECKSUM_AT + 8) {
+        place.copy_from_slice(&sum.to_le_bytes());
+    }
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<u64, FormatError> {
@@ -99,8 +119,8 @@ fn half(bytes: &[u8], at: usize) -> Result<u32, FormatError> {
 
 /// A boot archive whose header has been checked.
 ///
-/// Header: magic (8), entry count u64, total length in bytes u64, checksum u64 of bytes
-/// `PAGE_SIZE..total`; then the entries of [`ENTRY_BYTES`] each, starting at [`HEADER_BYTES`], all within the first page.
+/// Header: magic (8), entry count u64, total length in bytes u64, checksum u64 of all other bytes
+/// of the archive (see [`seal`]); then the entries of [`ENTRY_BYTES`] each, starting at [`HEADER_BYTES`], all within the first page.
 #[derive(Clone, Copy, Debug)]
 pub struct Archive<'a> {
     bytes: &'a [u8],
@@ -133,11 +153,8 @@ impl<'a> Archive<'a> {
             return Err(FormatError::Range);
         }
         let bytes = bytes.get(..total).ok_or(FormatError::Truncated)?;
-        if verify {
-            let body = bytes.get(PAGE_SIZE as usize..).ok_or(FormatError::Truncated)?;
-            if checksum(body) != word(bytes, 24)? {
-                return Err(FormatError::Checksum);
-            }
+        if verify && archive_checksum(bytes) != word(bytes, CHECKSUM_AT)? {
+            return Err(FormatError::Checksum);
         }
         Ok(Self { bytes, entries })
     }

@@ -1,6 +1,6 @@
 //! A boot archive for tests: one image, laid out as `abi::boot` says.
 
-use abi::boot::{ARCHIVE_MAGIC, ENTRY_BYTES, HEADER_BYTES, IMAGE_HEADER_BYTES, IMAGE_MAGIC, NAME_BYTES, SEGMENT_BYTES, SUPERVISOR, checksum};
+use abi::boot::{ARCHIVE_MAGIC, ENTRY_BYTES, HEADER_BYTES, IMAGE_HEADER_BYTES, IMAGE_MAGIC, NAME_BYTES, SEGMENT_BYTES, SUPERVISOR, seal};
 
 use crate::page::PAGE_BYTES;
 
@@ -47,11 +47,11 @@ pub fn archive(entry: u64, segments: &[Segment]) -> Vec<u8> {
     archive[..8].copy_from_slice(&ARCHIVE_MAGIC);
     put(&mut archive, 8, 1);
     put(&mut archive, 16, (PAGE_BYTES + image.len()) as u64);
-    put(&mut archive, 24, checksum(&image));
     let entry = &mut archive[HEADER_BYTES..HEADER_BYTES + ENTRY_BYTES];
     entry[..SUPERVISOR.len()].copy_from_slice(SUPERVISOR.as_bytes());
     put(entry, NAME_BYTES, PAGE_BYTES as u64);
     put(entry, NAME_BYTES + 8, image.len() as u64);
     archive.extend_from_slice(&image);
+    seal(&mut archive);
     archive
 }

@@ -1,6 +1,6 @@
 //! Writing the boot archive that [`abi::boot::Archive`] reads.
 
-use abi::boot::{ARCHIVE_MAGIC, ENTRY_BYTES, HEADER_BYTES, NAME_BYTES, PAGE_SIZE, checksum};
+use abi::boot::{ARCHIVE_MAGIC, ENTRY_BYTES, HEADER_BYTES, NAME_BYTES, PAGE_SIZE, seal};
 
 use crate::Error;
 
@@ -23,13 +23,14 @@ pub fn write(entries: &[(String, Vec<u8>)]) -> Result<Vec<u8>, Error> {
         body.resize(body.len().next_multiple_of(PAGE), 0);
     }
     let mut archive = Vec::from(ARCHIVE_MAGIC);
-    for word in [entries.len() as u64, (PAGE + body.len()) as u64, checksum(&body)] {
+    for word in [entries.len() as u64, (PAGE + body.len()) as u64] {
         archive.extend_from_slice(&word.to_le_bytes());
     }
     archive.resize(HEADER_BYTES, 0);
     archive.extend_from_slice(&table);
     archive.resize(PAGE, 0);
     archive.extend_from_slice(&body);
+    seal(&mut archive);
     Ok(archive)
 }
 
@@ -64,9 +65,12 @@ mod tests {
 
     #[test]
     fn damage_is_noticed() {
-        let mut bytes = write(&[("a".into(), vec![7; 100])]).expect("an archive");
-        bytes[PAGE + 50] ^= 1;
-        assert_eq!(Archive::open(&bytes, true).err(), Some(FormatError::Checksum));
+        let good = write(&[("a".into(), vec![7; 100])]).expect("an archive");
+        for place in [HEADER_BYTES, HEADER_BYTES + NAME_BYTES + 8, PAGE - 1, PAGE + 50, good.len() - 1] {
+            let mut bytes = good.clone();
+            bytes[place] ^= 1;
+            assert_eq!(Archive::open(&bytes, true).err(), Some(FormatError::Checksum), "byte {place}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Archives as the image builder makes them, and what comes of damage.
 
-use abi::boot::{ARCHIVE_MAGIC, ENTRY_BYTES, FormatError, HEADER_BYTES, IMAGE_MAGIC, NAME_BYTES, checksum};
+use abi::boot::{ARCHIVE_MAGIC, ENTRY_BYTES, FormatError, HEADER_BYTES, IMAGE_MAGIC, NAME_BYTES, seal};
 use heapless::Vec as Bounded;
 use protocols::manifest::{Entry, Manifest, OnGivingUp, Policy, Restart};
 use protocols::service::Service;
@@ -23,10 +23,11 @@ fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
         body.resize(body.len().next_multiple_of(PAGE), 0);
     }
     header[..8].copy_from_slice(&ARCHIVE_MAGIC);
-    for (at, word) in [(8, entries.len() as u64), (16, (PAGE + body.len()) as u64), (24, checksum(&body))] {
+    for (at, word) in [(8, entries.len() as u64), (16, (PAGE + body.len()) as u64)] {
         header[at..at + 8].copy_from_slice(&word.to_le_bytes());
     }
     header.extend_from_slice(&body);
+    seal(&mut header);
     header
 }
 

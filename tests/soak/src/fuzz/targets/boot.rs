@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
-use abi::boot::{ARCHIVE_MAGIC, Archive, ENTRY_BYTES, HEADER_BYTES, IMAGE_HEADER_BYTES, IMAGE_MAGIC, Image, NAME_BYTES, SEGMENT_BYTES, checksum};
+use abi::boot::{ARCHIVE_MAGIC, Archive, ENTRY_BYTES, HEADER_BYTES, IMAGE_HEADER_BYTES, IMAGE_MAGIC, Image, NAME_BYTES, SEGMENT_BYTES, seal};
 use manifest::{Error, Services};
 use protocols::manifest::Manifest;
 use protocols::service::Service;
 
 const PAGE: usize = abi::PAGE_SIZE as usize;
-/// Where the header has its checksum.
-const CHECKSUM: std::ops::Range<usize> = 24..32;
 const SHIPPED: &str = include_str!("../../../../../initrd/services.toml");
 const SMALL: &str = "[[service]]\nname = \"memory\"\npriority = 28\nheap_pages = 4\n\n[[service]]\nname = \"console\"\npriority = 20\nthreads = 2\n\
     heap_pages = 4\nports = [{ first = 0x3f8, count = 8 }]\nirqs = [4]\ncalls = [\"memory\"]\n";
@@ -18,10 +16,9 @@ const SMALL: &str = "[[service]]\nname = \"memory\"\npriority = 28\nheap_pages =
 pub(super) fn archive(bytes: &[u8]) {
     read_archive(bytes);
     let mut mended = bytes.to_vec();
-    let sum = bytes.get(16..24).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes);
-    let body = sum.and_then(|total| bytes.get(PAGE..usize::try_from(total).ok()?));
-    if let (Some(body), Some(place)) = (body, mended.get_mut(CHECKSUM)) {
-        place.copy_from_slice(&checksum(body).to_le_bytes());
+    let total = bytes.get(16..24).and_then(|word| word.try_into().ok()).map(u64::from_le_bytes);
+    if let Some(whole) = total.and_then(|total| mended.get_mut(..usize::try_from(total).ok()?)) {
+        seal(whole);
         read_archive(&mended);
     }
 }
@@ -53,8 +50,9 @@ pub(super) fn archive_seeds() -> Vec<Vec<u8>> {
         body.resize(body.len().next_multiple_of(PAGE), 0);
     }
     header[..ARCHIVE_MAGIC.len()].copy_from_slice(&ARCHIVE_MAGIC);
-    put(&mut header, 8, &[entries.len() as u64, (PAGE + body.len()) as u64, checksum(&body)]);
-    let whole = [header, body].concat();
+    put(&mut header, 8, &[entries.len() as u64, (PAGE + body.len()) as u64]);
+    let mut whole = [header, body].concat();
+    seal(&mut whole);
     assert!(supervisor::archive::read(&whole).is_ok(), "the seed is a good archive");
     vec![whole]
 }
@@ -124,4 +122,26 @@ pub(super) fn options(bytes: &[u8]) {
 
 pub(super) fn option_seeds() -> Vec<Vec<u8>> {
     vec![b"script=/run/script\nslowpath\nfail=vfs:write.effect:2\nfail=posix:fork.intent:1\nterm=vt100\n".to_vec()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_damaged_byte_is_said_in_words() {
+        let good = archive_seeds().swap_remove(0);
+        for place in 0..good.len() {
+            let mut bad = good.clone();
+            bad[place] ^= 0x10;
+            let error = supervisor::archive::read(&bad).map(drop).expect_err("it is damaged").to_string();
+            assert!(error.contains("damaged"), "byte {place}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_archive_that_is_cut_anywhere_is_refused() {
+        let good = archive_seeds().swap_remove(0);
+        assert!((0..good.len()).all(|length| supervisor::archive::read(&good[..length]).is_err()));
+    }
 }
