@@ -6,6 +6,8 @@
 use std::fs;
 use std::str::FromStr;
 
+use crate::Error;
+
 /// What executes the guest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Accel {
@@ -33,12 +35,14 @@ impl FromStr for Accel {
 
 impl Accel {
     /// Settles [`Accel::Auto`] on what this host has.
-    #[must_use]
-    pub fn settled(self) -> Self {
-        match self {
-            Self::Auto if kvm_opens() && can_virtualise(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()) => Self::Kvm,
-            Self::Auto => Self::Tcg,
-            chosen => chosen,
+    ///
+    /// # Errors
+    /// KVM was asked for and cannot work here: why, and what does.
+    pub fn settled(self) -> Result<Self, Error> {
+        match (self, obstacle()) {
+            (Self::Auto | Self::Kvm, None) => Ok(Self::Kvm),
+            (Self::Auto | Self::Tcg, _) => Ok(Self::Tcg),
+            (Self::Kvm, Some(why)) => Err(Error::Options(why)),
         }
     }
 
@@ -51,8 +55,13 @@ impl Accel {
     }
 }
 
-fn kvm_opens() -> bool {
-    fs::File::options().read(true).write(true).open("/dev/kvm").is_ok()
+/// Why KVM cannot run this kernel here.
+fn obstacle() -> Option<&'static str> {
+    if fs::File::options().read(true).write(true).open("/dev/kvm").is_err() {
+        return Some("--accel kvm: /dev/kvm cannot be opened; try: --accel tcg");
+    }
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    (!can_virtualise(&cpuinfo)).then_some("--accel kvm: this host's CPU shows neither vmx nor svm; try: --accel tcg")
 }
 
 fn can_virtualise(cpuinfo: &str) -> bool {
@@ -70,6 +79,16 @@ mod tests {
         assert!(can_virtualise("flags : svm\n"));
         assert!(!can_virtualise("flags : fpu svm_lock hypervisor\n"));
         assert!(!can_virtualise(""));
+    }
+
+    #[test]
+    fn auto_falls_back_and_kvm_is_refused_in_words_where_it_cannot_work() {
+        assert!(matches!(Accel::Tcg.settled(), Ok(Accel::Tcg)));
+        match (Accel::Auto.settled(), Accel::Kvm.settled()) {
+            (Ok(Accel::Kvm), Ok(Accel::Kvm)) => {}
+            (Ok(Accel::Tcg), Err(Error::Options(why))) => assert!(why.contains("kvm") && why.contains("--accel tcg"), "{why}"),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use abi::boot::EXIT_PANIC;
 
 use crate::machine::SCRIPT_CHANNELS;
-use crate::{Console, Error, Firmware, Machine, PROGRAM, ScriptOutput, Serial, find_program};
+use crate::{Console, Error, Firmware, Machine, PROGRAM, ScriptOutput, Serial};
 
 /// How long QEMU may take to connect to the sockets it was given.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -87,7 +87,7 @@ impl Machine {
     fn spawn(&self, arguments: &[String]) -> Result<Guest, Error> {
         let errors = self.folder.join("qemu-errors");
         let error_file = fs::File::create(&errors).map_err(Error::io("creating", &errors))?;
-        let mut command = tied_to_us();
+        let mut command = crate::command();
         command.args(arguments).stderr(error_file);
         if self.serial != Serial::Terminal {
             command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -96,18 +96,6 @@ impl Machine {
         let started = Instant::now();
         let deadline = self.timeout.map(|timeout| started + timeout);
         Ok(Guest { child, console: None, log: self.log(), errors, deadline, started })
-    }
-}
-
-/// QEMU's command, killed by the host's kernel when we are: a test that is killed cannot drop its guest.
-fn tied_to_us() -> Command {
-    match find_program("setpriv") {
-        Some(setpriv) => {
-            let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", PROGRAM]);
-            command
-        }
-        None => Command::new(PROGRAM),
     }
 }
 

@@ -18,6 +18,7 @@ mod script;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 pub use accel::Accel;
 pub use console::{Console, ExpectError};
@@ -59,8 +60,22 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// QEMU's command, killed by the host's kernel when we are: a test that is killed cannot drop its guest.
+#[must_use]
+pub fn command() -> Command {
+    match find_program("setpriv") {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "KILL", PROGRAM]);
+            command
+        }
+        None => Command::new(PROGRAM),
+    }
+}
+
 /// Where the program called `name` lies in `PATH`.
-fn find_program(name: &str) -> Option<PathBuf> {
+#[must_use]
+pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
 }

@@ -120,12 +120,12 @@ impl Machine {
     /// The accelerator this machine will get on this host.
     ///
     /// # Errors
-    /// [`Error::Options`] when instruction counting is asked for together with KVM.
-    pub(crate) fn accelerator(&self) -> Result<Accel, Error> {
+    /// [`Error::Options`] when instruction counting is asked for together with KVM, or KVM where it cannot work.
+    pub fn accelerator(&self) -> Result<Accel, Error> {
         match (self.icount, self.accel) {
             (true, Accel::Kvm) => Err(Error::Options("--icount counts translated instructions: it needs --accel tcg")),
             (true, _) => Ok(Accel::Tcg),
-            (false, accel) => Ok(accel.settled()),
+            (false, accel) => accel.settled(),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::error::{Error, Result};
@@ -80,12 +80,6 @@ fn failure(command: &Command, outcome: String, said: String) -> Error {
     let shown: String = line.chars().take(SHOWN).collect();
     let dots = if shown.len() < line.len() { " ..." } else { "" };
     Error::Command { command: shown + dots, outcome, said }
-}
-
-/// Where the program called `name` lies in `PATH`.
-pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|candidate| candidate.is_file())
 }
 
 /// Whether this process may install packages.

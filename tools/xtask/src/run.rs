@@ -65,16 +65,30 @@ pub(crate) struct RunOptions {
     folder: Option<PathBuf>,
 }
 
+impl RunOptions {
+    /// What could only fail after minutes of building fails now.
+    fn check(&self) -> Result<()> {
+        if let Some(missing) = self.disk.iter().find(|disk| !disk.is_file()) {
+            return Err(Error::Refused(format!("--disk {}: there is no such file", missing.display())));
+        }
+        let machine = Machine { accel: self.accel, icount: self.icount, ..Machine::new(PathBuf::new(), PathBuf::new()) };
+        machine.accelerator().map(drop).map_err(|error| Error::Refused(error.to_string()))
+    }
+}
+
 /// The command `run`.
 pub(crate) fn run(workspace: &Workspace, options: &RunOptions) -> Result<ExitCode> {
     let script = options.image.script.is_some();
     let voice = if script { Voice::Quiet } else { Voice::Plain };
+    options.check()?;
     let folder = RunFolder::claim(workspace, options.folder.as_deref())?;
     let boot = if options.uefi { Boot::Uefi } else { Boot::Bios };
     let built = build(workspace, &options.image, &[boot], &folder.path, voice)?;
     let machine = machine(options, boot, &built, &folder.path);
     if options.gdb {
-        eprintln!("run: waiting for gdb {} -ex 'target remote :1234'", built.kernel.display());
+        let kernel = built.kernel.display();
+        eprintln!("run: waiting for gdb -ex 'target remote :1234'");
+        eprintln!("run: the log's first line says where the kernel is loaded: add-symbol-file {kernel} -o ADDRESS");
     }
     if !script {
         eprintln!("run: Ctrl-A X ends QEMU, Ctrl-A C switches to its monitor; the system's log is {}", machine.log().display());

@@ -14,7 +14,7 @@ mod std_source;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::process::{Voice, capture};
 use crate::workspace::Workspace;
 
@@ -45,9 +45,13 @@ pub(crate) fn ensure(workspace: &Workspace, busybox: Option<&Path>, voice: Voice
 
 /// The part of set-up that bare-metal compilation needs; the toolchain's objcopy.
 pub(crate) fn toolchain(workspace: &Workspace, voice: Voice) -> Result<PathBuf> {
-    let rustc = |what: &[&str]| capture(Command::new("rustc").args(what).current_dir(workspace.root()));
+    let rustc = |what: &[&str]| capture(Command::new("rustc").args(what).current_dir(workspace.root())).map_err(needs_compiler);
     let sysroot = PathBuf::from(rustc(&["--print", "sysroot"])?.trim());
     std_source::ensure(workspace, &sysroot, voice)?;
     let host = rustc(&["--print", "host-tuple"])?;
     objcopy::ensure(&sysroot.join("lib/rustlib").join(host.trim()).join("bin"), voice)
+}
+
+fn needs_compiler(error: Error) -> Error {
+    Error::Missing { what: format!("the Rust compiler cannot be run ({})", error.in_brief()), help: "https://rustup.rs, then rustup show".into() }
 }

@@ -31,6 +31,8 @@ const TOP_LEVEL: [&str; 15] = [
 const EMPTY_NAMES: [&str; 7] = ["base", "common", "helper", "helpers", "manager", "util", "utils"];
 /// Most lines of a file.
 const MOST_LINES: usize = 700;
+/// Most lines of a function that ships.
+const MOST_FUNCTION_LINES: usize = 80;
 /// How far above an unsafe block its reason may begin.
 const REASON_LINES: usize = 8;
 
@@ -69,6 +71,45 @@ fn every_server_is_in_the_readme_and_has_its_own() {
 }
 
 #[test]
+fn readme_maps_every_folder_and_every_folder_introduces_itself() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("a README");
+    let mut missing = Vec::new();
+    for entry in fs::read_dir(root()).expect("the project").flatten().filter(|entry| entry.path().is_dir()) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') || name == "target" {
+            continue;
+        }
+        if !readme.contains(&format!("| [{name}]({name}) |")) {
+            missing.push(format!("{name} is not in README.md's map"));
+        }
+        if !entry.path().join("README.md").exists() {
+            missing.push(format!("{name} has no README.md"));
+        }
+    }
+    assert_none(&missing, "every folder is introduced");
+}
+
+/// What the README shows of the tour is what Linux prints, and so what SynOS must.
+#[test]
+fn readme_shows_the_tour_as_it_is() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("a README");
+    let printed = fs::read_to_string(root().join("tests/expected/tour.txt")).expect("the tour ran on Linux");
+    let shown: Vec<&str> = readme.split("```text\n").skip(1).filter_map(|block| block.split("```").next()).collect();
+    let broken: Vec<String> = shown.iter().filter(|block| !printed.contains(**block)).map(|block| (*block).to_owned()).collect();
+    assert!(!shown.is_empty(), "README.md shows nothing of the tour");
+    assert_none(&broken, "README.md quotes the tour's output (tests/expected/tour.txt)");
+}
+
+#[test]
+fn readme_names_only_commands_and_files_that_exist() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("a README");
+    let linked = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let named = readme.split("--script ").skip(1).filter_map(|rest| rest.split(|letter: char| letter == '`' || letter.is_whitespace()).next());
+    let broken: Vec<String> = linked.chain(named).filter(|path| !root().join(path).exists()).map(str::to_owned).collect();
+    assert_none(&broken, "README.md names files that are there");
+}
+
+#[test]
 fn every_crate_inherits_the_lints() {
     let without = |folder: &std::path::PathBuf| {
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
@@ -94,6 +135,15 @@ fn no_file_is_too_long() {
         if lines > MOST_LINES { vec![format!("{lines} lines")] } else { vec![] }
     });
     assert_none(&broken, "a file has one idea");
+}
+
+#[test]
+fn no_function_is_too_long() {
+    let broken = offenders(|source| {
+        let functions = if source.is_test() { Vec::new() } else { source.functions() };
+        functions.into_iter().filter(|(_, lines)| *lines > MOST_FUNCTION_LINES).map(|(name, lines)| format!("fn {name}: {lines} lines")).collect()
+    });
+    assert_none(&broken, "a function does one thing");
 }
 
 #[test]

@@ -36,7 +36,7 @@ entry_point!(kernel_main, config = &CONFIG);
 
 fn kernel_main(info: &'static mut BootInfo) -> ! {
     panic::IMAGE_OFFSET.store(info.kernel_image_offset, Ordering::Relaxed);
-    klog!("kernel: SynOS {}", env!("CARGO_PKG_VERSION"));
+    klog!("kernel: SynOS {}, loaded at {:#x}", env!("CARGO_PKG_VERSION"), info.kernel_image_offset);
     let protection = control::protect();
     control::name_processor(0);
     let avx = xsave::enable();

@@ -5,12 +5,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::process::find_program;
 use crate::workspace::Workspace;
 
 /// The same processor as SynOS gets, so that programs choose the same code; a panic ends the machine.
@@ -70,7 +69,7 @@ pub(super) fn log(workspace: &Workspace) -> PathBuf {
 pub(crate) fn boot(kernel: &Path, initramfs: &Path, work: &Path, clock: Clock, timeout: Duration) -> Result<Told> {
     let (log, output, errors) = (work.join("log"), work.join("output"), work.join("qemu-errors"));
     let error_file = fs::File::create(&errors).map_err(Error::io("creating", &errors))?;
-    let mut command = tied_to_us();
+    let mut command = qemu::command();
     command.args(OPTIONS).args(clock.options()).arg("-kernel").arg(kernel).arg("-initrd").arg(initramfs);
     command.arg("-serial").arg(file(&log)).arg("-serial").arg(file(&output));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(error_file);
@@ -98,18 +97,6 @@ fn remove(output: &Path) -> Result<()> {
 /// QEMU's name for a file as the end of a serial line; commas in it are doubled.
 fn file(path: &Path) -> String {
     format!("file:{}", path.display().to_string().replace(',', ",,"))
-}
-
-/// QEMU's command, killed by the host's kernel when we are.
-fn tied_to_us() -> Command {
-    match find_program("setpriv") {
-        Some(setpriv) => {
-            let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", qemu::PROGRAM]);
-            command
-        }
-        None => Command::new(qemu::PROGRAM),
-    }
 }
 
 /// A running QEMU, killed when dropped.

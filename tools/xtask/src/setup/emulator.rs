@@ -1,8 +1,10 @@
 //! QEMU and its UEFI firmware: the only things that set-up installs.
 
+use qemu::find_program;
+
 use super::apt;
 use crate::error::{Error, Result};
-use crate::process::{Voice, find_program, is_root};
+use crate::process::{Voice, is_root};
 
 /// Debian's packages, and the command for people without root rights here.
 const PACKAGES: [&str; 2] = ["qemu-system-x86", "ovmf"];

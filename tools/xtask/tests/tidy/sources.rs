@@ -52,6 +52,24 @@ impl Source {
         self.path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs")
     }
 
+    /// Names and lengths of the functions. rustfmt puts a function's end at the indentation of its start.
+    pub(crate) fn functions(&self) -> Vec<(String, usize)> {
+        let lines: Vec<&str> = self.text.lines().collect();
+        let mut functions = Vec::new();
+        for (start, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            let Some((before, rest)) = code.split_once("fn ") else { continue };
+            let words = ["pub(crate) ", "pub(super) ", "pub ", "const ", "unsafe ", "extern \"C\" "];
+            if !words.iter().fold(before.to_owned(), |left, word| left.replace(word, "")).is_empty() || code.ends_with(['}', ';']) {
+                continue;
+            }
+            let end = format!("{}}}", &line[..line.len() - code.len()]);
+            let length = lines[start..].iter().position(|line| line.starts_with(&end)).unwrap_or_default();
+            functions.push((rest.split(['(', '<']).next().unwrap_or_default().to_owned(), length + 1));
+        }
+        functions
+    }
+
     /// Whether cargo finds the file by itself, or some file above it or beside it declares it as a module.
     pub(crate) fn is_declared(&self, all: &[Self]) -> bool {
         let name = self.path.file_stem().unwrap_or_default().to_string_lossy();
