@@ -114,6 +114,28 @@ fn memory_hog_is_killed_and_its_memory_comes_back() {
 }
 
 #[test]
+fn largest_process_goes_when_memory_runs_out_not_who_asks_for_the_last_page() {
+    let outcome = run(
+        Boot::new("out-of-memory"),
+        r#"
+        free() { awk '/MemFree/ { print $2 }' /proc/meminfo; }
+        all=$(free)
+        dd if=/dev/zero bs=$((all * 6 / 10))k count=1 2> /dev/null | sleep 1000 &
+        while [ $(free) -gt $((all / 2)) ]; do sleep 1; done
+        dd if=/dev/zero of=/dev/null bs=$((all * 11 / 20))k count=1 2> /dev/null
+        echo "asker $?"
+        sleep 1
+        echo "left $(ps | grep -c '[d]d if')"
+        killall sleep
+        "#,
+    );
+    assert_eq!(figure(&outcome, "asker"), 0, "{outcome}");
+    assert_eq!(figure(&outcome, "left"), 0, "{outcome}");
+    assert_eq!(outcome.log.matches("out of memory: process").count(), 1, "{outcome}");
+    assert!(outcome.log.contains(" (dd) is killed for its "), "{outcome}");
+}
+
+#[test]
 fn descriptor_hog_gets_as_many_as_allowed_and_hurts_no_other() {
     let outcome = run(
         Boot::new("descriptor-hog"),

@@ -180,6 +180,7 @@ impl Posix<'_> {
             self.destroy(handle, self.store.map(map).page);
             self.store.set_map(map, Map::default());
             self.store.commit();
+            self.memory_came_back();
             libsys::fail::hit(Point::ExitReply);
         }
     }

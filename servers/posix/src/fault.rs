@@ -33,7 +33,7 @@ pub enum Refused {
     },
     /// SIGBUS: the file does not reach so far.
     Bus,
-    /// SIGKILL, as Linux' out-of-memory killer would.
+    /// SIGKILL: a limit other than the lack of pages, for which the largest process goes ([`crate::oom`]).
     NoMemory,
     /// Not yet.
     Wait(Wait),
@@ -51,6 +51,13 @@ impl Posix<'_> {
     /// # Errors
     /// [`Refused`].
     pub fn fault(&mut self, map: MapIndex, address: u64, access: u64, number: RequestNumber) -> Result<(), Refused> {
+        match self.keep_promise(map, address, access, number) {
+            Err(Refused::NoMemory) => Err(self.lack_of_memory()),
+            outcome => outcome,
+        }
+    }
+
+    fn keep_promise(&mut self, map: MapIndex, address: u64, access: u64, number: RequestNumber) -> Result<(), Refused> {
         let area = self.store.area_at(map, address).ok_or(Refused::Segment { mapped: false })?;
         let (write, execute) = (access & FaultAccess::WRITE != 0, access & FaultAccess::EXECUTE != 0);
         let needed = if write {
@@ -110,7 +117,11 @@ impl Posix<'_> {
 
     fn fault_on_nothing(&mut self, map: MapIndex, area: &Vma, page: u64) -> Result<(), Refused> {
         let pages = ((area.end - page) / PAGE).min(ZERO_AROUND);
-        Ok(self.map_zero(map, page, pages, map_flags(area.flags))?)
+        match self.map_zero(map, page, pages, map_flags(area.flags)) {
+            // What lies around the page was a guess, for which nobody has to go.
+            Err(_) if self.page_at(map, page).is_some() => Ok(()),
+            done => Ok(done?),
+        }
     }
 
     fn fault_in_file(&mut self, map: MapIndex, area: &Vma, page: u64, write: bool, number: RequestNumber) -> Result<(), Refused> {
@@ -177,7 +188,6 @@ fn run_length(pages: &[Option<u32>]) -> u64 {
 fn refused(error: CallError<vfs::Error>) -> Refused {
     match vfs_stop(error) {
         Stop::Wait(wait) => Refused::Wait(wait),
-        Stop::Errno(Errno::ENOMEM | Errno::ENOSPC) => Refused::NoMemory,
         _ => Refused::Bus,
     }
 }

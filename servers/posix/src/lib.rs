@@ -30,6 +30,7 @@ pub mod io;
 pub mod kernel;
 #[cfg(target_os = "none")]
 pub mod native;
+mod oom;
 pub mod options;
 pub mod path;
 pub mod pipe;

@@ -19,6 +19,7 @@ use crate::io::Vector;
 use crate::saved::{File, ProcessIndex, state};
 use crate::server::Posix;
 pub use directory::path_of;
+pub(crate) use process::name_of;
 
 use crate::devpts;
 use crate::stat::{PROC_DEVICE, Stat, mode};

@@ -11,7 +11,8 @@ use protocols::vfs::{self, Actor, At, FileId};
 
 use crate::call::{EFFECT, Stop, vfs_stop};
 use crate::errno::Errno;
-use crate::saved::{LANES, MAPS, PROCESSES, Process, flag, operation, redo, slot, state};
+use crate::kernel::Doing;
+use crate::saved::{LANES, Lane, MAPS, PROCESSES, Process, flag, operation, redo, slot, state};
 use crate::server::{After, Posix};
 
 /// Makes everything that was not finished something that is dying.
@@ -55,6 +56,7 @@ impl Posix<'_> {
                 self.redo(lane);
             }
             let process = self.store.process(thread.process as usize);
+            self.start_again(lane, thread.held != 0 || process.flags & flag::STOPPED != 0);
             if process.flags & flag::STOPPED != 0 {
                 self.afterwards.push_back(After::Hold(lane));
             }
@@ -65,6 +67,15 @@ impl Posix<'_> {
         self.begin();
         self.take_console_signals();
         self.settle();
+    }
+
+    /// A thread that nothing keeps from running was stopped by a predecessor that died before it could say why: its signal is still pending.
+    fn start_again(&mut self, lane: Lane, is_held: bool) {
+        let handle = slot::thread(lane);
+        if !is_held && matches!(self.kernel.thread_state(handle), Ok((_, Doing::Stopped))) {
+            // It is stopped, so nothing refuses.
+            let _started = self.kernel.thread_start(handle);
+        }
     }
 
     fn collect_dying(&mut self) {

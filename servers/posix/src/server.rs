@@ -289,15 +289,18 @@ impl<'k> Posix<'k> {
         self.answer(lane, 0);
     }
 
-    /// A message cannot go on yet. One that waits for a file runs again from its start, so nothing of this run may stay but what vfs did, which it finds
+    /// A message cannot go on yet. One that waits for a file, or for memory, runs again from its start, so nothing of this run may stay but what vfs did, which it finds
     /// again under the same numbers; and only a kill ends its wait (Linux: `TASK_KILLABLE`). Others have progress of their own to keep.
     fn put_off(&mut self, lane: Lane, wait: Wait, killed: Resume) {
-        if wait.event != Event::Vfs {
+        if !matches!(wait.event, Event::Vfs | Event::Memory) {
             self.store.commit();
             self.keep(lane, wait);
             return;
         }
         self.store.roll_back();
+        if wait.event == Event::Memory {
+            self.relieve_memory();
+        }
         if self.has_fatal(lane) {
             self.return_to_program(lane, killed);
         } else {

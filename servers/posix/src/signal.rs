@@ -212,6 +212,12 @@ impl Posix<'_> {
         }
     }
 
+    /// Running lanes whose handler's stack was not there are looked at again.
+    pub fn poke_due(&mut self) {
+        let due = core::mem::take(&mut self.pokes_due);
+        self.afterwards.extend(due.into_iter().map(After::Poke));
+    }
+
     /// Makes a lane look at its signals soon.
     pub fn poke(&mut self, lane: Lane) {
         let process = self.store.process(self.store.thread(lane).process as usize);
@@ -220,8 +226,8 @@ impl Posix<'_> {
             return;
         }
         if let Some(hand) = self.in_hand[lane] {
-            let waits_for_file = hand.wait.is_some_and(|wait| wait.event == Event::Vfs);
-            if !waits_for_file || self.has_fatal(lane) {
+            let killable = hand.wait.is_some_and(|wait| matches!(wait.event, Event::Vfs | Event::Memory));
+            if !killable || self.has_fatal(lane) {
                 self.wake_lane(lane);
             }
             return;

@@ -46,11 +46,13 @@ impl Posix<'_> {
             let source = self.frames.take(self.kernel)?;
             self.kernel.retype(source, ObjectKind::AddressSpace, region).map_err(kernel_errno)?;
         }
-        self.map_zero_in(region, VVAR_ADDRESS, 1, MapFlags::READ | MapFlags::WRITE)?;
-        let mut present = [0];
-        self.kernel.list(region, ADDRESS, &mut present).map_err(kernel_errno)?;
+        let mut present = [0; 2];
+        self.kernel.list(region, VVAR_ADDRESS, &mut present).map_err(kernel_errno)?;
+        if present[0] == 0 {
+            self.map_zero_in(region, VVAR_ADDRESS, 1, MapFlags::READ | MapFlags::WRITE)?;
+        }
         // Protected last: an image that can be executed is whole.
-        if present[0] & MapFlags::EXECUTE == 0 {
+        if present[1] & MapFlags::EXECUTE == 0 {
             self.map_zero_in(region, ADDRESS, 1, MapFlags::READ | MapFlags::WRITE)?;
             write(self.kernel, ADDRESS, &image::build(code::code(), code::entries()))?;
             self.kernel.protect(region, ADDRESS, 1, MapFlags::READ | MapFlags::EXECUTE).map_err(kernel_errno)?;

@@ -22,6 +22,8 @@ pub enum Event {
     Any,
     /// vfs has what was pending.
     Vfs,
+    /// Memory came back.
+    Memory,
     /// A file lock was given back.
     Lock,
     /// The process goes on after a stop.
@@ -65,7 +67,7 @@ impl Posix<'_> {
     pub fn wake(&mut self, event: Event) {
         for lane in self.lanes.clone() {
             let Some(wait) = self.in_hand[lane].and_then(|hand| hand.wait) else { continue };
-            if wait.event == event || wait.event == Event::Any && !matches!(event, Event::Vfs | Event::Lock) {
+            if wait.event == event || wait.event == Event::Any && !matches!(event, Event::Vfs | Event::Memory | Event::Lock) {
                 self.wake_lane(lane);
             }
         }

@@ -16,7 +16,7 @@ use crate::vma::{EXEC, FILE, HEAP, PAGE, READ, SHARED, STACK, VDSO, VVAR, WRITE}
 const SHOWN_BYTES: u64 = crate::stack::MAX_BYTES as u64;
 
 /// A name up to its first zero.
-fn name_of(process: &Process) -> String {
+pub(crate) fn name_of(process: &Process) -> String {
     let end = process.name.iter().position(|byte| *byte == 0).unwrap_or(process.name.len());
     String::from_utf8_lossy(process.name.get(..end).unwrap_or_default()).into_owned()
 }

@@ -14,7 +14,7 @@ use crate::fault::Refused;
 use crate::kernel::Was;
 use crate::saved::{Lane, Origin, redo, slot};
 use crate::server::Posix;
-use crate::wait::Wait;
+use crate::wait::{Event, Wait};
 
 const SA_ONSTACK: u64 = 0x0800_0000;
 const SA_RESTART: u64 = 0x1000_0000;
@@ -203,6 +203,9 @@ impl Posix<'_> {
     /// is looked at again.
     fn put_handler_off(&mut self, lane: Lane, wait: Wait) {
         self.store.roll_back();
+        if wait.event == Event::Memory {
+            self.relieve_memory();
+        }
         if self.in_hand[lane].is_some() {
             self.keep(lane, wait);
         } else {

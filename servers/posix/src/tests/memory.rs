@@ -155,6 +155,59 @@ pub(super) fn a_memory_hog_is_stopped_and_others_live() {
     assert_eq!(system.runs(other), Some(Runs::Running));
 }
 
+/// A child that has taken all pages but the last few, and one that has hardly any.
+fn hog_and_other(system: &mut System, lane: usize) -> (usize, usize) {
+    system.machine.0.borrow_mut().for_sale = 0;
+    let (hog, other) = (system.fork(lane), system.fork(lane));
+    let at = system.call(hog, 9, [0, 0x1000_0000, 3, 0x22, u64::MAX, 0]).unwrap();
+    let mut page = at;
+    while system.posix().memory_left() > 16 {
+        fault(system, hog, page, FaultAccess::WRITE);
+        page += 0x8000;
+    }
+    (hog, other)
+}
+
+#[test]
+fn whoever_is_largest_goes_and_whoever_asked_gets_its_page() {
+    let (mut system, lane) = System::start();
+    let (hog, other) = hog_and_other(&mut system, lane);
+    let at = system.call(other, 9, [0, 0x8_0000, 3, 0x22, u64::MAX, 0]).unwrap();
+    for page in 0..0x80 {
+        fault(&mut system, other, at + page * 0x1000, FaultAccess::WRITE);
+        assert_eq!(system.runs(other), Some(Runs::Running), "page {page}");
+    }
+    assert_eq!(system.runs(hog), None, "killed");
+    assert_eq!(system.call(lane, 61, [u64::MAX, DATA, 0, 0, 0, 0]).map(|pid| pid as i64), Some(3));
+    assert_eq!(system.peek(lane, DATA, 4), 9u32.to_le_bytes());
+    let machine = system.machine.0.borrow();
+    let said: Vec<_> = machine.log.iter().filter(|line| line.contains("out of memory")).collect();
+    assert!(said.len() == 1 && said[0].contains("process 3 (sh) is killed for its "), "{said:?}");
+}
+
+#[test]
+fn call_that_needs_memory_waits_for_the_largest_to_go_wherever_posix_dies() {
+    for nth in 1.. {
+        let (mut system, lane) = System::start();
+        let (hog, other) = hog_and_other(&mut system, lane);
+        let at = system.call(other, 9, [0, 0x20_0000, 3, 0x22, u64::MAX, 0]).unwrap();
+        let (mut died, mut page) = (false, at);
+        while system.runs(hog).is_some() {
+            let (dies, _) = system.call_crashing_at_store(other, 201, [page, 0, 0, 0, 0, 0], nth);
+            assert_eq!(system.runs(other), Some(Runs::Running), "store {nth}");
+            assert_eq!(system.machine.0.borrow().threads[&slot::thread(other)].frame.rax, 1_700_000_000, "store {nth}");
+            died |= dies;
+            page += 0x8000;
+        }
+        assert_eq!(system.peek(other, page - 0x8000, 8), 1_700_000_000u64.to_le_bytes());
+        assert_eq!(system.runs(lane), Some(Runs::Running), "nobody else went");
+        if !died {
+            assert!(nth > 4, "the kill is saved");
+            return;
+        }
+    }
+}
+
 /// Every pointer argument of every call, with every kind of bad address: an errno, never a crash of the server.
 #[test]
 pub(super) fn bad_addresses_in_every_pointer_of_every_call() {

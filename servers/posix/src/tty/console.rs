@@ -12,7 +12,7 @@ use crate::errno::Errno;
 use crate::io::Data;
 use crate::poll::{IN, OUT};
 use crate::saved::File;
-use crate::server::{After, Posix};
+use crate::server::Posix;
 use crate::wait::{Event, Wait};
 
 /// What an answer of the console means.
@@ -29,8 +29,7 @@ impl Posix<'_> {
     pub fn events(&mut self, bits: u64) {
         if bits & protocols::posix::event::VFS_READY != 0 {
             self.wake(Event::Vfs);
-            let due = core::mem::take(&mut self.pokes_due);
-            self.afterwards.extend(due.into_iter().map(After::Poke));
+            self.poke_due();
             if self.mount_due || self.session_due {
                 self.begin();
             }
