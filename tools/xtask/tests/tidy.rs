@@ -89,6 +89,16 @@ fn readme_maps_every_folder_and_every_folder_introduces_itself() {
     assert_none(&missing, "every folder is introduced");
 }
 
+/// That the text compiles and runs is a documentation test of libsys; that it is as short as promised is seen here.
+#[test]
+fn a_server_is_written_in_60_lines() {
+    let text = fs::read_to_string(root().join("libsys/README.md")).expect("a README");
+    let example = text.split_once("```rust\n").and_then(|(_, rest)| rest.split_once("```")).expect("an example").0;
+    let shown = example.lines().filter(|line| !line.starts_with("# ") && !line.trim().is_empty() && !line.trim().starts_with("//")).count();
+    assert!((20..=60).contains(&shown), "{shown} lines");
+    assert!(fs::read_to_string(root().join("libsys/src/lib.rs")).is_ok_and(|text| text.contains("include_str!(\"../README.md\")")));
+}
+
 /// What the README shows of the tour is what Linux prints, and so what SynOS must.
 #[test]
 fn readme_shows_the_tour_as_it_is() {
