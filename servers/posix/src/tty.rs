@@ -191,7 +191,7 @@ impl Call<'_, '_> {
         }
     }
 
-    /// A read found nothing: it waits, for VTIME if that was asked for.
+    /// A read found nothing: it waits, for VTIME if that was asked for. The timer runs from the read or from the last byte, whatever else wakes the reader.
     fn wait_for_input(&mut self, file: &File, timer_ms: u32) -> SysResult {
         if file.is_nonblocking() {
             return Err(Errno::EAGAIN.into());
@@ -200,9 +200,11 @@ impl Call<'_, '_> {
         if timer_ms == 0 {
             return self.wait(wait, true);
         }
-        let deadline = self.posix.kernel.now_ns() + u64::from(timer_ms) * 1_000_000;
-        let number = self.number.0;
-        self.posix.store.edit_thread(self.lane, |thread| (thread.wait_number, thread.deadline) = (number, deadline));
+        let unread = u64::from(self.queued(file.object)?.input_bytes);
+        let (thread, number) = (self.posix.store.thread(self.lane), self.number.0);
+        let runs = thread.wait_number == number && thread.deadline != 0 && thread.progress == unread;
+        let deadline = if runs { thread.deadline } else { self.posix.kernel.now_ns() + u64::from(timer_ms) * 1_000_000 };
+        self.posix.store.edit_thread(self.lane, |thread| (thread.wait_number, thread.deadline, thread.progress) = (number, deadline, unread));
         self.wait(wait.until(deadline), true)
     }
 

@@ -158,6 +158,34 @@ fn a_writer_waits_for_the_masters_reader() {
     assert_eq!((shown, result), (20_000, Some(20_000)));
 }
 
+#[test]
+fn the_timer_of_a_read_runs_from_the_read_or_the_last_byte() {
+    let (mut system, lane) = System::start();
+    let pair = open_pair(&mut system, lane);
+    assert_eq!(ioctl(&mut system, lane, pair.slave, 0x5401, DATA + 0x100), 0);
+    // Raw, and half a second.
+    for (offset, bytes) in [(12, [0; 4]), (22, [5, 0, 0, 0])] {
+        system.poke(lane, DATA + 0x100 + offset, &bytes);
+    }
+    for (least, bytes) in [(0u8, ""), (5, "ab")] {
+        system.poke(lane, DATA + 0x100 + 23, &[least]);
+        assert_eq!(ioctl(&mut system, lane, pair.slave, 0x5402, DATA + 0x100), 0);
+        let reader = system.fork(lane);
+        assert_eq!(system.call(reader, READ, [pair.slave, DATA, 10, 0, 0, 0]), None);
+        for byte in bytes.chars() {
+            system.pass(400_000_000);
+            assert_eq!(write(&mut system, lane, pair.master, &byte.to_string()), 1);
+        }
+        system.pass(300_000_000);
+        // This wakes the reader, and is none of its bytes.
+        assert_eq!(write(&mut system, lane, pair.slave, "output"), 6);
+        assert_eq!(system.result(reader), None);
+        system.pass(200_000_001);
+        assert_eq!(system.result(reader), Some(bytes.len() as u64), "at least {least}");
+        assert_eq!(system.call(reader, 231, [0; 6]), None);
+    }
+}
+
 /// A child that leads a session with the slave as its terminal, and its own child in a group of its own.
 fn session(system: &mut System, lane: usize) -> (Pair, usize, usize) {
     let pair = open_pair(system, lane);
