@@ -26,7 +26,7 @@ pub(crate) struct SoakOptions {
     kind: Option<Kind>,
     /// Only the target, mutation or configuration of this name
     name: Option<String>,
-    /// Begin nothing new after this time (fuzz and chaos: 60 when absent; the others: to the end of their lists)
+    /// Begin nothing new after this time (60 when absent; mutate and matrix: to the end of their lists)
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
     /// Decides everything that is random; printed when not given
@@ -61,8 +61,9 @@ pub(crate) fn run(workspace: &Workspace, options: &SoakOptions) -> Result<ExitCo
     let seed = options.seed.unwrap_or_else(seed_of_now);
     eprintln!("soak: --seed {seed}");
     let kinds = options.kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]);
-    if options.name.is_some() && options.kind.is_none() {
-        return Err(Error::Refused("a name is one of a kind: soak KIND NAME".into()));
+    let has_names = |kind: Kind| matches!(kind, Kind::Mutate | Kind::Fuzz | Kind::Matrix);
+    if options.name.is_some() && !options.kind.is_some_and(has_names) {
+        return Err(Error::Refused("a name is a mutation's, a target's or a machine's: soak mutate|fuzz|matrix NAME".into()));
     }
     let mut good = true;
     for kind in kinds {
@@ -78,8 +79,8 @@ fn soak(workspace: &Workspace, options: &SoakOptions, kind: Kind, seed: u64) -> 
         Kind::Mutate => mutate::run(workspace, name, time, seed),
         Kind::Matrix => matrix::run(workspace, name, time, seed),
         Kind::Fuzz => Program::Fuzz.run(workspace, name, options.input.as_deref(), options.seconds, seed),
-        Kind::Models => Program::Models.run(workspace, name, None, options.seconds, seed),
-        Kind::Chaos => Program::Chaos.run(workspace, name, None, options.seconds, seed),
+        Kind::Models => Program::Models.run(workspace, None, None, options.seconds, seed),
+        Kind::Chaos => Program::Chaos.run(workspace, None, None, options.seconds, seed),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The kinds of soak that are programs over the system's crates: `tests/soak`, compiled and started.
 //!
 //! A build of its own (profile `soak`: optimised, with assertions, unwinding) in a folder of its own, because fuzzing counts edges by the
-//! compiler's coverage pass, which every crate must be compiled with. The pass is named by ordinary options of the compiler; nothing is fetched.
+//! compiler's coverage pass, which every crate must be compiled with. The pass is named by ordinary options of the compiler; nothing is
+//! fetched. The other programs are the same one: counting costs them little, and a second build would cost a minute.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,9 +16,8 @@ use crate::workspace::Workspace;
 /// The package.
 const PACKAGE: &str = "soak";
 const PROFILE: &str = "soak";
-/// Folders below `target` for builds with and without counted edges.
-const COUNTED: &str = "soak/counted";
-const PLAIN: &str = "soak/plain";
+/// Folder below `target` for the build.
+const FOLDER: &str = "soak/build";
 /// Has the compiler count every edge in a byte.
 const COVERAGE: &str =
     "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Ccodegen-units=1";
@@ -47,7 +47,7 @@ impl Program {
         if self == Self::Chaos {
             build::warm(workspace)?;
         }
-        let mut command = self.command(workspace);
+        let mut command = command(workspace);
         command.arg(self.word()).args(name).args(["--seed", &seed.to_string()]);
         if let Some(seconds) = seconds {
             command.args(["--seconds", &seconds.to_string()]);
@@ -63,17 +63,16 @@ impl Program {
             Err(error) => Err(error),
         }
     }
+}
 
-    fn command(self, workspace: &Workspace) -> Command {
-        let mut command = cargo(&workspace.with_target(if self == Self::Fuzz { COUNTED } else { PLAIN }), "run");
-        command.args(["--quiet", "-p", PACKAGE, "--profile", PROFILE, "--target", LINUX]);
-        if self == Self::Fuzz {
-            command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", COVERAGE);
-        }
-        if let Ok(own) = std::env::current_exe() {
-            command.env("SYNOS_XTASK", own);
-        }
-        command.arg("--");
-        command
+/// Compiles the program if need be, and starts it with the arguments that are still to come.
+fn command(workspace: &Workspace) -> Command {
+    let mut command = cargo(&workspace.with_target(FOLDER), "run");
+    command.args(["--quiet", "-p", PACKAGE, "--profile", PROFILE, "--target", LINUX]);
+    command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", COVERAGE);
+    if let Ok(own) = std::env::current_exe() {
+        command.env("SYNOS_XTASK", own);
     }
+    command.arg("--");
+    command
 }
