@@ -25,6 +25,8 @@ use crate::saved::{Array, Cell, SavedState, Transaction};
 pub const MAX_RESULT: usize = 64;
 
 const LENGTH_BYTES: usize = 8;
+/// Step of a result that was forgotten.
+const FORGOTTEN: u8 = RequestNumber::FAULT_STEP - 1;
 
 crate::plain! {
     /// One kept result.
@@ -98,6 +100,20 @@ impl<const N: usize> Lanes<N> {
         let slot = self.slots_from(number).find(|slot| may_hold(&slot.get(), number)).ok_or(RecordError::Full)?;
         slot.set(transaction, kept);
         Ok(())
+    }
+
+    /// The kept results of the requests that the lane of `after` made after that one.
+    pub fn since(&self, after: RequestNumber) -> impl Iterator<Item = (RequestNumber, Recorded)> {
+        let used = self.slots_from(after).map(Cell::get).take_while(|kept| kept.length != 0);
+        used.filter(move |kept| is_later_request(RequestNumber(kept.number), after)).map(|kept| (RequestNumber(kept.number), result_of(&kept)))
+    }
+
+    /// Forgets the result of the request `number`, in the transaction that undoes its effect. The slot stays its lane's, under a step that no request has.
+    pub fn forget(&self, transaction: &Transaction<'_>, number: RequestNumber) {
+        let used = self.slots_from(number).take_while(|slot| slot.get().length != 0);
+        for slot in used.filter(|slot| slot.get().number == number.0) {
+            slot.set(transaction, Kept { length: 1, number: number.with_step(FORGOTTEN).0, result: [0; MAX_RESULT] });
+        }
     }
 
     /// All slots, in the order in which a lane looks at them.

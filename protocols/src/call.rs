@@ -16,7 +16,7 @@ use crate::wire;
 pub const ATTEMPTS: u32 = 16;
 
 /// Bytes in which a request is tried first.
-const SHORT_REQUEST: usize = 256;
+const SHORT_REQUEST: usize = 128;
 
 /// Carries one message to one peer and its reply back.
 pub trait Carrier {
@@ -64,7 +64,22 @@ pub fn call<Q: Serialize, R: DeserializeOwned, E: DeserializeOwned>(
     leases: &[Lease],
     caps: &[u32],
 ) -> Result<R, CallError<E>> {
-    let mut reply = [0; MAX_MESSAGE];
+    call_within::<MAX_MESSAGE, Q, R, E>(carrier, number, request, leases, caps)
+}
+
+/// As [`call`], for a service whose replies have at most `BYTES` bytes: room for a reply is cleared before it comes, and for the longest message that costs
+/// more than the kernel's whole part in a call.
+///
+/// # Errors
+/// As [`call`]; a longer reply is [`CallError::Kernel`].
+pub fn call_within<const BYTES: usize, Q: Serialize, R: DeserializeOwned, E: DeserializeOwned>(
+    carrier: &mut impl Carrier,
+    number: RequestNumber,
+    request: &Q,
+    leases: &[Lease],
+    caps: &[u32],
+) -> Result<R, CallError<E>> {
+    let mut reply = [0; BYTES];
     // Nearly every request is short, and clearing room for a long one would cost as much as a kernel operation.
     let mut short = [0; SHORT_REQUEST];
     let length = match wire::encode(request, &mut short) {

@@ -17,14 +17,15 @@
 pub mod client;
 mod error;
 mod file;
+mod pages;
 mod record;
 
 pub use client::Client;
 pub use error::Error;
-pub use file::{Actor, At, Attributes, Change, FileId, Kind, Node, OpenFlags, Opened, RenameMode, SetTime, Time, Totals, WriteAt};
+pub use file::{Actor, At, Attributes, Change, FileId, Kind, Node, OpenFlags, Opened, RenameMode, SetTime, Time, Totals, Within, WriteAt};
+pub use pages::Pages;
 pub use record::{RECORD_HEADER, Record, Records, encode_record, record_length};
 
-use heapless::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::serve::{Answer, Caller, dispatch};
@@ -45,6 +46,10 @@ pub const MAX_LINKS_FOLLOWED: u32 = 40;
 pub const MAX_GROUPS: usize = 16;
 /// Most bytes that one [`Request::Read`] or [`Request::Write`] moves; more are cut to this.
 pub const MAX_TRANSFER: u32 = 1024 * 1024;
+/// Most bytes of a reply, errors included.
+pub const MAX_REPLY: usize = 256;
+/// Most pages of one [`Request::Allocate`].
+pub const MAX_ALLOCATED: u32 = 256;
 /// Most pages of one [`Request::MapPages`].
 pub const MAX_MAPPED: usize = 32;
 /// The root directory, always.
@@ -262,6 +267,57 @@ pub enum Request<'a> {
         /// Size of the lease; [`Error::Range`] if it is too small.
         length: u32,
     },
+    /// Idempotent. Fills holes of a file with pages of zeros, beyond its end too; the length stays. -> [`Reply::Done`]
+    Allocate {
+        /// Of what.
+        file: FileId,
+        /// The first page.
+        first: u64,
+        /// How many, at most [`MAX_ALLOCATED`].
+        count: u32,
+    },
+    /// Numbered. Makes a range of a file read as zeros, and gives its whole pages back; the length stays. -> [`Reply::Done`]
+    Punch {
+        /// In what.
+        file: FileId,
+        /// From where.
+        offset: u64,
+        /// Bytes, at least 1.
+        length: u64,
+        /// Whether the puncher is the superuser.
+        privileged: bool,
+    },
+    /// Idempotent. The first byte from `offset` on that lies in a hole, or in data; the end of the file counts as a hole. -> [`Reply::Found`]
+    Seek {
+        /// In what.
+        file: FileId,
+        /// From where.
+        offset: u64,
+        /// Whether a hole is looked for.
+        hole: bool,
+    },
+    /// Numbered. As [`Request::Open`], but the walk may not leave what [`Within`] says. -> [`Reply::Opened`]
+    OpenWithin {
+        /// What.
+        #[serde(borrow)]
+        at: At<'a>,
+        /// For whom.
+        actor: Actor,
+        /// How.
+        flags: OpenFlags,
+        /// Permission bits of a file that is made.
+        permissions: u16,
+        /// Where the walk may lead.
+        within: Within,
+    },
+    /// Idempotent. Takes back the opens that requests of a lane of the calling service made after the request `after`, and forgets their results: the thread
+    /// that asked for them is gone and has not heard of them. -> [`Reply::Done`]
+    TakeBack {
+        /// The lane.
+        lane: u16,
+        /// The last request whose results the lane has used.
+        after: u64,
+    },
 }
 
 /// What is answered.
@@ -294,7 +350,7 @@ pub enum Reply {
     /// Totals.
     Capacity(Totals),
     /// For each page asked for, up to the end of the file: its page in REGION, or nothing for a hole (all zeros).
-    Mapped(Vec<Option<u32>, MAX_MAPPED>),
+    Mapped(Pages),
     /// The walk goes on in what the caller answers for.
     Elsewhere {
         /// The directory marked by [`Request::SetMount`].
@@ -302,6 +358,8 @@ pub enum Reply {
         /// Bytes of the remaining path, without leading slash; a trailing one is kept.
         count: u32,
     },
+    /// A place in a file; nothing if there is none before its end.
+    Found(Option<u64>),
 }
 
 impl Request<'_> {
@@ -323,6 +381,8 @@ impl Request<'_> {
                 | Self::Link { .. }
                 | Self::MakeSymlink { .. }
                 | Self::MakeNode { .. }
+                | Self::Punch { .. }
+                | Self::OpenWithin { .. }
         )
     }
 }

@@ -43,6 +43,14 @@ fn largest_start_information_fits_its_pages() {
 }
 
 #[test]
+fn vfs_replies_have_at_most_the_bytes_that_its_client_has_room_for() {
+    for result in samples::vfs::Vfs::replies().into_iter().map(Ok).chain(samples::vfs::Vfs::errors().into_iter().map(Err)) {
+        let result: Result<vfs::Reply, vfs::Error> = result;
+        assert!(bytes_of(&result).len() <= vfs::MAX_REPLY);
+    }
+}
+
+#[test]
 fn results_of_numbered_vfs_requests_fit_a_lane() {
     for reply in samples::vfs::Vfs::replies() {
         if matches!(reply, vfs::Reply::Done | vfs::Reply::Opened(_) | vfs::Reply::Made(_) | vfs::Reply::Written { .. }) {

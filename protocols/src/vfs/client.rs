@@ -1,10 +1,11 @@
 //! The client: a method for each request, which checks that the reply is of the kind that belongs to it.
 
 use abi::{Lease, RequestNumber};
-use heapless::Vec;
 
-use super::{Actor, At, Attributes, Change, Error, FileId, MAX_MAPPED, Node, OpenFlags, Opened, RenameMode, Reply, Request, Totals, WriteAt};
-use crate::call::{CallError, Carrier, call};
+use super::{
+    Actor, At, Attributes, Change, Error, FileId, MAX_REPLY, Node, OpenFlags, Opened, Pages, RenameMode, Reply, Request, Totals, Within, WriteAt,
+};
+use crate::call::{CallError, Carrier, call_within};
 
 /// What every method returns.
 pub type Outcome<T> = Result<T, CallError<Error>>;
@@ -15,7 +16,7 @@ pub struct Client<C>(pub C);
 
 impl<C: Carrier> Client<C> {
     fn ask(&mut self, number: RequestNumber, request: &Request<'_>, leases: &[Lease]) -> Outcome<Reply> {
-        call(&mut self.0, number, request, leases, &[])
+        call_within::<MAX_REPLY, _, _, _>(&mut self.0, number, request, leases, &[])
     }
 
     fn done(&mut self, number: RequestNumber, request: &Request<'_>) -> Outcome<()> {
@@ -218,7 +219,7 @@ impl<C: Carrier> Client<C> {
     ///
     /// # Errors
     /// [`Error`].
-    pub fn map_pages(&mut self, number: RequestNumber, file: FileId, first: u64, count: u8, write: bool) -> Outcome<Vec<Option<u32>, MAX_MAPPED>> {
+    pub fn map_pages(&mut self, number: RequestNumber, file: FileId, first: u64, count: u8, write: bool) -> Outcome<Pages> {
         match self.ask(number, &Request::MapPages { file, first, count, write }, &[])? {
             Reply::Mapped(pages) => Ok(pages),
             _ => Err(CallError::Malformed),
@@ -259,5 +260,59 @@ impl<C: Carrier> Client<C> {
             Reply::Done => Ok(None),
             _ => Err(CallError::Malformed),
         }
+    }
+
+    /// [`Request::Allocate`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn allocate(&mut self, number: RequestNumber, file: FileId, first: u64, count: u32) -> Outcome<()> {
+        self.done(number, &Request::Allocate { file, first, count })
+    }
+
+    /// [`Request::Punch`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn punch(&mut self, number: RequestNumber, file: FileId, offset: u64, length: u64, privileged: bool) -> Outcome<()> {
+        self.done(number, &Request::Punch { file, offset, length, privileged })
+    }
+
+    /// [`Request::Seek`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn seek(&mut self, number: RequestNumber, file: FileId, offset: u64, hole: bool) -> Outcome<Option<u64>> {
+        match self.ask(number, &Request::Seek { file, offset, hole }, &[])? {
+            Reply::Found(place) => Ok(place),
+            _ => Err(CallError::Malformed),
+        }
+    }
+
+    /// [`Request::OpenWithin`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn open_within(
+        &mut self,
+        number: RequestNumber,
+        at: At<'_>,
+        actor: &Actor,
+        flags: OpenFlags,
+        permissions: u16,
+        within: Within,
+    ) -> Outcome<Opened> {
+        match self.ask(number, &Request::OpenWithin { at, actor: actor.clone(), flags, permissions, within }, &[])? {
+            Reply::Opened(opened) => Ok(opened),
+            _ => Err(CallError::Malformed),
+        }
+    }
+
+    /// [`Request::TakeBack`].
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn take_back(&mut self, number: RequestNumber, lane: u16, after: u64) -> Outcome<()> {
+        self.done(number, &Request::TakeBack { lane, after })
     }
 }

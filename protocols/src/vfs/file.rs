@@ -130,7 +130,7 @@ impl OpenFlags {
     pub const PLACE: Self = Self(0x40);
     /// Needs permission to execute; refuses what is not a regular file.
     pub const EXECUTE: Self = Self(0x80);
-    /// A file without a name (`O_TMPFILE`): refused with [`super::Error::Unsupported`].
+    /// A new file without a name in the directory that the path leads to (`O_TMPFILE`). With [`Self::EXCLUSIVE`] it never gets one.
     pub const TEMPORARY: Self = Self(0x100);
 
     /// Both sets.
@@ -138,6 +138,25 @@ impl OpenFlags {
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+
+    /// Whether all bits of `other` are in it.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// Where a walk may lead: a set of Linux's `RESOLVE_` bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Within(pub u8);
+
+impl Within {
+    /// Not into what the caller answers for: [`super::Error::CrossesMount`].
+    pub const ONE_FILE_SYSTEM: Self = Self(1);
+    /// Not through symbolic links: [`super::Error::TooManyLinksFollowed`].
+    pub const NO_LINKS: Self = Self(4);
+    /// Not out of the directory where it starts: [`super::Error::CrossesMount`].
+    pub const BENEATH: Self = Self(8);
 
     /// Whether all bits of `other` are in it.
     #[must_use]

@@ -4,7 +4,7 @@ use super::Protocol;
 use protocols::serve::{Answer, Caller};
 use protocols::vfs::{
     self, Actor, At, Attributes, Change, Error, FileId, Kind, MAX_GROUPS, MAX_MAPPED, MAX_PATH, Node, OpenFlags, Opened, ROOT, RenameMode, Reply,
-    Request, SetTime, Time, Totals, WriteAt,
+    Request, SetTime, Time, Totals, Within, WriteAt,
 };
 
 pub(crate) struct Vfs;
@@ -88,6 +88,10 @@ fn on_files() -> Vec<Request<'static>> {
         Request::PathOf { file: FILE, root: ROOT, length: 4096 },
         Request::Sync,
         Request::SetMount { directory: FILE, mounted: true },
+        Request::Allocate { file: FILE, first: 1 << 20, count: 256 },
+        Request::Punch { file: FILE, offset: 4097, length: 1 << 40, privileged: false },
+        Request::Seek { file: FILE, offset: 5, hole: true },
+        Request::TakeBack { lane: u16::MAX, after: u64::MAX },
     ]
 }
 
@@ -97,6 +101,7 @@ fn largest() -> Vec<Request<'static>> {
         Request::Rename { from: at, to: at, actor: largest_actor(), mode: RenameMode::Exchange },
         Request::MakeSymlink { at, actor: largest_actor(), target: &[b'x'; MAX_PATH] },
         Request::Open { at, actor: largest_actor(), flags: OpenFlags(u16::MAX), permissions: u16::MAX },
+        Request::OpenWithin { at, actor: largest_actor(), flags: OpenFlags(u16::MAX), permissions: u16::MAX, within: Within(u8::MAX) },
     ]
 }
 
@@ -148,9 +153,11 @@ impl Protocol for Vfs {
             }),
             Reply::Listed { count: u32::MAX, next: u64::MAX },
             Reply::Capacity(Totals { pages: u64::MAX, pages_free: 1, files: 2, files_free: 3 }),
-            Reply::Mapped(heapless::Vec::from_slice(&[Some(u32::MAX); MAX_MAPPED]).expect("fits")),
-            Reply::Mapped(heapless::Vec::from_slice(&[Some(7), None]).expect("fits")),
+            Reply::Mapped([Some(u32::MAX); MAX_MAPPED].into_iter().collect()),
+            Reply::Mapped([Some(7), None].into_iter().collect()),
             Reply::Elsewhere { mount: LARGEST_FILE, count: u32::MAX },
+            Reply::Found(Some(u64::MAX)),
+            Reply::Found(None),
         ]
     }
 

@@ -26,6 +26,8 @@ pub struct Dying {
     pub lanes: Vec<Lane>,
     /// Address spaces.
     pub maps: Vec<MapIndex>,
+    /// Threads among them that may have opened files without hearing of it.
+    pub unheard: Vec<Lane>,
 }
 
 impl Posix<'_> {
@@ -84,9 +86,15 @@ impl Posix<'_> {
         let next = self.last_number(lane).next();
         let ticks = self.kernel.thread_state(slot::thread(lane)).map_or([0; 2], |(ticks, _)| [ticks.user, ticks.system]);
         let process = self.store.thread(lane).process as usize;
+        let waits_for_file = self.in_hand[lane].and_then(|hand| hand.wait).is_some_and(|wait| wait.event == Event::Vfs);
+        if waits_for_file || self.last_seen[lane].is_none() {
+            self.dying.unheard.push(lane);
+        }
         self.abandon_operation(lane);
         self.store.edit_thread(lane, |thread| {
             thread.state = state::DYING;
+            // What it has settled stays known until it is gone: see `take_back`.
+            thread.done_number = thread.done_number.max(thread.number);
             thread.number = next.0;
         });
         self.store.edit_process(process, |process| {
@@ -170,6 +178,10 @@ impl Posix<'_> {
             // A thread that was never made, or is gone already, cannot be stopped.
             let _state_before = self.kernel.thread_stop(handle);
             self.kernel.forget_reply(lane);
+            if self.dying.unheard.contains(&lane) {
+                self.take_back(lane, thread.done_number);
+                self.dying.unheard.retain(|other| *other != lane);
+            }
             self.destroy(handle, thread.page);
             self.store.set_thread(lane, Thread { number: thread.number, ..Thread::default() });
             self.store.commit();
@@ -182,6 +194,15 @@ impl Posix<'_> {
             self.store.commit();
             self.memory_came_back();
             libsys::fail::hit(Point::ExitReply);
+        }
+    }
+
+    /// A thread is gone whose last request was made to vfs and not settled here: a predecessor died in between, or it was killed while something was pending.
+    /// What vfs opened for it is nobody's.
+    fn take_back(&mut self, lane: Lane, settled: u64) {
+        let number = self.kernel.own_number();
+        if let Err(error) = self.vfs().take_back(number, lane as u16, settled) {
+            self.kernel.log(&alloc::format!("posix: files of lane {lane} may stay open: {error:?}"));
         }
     }
 

@@ -154,6 +154,7 @@ impl Posix<'_> {
         let count = if shared_write { 1 } else { count };
         let pages = self.vfs().map_pages(number, file, first, count as u8, shared_write).map_err(refused)?;
         let flags = if area.flags & SHARED == 0 || !shared_write { map_flags(area.flags & !WRITE) } else { map_flags(area.flags) };
+        let pages: heapless::Vec<Option<u32>, { vfs::MAX_MAPPED }> = pages.iter().collect();
         let mut index = 0;
         while index < pages.len() {
             let at = page + index as u64 * PAGE;
@@ -171,8 +172,8 @@ impl Posix<'_> {
 
     fn fill_hole(&mut self, map: MapIndex, file: vfs::FileId, first: u64, at: u64, flags: u64, number: RequestNumber) -> Result<(), Refused> {
         let pages = self.vfs().map_pages(number, file, first, 1, true).map_err(refused)?;
-        match pages.first() {
-            Some(Some(region)) => Ok(self.share(map, at, Origin::PageCache, u64::from(*region) * PAGE, 1, flags)?),
+        match pages.iter().next() {
+            Some(Some(region)) => Ok(self.share(map, at, Origin::PageCache, u64::from(region) * PAGE, 1, flags)?),
             _ => Err(Refused::Bus),
         }
     }

@@ -206,7 +206,8 @@ impl Call<'_, '_> {
     fn write_regular(&mut self, index: usize, file: &File, offset: Option<u64>, from: Data<'_>) -> SysResult {
         let id = self.posix.node_id(file.node);
         let privileged = self.me().uid[1] == 0;
-        let mut place = if file.flags & APPEND != 0 && offset.is_none() { None } else { Some(offset.unwrap_or(file.offset)) };
+        // Linux appends whatever offset is given (pwrite(2), BUGS).
+        let mut place = if file.flags & APPEND != 0 { None } else { Some(offset.unwrap_or(file.offset)) };
         let allowed = self.allowed_bytes(id, place)?;
         if from.length() > 0 && allowed == 0 {
             self.posix.send_thread(self.lane, SIGXFSZ, crate::saved::Origin::default());

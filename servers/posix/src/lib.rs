@@ -11,6 +11,7 @@
 extern crate alloc;
 
 pub mod call;
+pub mod cut;
 pub mod device;
 pub mod devpts;
 pub mod elf;

@@ -81,6 +81,7 @@ impl Posix<'_> {
     fn collect_dying(&mut self) {
         let lanes = (1..LANES).filter(|lane| self.store.thread(*lane).state == state::DYING);
         self.dying.lanes = lanes.collect::<Vec<_>>();
+        self.dying.unheard.clone_from(&self.dying.lanes);
         let maps = (1..MAPS).filter(|map| self.store.map(*map).state == state::DYING);
         self.dying.maps = maps.collect();
     }

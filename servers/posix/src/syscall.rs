@@ -5,10 +5,12 @@
 pub mod access;
 pub mod attributes;
 pub mod close;
+pub mod copy_file_range;
 pub mod directory;
 pub mod dup;
 pub mod execve;
 pub mod exit;
+pub mod fallocate;
 pub mod fcntl;
 pub mod flock;
 pub mod fork;
@@ -39,3 +41,4 @@ pub mod time;
 pub mod uname;
 pub mod wait4;
 pub mod write;
+pub mod xattr;

@@ -7,8 +7,9 @@ use Kind::{Address, Both, Descriptor, Directory, Flags, Input, Length, Long, Out
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
 use crate::syscall::{
-    access, attributes, close, directory, dup, execve, exit, fcntl, flock, fork, futex, getdents64, ids, ioctl, kill, limits, lseek, memfd_create,
-    misc, mmap, names, open, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sendfile, stat, statfs, sync, time, uname, wait4, write,
+    access, attributes, close, copy_file_range, directory, dup, execve, exit, fallocate, fcntl, flock, fork, futex, getdents64, ids, ioctl, kill,
+    limits, lseek, memfd_create, misc, mmap, names, open, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sendfile, stat, statfs, sync, time,
+    uname, wait4, write, xattr,
 };
 
 /// What an argument is.
@@ -187,6 +188,18 @@ pub const CALLS: &[Entry] = &[
     entry(164, "settimeofday", time::sys_settimeofday, &[Input, Input]),
     entry(170, "sethostname", uname::sys_sethostname, &[Input, Length]),
     entry(186, "gettid", ids::sys_gettid, &[]),
+    entry(188, "setxattr", xattr::sys_setxattr, &[Path, Path, Input, Size, Flags]),
+    entry(189, "lsetxattr", xattr::sys_lsetxattr, &[Path, Path, Input, Size, Flags]),
+    entry(190, "fsetxattr", xattr::sys_fsetxattr, &[Descriptor, Path, Input, Size, Flags]),
+    entry(191, "getxattr", xattr::sys_getxattr, &[Path, Path, Output, Length]),
+    entry(192, "lgetxattr", xattr::sys_lgetxattr, &[Path, Path, Output, Length]),
+    entry(193, "fgetxattr", xattr::sys_fgetxattr, &[Descriptor, Path, Output, Length]),
+    entry(194, "listxattr", xattr::sys_listxattr, &[Path, Output, Length]),
+    entry(195, "llistxattr", xattr::sys_llistxattr, &[Path, Output, Length]),
+    entry(196, "flistxattr", xattr::sys_flistxattr, &[Descriptor, Output, Length]),
+    entry(197, "removexattr", xattr::sys_removexattr, &[Path, Path]),
+    entry(198, "lremovexattr", xattr::sys_lremovexattr, &[Path, Path]),
+    entry(199, "fremovexattr", xattr::sys_fremovexattr, &[Descriptor, Path]),
     entry(200, "tkill", kill::sys_tkill, &[Process, Signal]),
     entry(201, "time", time::sys_time, &[Output]),
     entry(202, "futex", futex::sys_futex, &[Both, Value, Value, Input, Both, Value]),
@@ -207,6 +220,7 @@ pub const CALLS: &[Entry] = &[
     entry(258, "mkdirat", names::sys_mkdirat, &[Directory, Path, Value]),
     entry(259, "mknodat", names::sys_mknodat, &[Directory, Path, Value, Value]),
     entry(260, "fchownat", attributes::sys_fchownat, &[Directory, Path, Value, Value, Flags]),
+    entry(261, "futimesat", attributes::sys_futimesat, &[Directory, Path, Input]),
     entry(262, "newfstatat", stat::sys_newfstatat, &[Directory, Path, Output, Flags]),
     entry(263, "unlinkat", names::sys_unlinkat, &[Directory, Path, Flags]),
     entry(264, "renameat", names::sys_renameat, &[Directory, Path, Directory, Path]),
@@ -220,10 +234,12 @@ pub const CALLS: &[Entry] = &[
     entry(273, "set_robust_list", misc::sys_set_robust_list, &[Address, Size]),
     entry(280, "utimensat", attributes::sys_utimensat, &[Directory, Path, Input, Flags]),
     entry(284, "eventfd", misc::sys_eventfd, &[Value]),
-    entry(285, "fallocate", attributes::sys_fallocate, &[Descriptor, Flags, Long, Length]),
+    entry(285, "fallocate", fallocate::sys_fallocate, &[Descriptor, Flags, Long, Length]),
     entry(290, "eventfd2", misc::sys_eventfd2, &[Value, Flags]),
     entry(292, "dup3", dup::sys_dup3, &[Descriptor, Descriptor, Flags]),
     entry(293, "pipe2", pipe::sys_pipe2, &[Output, Flags]),
+    entry(295, "preadv", readv::sys_preadv, &[Descriptor, Input, Length, Long, Long]),
+    entry(296, "pwritev", readv::sys_pwritev, &[Descriptor, Input, Length, Long, Long]),
     entry(302, "prlimit64", limits::sys_prlimit64, &[Process, Value, Input, Output]),
     entry(306, "syncfs", sync::sys_fsync, &[Descriptor]),
     entry(309, "getcpu", misc::sys_getcpu, &[Output, Output, Address]),
@@ -231,10 +247,14 @@ pub const CALLS: &[Entry] = &[
     entry(318, "getrandom", misc::sys_getrandom, &[Output, Length, Flags]),
     entry(319, "memfd_create", memfd_create::sys_memfd_create, &[Path, Flags]),
     entry(322, "execveat", execve::sys_execveat, &[Directory, Path, Input, Input, Flags]),
+    entry(326, "copy_file_range", copy_file_range::sys_copy_file_range, &[Descriptor, Both, Descriptor, Both, Length, Flags]),
+    entry(327, "preadv2", readv::sys_preadv2, &[Descriptor, Input, Length, Long, Long, Flags]),
+    entry(328, "pwritev2", readv::sys_pwritev2, &[Descriptor, Input, Length, Long, Long, Flags]),
     entry(332, "statx", stat::sys_statx, &[Directory, Path, Flags, Flags, Output]),
     entry(334, "rseq", misc::sys_rseq, &[Address, Size, Flags, Value]),
     entry(435, "clone3", fork::sys_clone3, &[Input, Size]),
     entry(436, "close_range", close::sys_close_range, &[Descriptor, Descriptor, Flags]),
+    entry(437, "openat2", open::sys_openat2, &[Directory, Path, Input, Size]),
     entry(439, "faccessat2", access::sys_faccessat2, &[Directory, Path, Flags, Flags]),
 ];
 

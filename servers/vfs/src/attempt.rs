@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use libsys::saved::Transaction;
 use protocols::serve::Caller;
-use protocols::vfs::{Actor, Error, FileId, Kind, Time};
+use protocols::vfs::{Actor, Error, FileId, Kind, Time, Within};
 
 use crate::host::{Host, PAGE, Page};
 use crate::inode::Inode;
@@ -35,6 +35,8 @@ pub struct Attempt<'a, H> {
     pub room: u32,
     /// After [`Error::Elsewhere`]: the part of the path that was not walked.
     pub rest: Vec<u8>,
+    /// Where walks may lead.
+    pub within: Within,
 }
 
 impl<H: Host> Attempt<'_, H> {
@@ -42,6 +44,7 @@ impl<H: Host> Attempt<'_, H> {
     ///
     /// # Errors
     /// [`Error::Stale`], [`Error::Pending`].
+    #[inline]
     pub fn find(&mut self, file: FileId) -> Result<(u32, Inode), Error> {
         self.ready.inode(file.inode)?;
         self.state.find(file)
@@ -51,6 +54,7 @@ impl<H: Host> Attempt<'_, H> {
     ///
     /// # Errors
     /// [`Error::Damaged`], [`Error::Pending`].
+    #[inline]
     pub fn inode(&mut self, number: u32) -> Result<Inode, Error> {
         self.ready.inode(number)?;
         self.state.inode(number)
@@ -101,6 +105,7 @@ impl<H: Host> Attempt<'_, H> {
     ///
     /// # Errors
     /// [`Error::Damaged`].
+    #[inline]
     pub fn put(&self, number: u32, inode: &Inode) -> Result<(), Error> {
         self.state.put_inode(self.tx, number, inode)
     }

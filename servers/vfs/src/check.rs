@@ -11,7 +11,7 @@ use protocols::vfs::{Error, Kind, MAX_NAME, ROOT};
 
 use crate::host::PAGE;
 use crate::index::Visited;
-use crate::inode::Inode;
+use crate::inode::{Inode, PREALLOCATED};
 use crate::pages::OwnedPages;
 use crate::pool::Pool;
 use crate::saved::{CHUNKS, ENTRIES, INODES, NODES, Slots, State};
@@ -143,7 +143,7 @@ fn check_content(state: &State, number: u32, inode: &Inode, owned: &mut Owned) -
         Visited::Node(node) => owned.nodes.meet(node),
         Visited::Page { page, data } => {
             pages += 1;
-            page < end && owned.pages.meet(data)
+            (page < end || inode.flags & PREALLOCATED != 0) && owned.pages.meet(data)
         }
     });
     if walked.is_err() || pages != inode.pages { Err(Damage::Pages(number)) } else { Ok(()) }

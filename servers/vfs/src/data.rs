@@ -1,7 +1,7 @@
 //! The bytes of files: reading, writing, setting the length, and giving whole pages to be shared.
 
 use protocols::serve::Caller;
-use protocols::vfs::{Actor, At, Error, FileId, Kind, MAX_MAPPED, MAX_TRANSFER, Reply, Request, WriteAt};
+use protocols::vfs::{Actor, At, Error, FileId, Kind, MAX_MAPPED, MAX_TRANSFER, Pages, Reply, Request, WriteAt};
 
 use crate::attempt::{Attempt, Source, ZEROS};
 use crate::host::{Host, PAGE};
@@ -21,6 +21,7 @@ pub fn pages_wanted(request: &Request<'_>) -> u32 {
         // One more at each end, for bytes that are not whole pages.
         Request::Write { length, .. } => length.min(&MAX_TRANSFER).div_ceil(PAGE as u32) + 2,
         Request::MapPages { count, write: true, .. } => u32::from(*count),
+        Request::Allocate { count, .. } => *count,
         _ => 0,
     }
 }
@@ -42,7 +43,11 @@ fn piece(offset: u64, left: u64) -> Piece {
 }
 
 impl<H: Host> Attempt<'_, H> {
-    fn find_file(&mut self, file: FileId) -> Result<(u32, Inode), Error> {
+    /// A regular file that the caller names.
+    ///
+    /// # Errors
+    /// [`Error::Stale`], [`Error::IsDirectory`], [`Error::Invalid`].
+    pub fn find_file(&mut self, file: FileId) -> Result<(u32, Inode), Error> {
         let (number, inode) = self.find(file)?;
         match inode.kind()? {
             Kind::File => Ok((number, inode)),
@@ -188,13 +193,15 @@ impl<H: Host> Attempt<'_, H> {
             return Err(Error::Invalid);
         }
         let end = first.saturating_add(u64::from(count)).min(inode.size.div_ceil(PAGE as u64));
-        let mut pages = heapless::Vec::new();
+        let mut pages = Pages::default();
         for page in first..end {
             let data = if write { Some(self.filled_page(number, &mut inode, page)?) } else { self.data_page(number, &inode, page)? };
             if let Some(data) = data {
                 self.state.pages.lend(self.tx, data);
             }
-            pages.push(data).map_err(|_| Error::Invalid)?;
+            if !pages.push(data) {
+                return Err(Error::Invalid);
+            }
         }
         if write && !pages.is_empty() {
             inode.touch(self.now);

@@ -61,6 +61,12 @@ libsys::failpoints! {
         MakeNodeEffect => "mknod.effect",
         MakeNodeRecord => "mknod.record",
         MakeNodeReply => "mknod.reply",
+        PunchIntent => "punch.intent",
+        PunchEffect => "punch.effect",
+        PunchRecord => "punch.record",
+        PunchReply => "punch.reply",
+        /// Between the steps in which a range of a file becomes a hole.
+        SettleHole => "settle.hole",
         /// Between the steps in which pages of a cut file are freed.
         SettleCut => "settle.cut",
         /// Between the steps in which a file that nobody needs is freed.
@@ -79,7 +85,7 @@ impl Points {
     #[must_use]
     pub const fn of(request: &Request<'_>) -> Self {
         Self(Some(match request {
-            Request::Open { .. } => [Point::OpenIntent, Point::OpenEffect, Point::OpenRecord, Point::OpenReply],
+            Request::Open { .. } | Request::OpenWithin { .. } => [Point::OpenIntent, Point::OpenEffect, Point::OpenRecord, Point::OpenReply],
             Request::Hold(_) => [Point::HoldIntent, Point::HoldEffect, Point::HoldRecord, Point::HoldReply],
             Request::Close(_) => [Point::CloseIntent, Point::CloseEffect, Point::CloseRecord, Point::CloseReply],
             Request::Write { .. } => [Point::WriteIntent, Point::WriteEffect, Point::WriteRecord, Point::WriteReply],
@@ -98,6 +104,7 @@ impl Points {
             Request::Link { .. } => [Point::LinkIntent, Point::LinkEffect, Point::LinkRecord, Point::LinkReply],
             Request::MakeSymlink { .. } => [Point::MakeSymlinkIntent, Point::MakeSymlinkEffect, Point::MakeSymlinkRecord, Point::MakeSymlinkReply],
             Request::MakeNode { .. } => [Point::MakeNodeIntent, Point::MakeNodeEffect, Point::MakeNodeRecord, Point::MakeNodeReply],
+            Request::Punch { .. } => [Point::PunchIntent, Point::PunchEffect, Point::PunchRecord, Point::PunchReply],
             _ => return Self(None),
         }))
     }

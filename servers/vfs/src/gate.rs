@@ -9,7 +9,7 @@ use libsys::lane::Verdict;
 use libsys::saved::{Area, Opened, Transaction};
 use protocols::serve::{Answer, Caller, Serve};
 use protocols::service::Badge;
-use protocols::vfs::{self, Error, Kind, ROOT, Reply, Request, Service};
+use protocols::vfs::{self, Error, Kind, ROOT, Reply, Request, Service, Within};
 use protocols::wire;
 
 use crate::attempt::{Attempt, Lent};
@@ -114,7 +114,17 @@ impl<H: Host> Vfs<H> {
         let now = self.host.now();
         let ready = &mut Readiness::default();
         let opener = OPENERS;
-        let result = work(&mut Attempt { state: self.area.state(), tx: &tx, host: &mut self.host, ready, now, opener, room, rest: Vec::new() })?;
+        let result = work(&mut Attempt {
+            state: self.area.state(),
+            tx: &tx,
+            host: &mut self.host,
+            ready,
+            now,
+            opener,
+            room,
+            rest: Vec::new(),
+            within: Within::default(),
+        })?;
         tx.commit();
         settle(self.area, &mut self.host)?;
         Ok(result)
@@ -127,7 +137,7 @@ impl<H: Host> Vfs<H> {
         let tx = self.area.begin();
         let now = self.host.now();
         let (state, host, ready) = (self.area.state(), &mut self.host, &mut self.ready);
-        let mut attempt = Attempt { state, tx: &tx, host, ready, now, opener, room, rest: Vec::new() };
+        let mut attempt = Attempt { state, tx: &tx, host, ready, now, opener, room, rest: Vec::new(), within: Within::default() };
         let reply = run(&mut attempt, caller, request)?;
         points.effect();
         if request.is_numbered() {
@@ -199,6 +209,11 @@ fn record(state: &State, tx: &Transaction<'_>, caller: &dyn Caller, reply: &Repl
 fn run<H: Host>(attempt: &mut Attempt<'_, H>, caller: &mut dyn Caller, request: &Request<'_>) -> Result<Reply, Error> {
     match request {
         Request::Open { at, actor, flags, permissions } => attempt.open(at, actor, *flags, *permissions),
+        Request::OpenWithin { at, actor, flags, permissions, within } => attempt.open_within(at, actor, *flags, *permissions, *within),
+        Request::Allocate { file, first, count } => attempt.allocate(*file, *first, *count),
+        Request::Punch { file, offset, length, privileged } => attempt.punch(*file, *offset, *length, *privileged),
+        Request::Seek { file, offset, hole } => attempt.seek(*file, *offset, *hole),
+        Request::TakeBack { lane, after } => attempt.take_back(caller.number().service(), *lane, *after),
         Request::Hold(file) => attempt.hold(*file),
         Request::Close(file) => attempt.close(*file),
         Request::CloseAll | Request::Sync => Ok(Reply::Done),

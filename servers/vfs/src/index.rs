@@ -123,6 +123,63 @@ impl State {
         self.set_slot(tx, node, way(1, page), data + 1)
     }
 
+    /// Makes page `page` of a file a hole and frees what it had, and the nodes that become empty by it. The inode is changed, not put back.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn remove_page(&self, tx: &Transaction<'_>, inode: &mut Inode, page: u64) -> Result<(), Error> {
+        let Some(data) = self.page_of(inode, page)? else { return Ok(()) };
+        let height = inode.height.min(MAX_HEIGHT);
+        let mut path = [0; MAX_HEIGHT as usize];
+        let mut node = inode.index;
+        for level in (1..=height).rev() {
+            path[usize::from(level) - 1] = node;
+            node = self.slot(node, way(level, page))?;
+        }
+        self.pages.release(tx, &[data])?;
+        inode.pages = inode.pages.saturating_sub(1);
+        for (level, node) in (1..=height).zip(path) {
+            self.set_slot(tx, node, way(level, page), 0)?;
+            if self.last_way(node)?.is_some() {
+                return Ok(());
+            }
+            self.give_node(tx, node)?;
+        }
+        (inode.index, inode.height) = (0, 0);
+        Ok(())
+    }
+
+    /// The first page of a file that is no hole, from `from` on.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn next_page(&self, inode: &Inode, from: u64) -> Result<Option<u64>, Error> {
+        if inode.index == 0 || !covers(inode.height, from) {
+            return Ok(None);
+        }
+        self.next_below(inode.index, inode.height.min(MAX_HEIGHT), 0, from)
+    }
+
+    fn next_below(&self, slot: u32, height: u8, first: u64, from: u64) -> Result<Option<u64>, Error> {
+        if height == 0 {
+            return Ok((first >= from).then_some(first));
+        }
+        let span = |ways: u64| ways << (WAY_BITS * u32::from(height - 1));
+        for way in 0..WAYS {
+            let start = first + span(way as u64);
+            if start + span(1) <= from {
+                continue;
+            }
+            let below = self.slot(slot, way)?;
+            if below != 0
+                && let Some(found) = self.next_below(below, height - 1, start, from)?
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
     /// Frees the pages of the file's last node that lie at or beyond page `keep`, at most [`WAYS`], and the nodes that become empty by it. The
     /// inode is changed, not put back.
     ///

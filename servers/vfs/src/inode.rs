@@ -20,6 +20,11 @@ pub const MAX_LINKS: u32 = 65_000;
 /// Flag: the directory is one that a caller answers for.
 pub const MOUNT: u8 = 1;
 
+/// Flag: the file was made without a name and may get one.
+pub const LINKABLE: u8 = 2;
+/// Flag: there may be pages beyond the end.
+pub const PREALLOCATED: u8 = 4;
+
 libsys::plain! {
     /// A file. All links are slots of other arrays, 0 for none.
     pub struct Inode {
@@ -186,6 +191,7 @@ impl State {
     ///
     /// # Errors
     /// [`Error::Damaged`] for a free slot or none.
+    #[inline]
     pub fn inode(&self, number: u32) -> Result<Inode, Error> {
         let inode = self.inodes.get_checked(number)?;
         if number == 0 || inode.kind == 0 { Err(Error::Damaged) } else { Ok(inode) }
@@ -195,6 +201,7 @@ impl State {
     ///
     /// # Errors
     /// [`Error::Stale`].
+    #[inline]
     pub fn find(&self, file: FileId) -> Result<(u32, Inode), Error> {
         match self.inode(file.inode) {
             Ok(inode) if inode.generation == file.generation => Ok((file.inode, inode)),
@@ -206,6 +213,7 @@ impl State {
     ///
     /// # Errors
     /// [`Error::Damaged`] for a slot that is none.
+    #[inline]
     pub fn put_inode(&self, tx: &Transaction<'_>, number: u32, inode: &Inode) -> Result<(), Error> {
         self.inodes.set_checked(tx, number, *inode)
     }

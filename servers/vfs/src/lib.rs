@@ -1,7 +1,7 @@
 //! The file system server: paths, files and their pages, all in memory that outlives the instance.
 //!
 //! - [`gate`] is what every request passes: duplicate check, one attempt in one transaction, commit, answer. Its table says which function does what.
-//! - [`attempt`] is what the operations work with; they stand in [`open`], [`data`], [`attributes`], [`make`], [`remove`], [`rename`] and [`list`],
+//! - [`attempt`] is what the operations work with; they stand in [`open`], [`data`], [`attributes`], [`make`], [`remove`], [`rename`], [`holes`] and [`list`],
 //!   on top of [`walk`] (paths) and [`permission`].
 //! - [`saved`] is the state: [`inode`], [`directory`], [`text`], [`index`] (page tables of files), [`pages`] (which pages are free), [`pool`].
 //! - [`settle`] does what a commit leaves over; [`check`] says what must hold; [`unpack`] and [`cpio`] bring the root file system.
@@ -20,6 +20,7 @@ pub mod data;
 pub mod directory;
 pub mod fail;
 pub mod gate;
+pub mod holes;
 pub mod host;
 pub mod index;
 pub mod inode;

@@ -4,7 +4,7 @@ use protocols::vfs::{Actor, At, Error, FileId, Kind, MAX_PATH, Node, Reply};
 
 use crate::attempt::Attempt;
 use crate::host::Host;
-use crate::inode::{Inode, MAX_LINKS};
+use crate::inode::{Inode, LINKABLE, MAX_LINKS};
 use crate::permission::{EXECUTE, WRITE, require};
 use crate::walk::{Last, Mode, Place};
 
@@ -131,13 +131,14 @@ impl<H: Host> Attempt<'_, H> {
             return Err(Error::NotPermitted);
         }
         match inode.links {
-            0 => return Err(Error::NotFound),
+            0 if inode.flags & LINKABLE == 0 => return Err(Error::NotFound),
             MAX_LINKS.. => return Err(Error::TooManyLinks),
             _ => {}
         }
         let now = self.now;
         self.state.change_inode(self.tx, number, |inode| {
             inode.links += 1;
+            inode.flags &= !LINKABLE;
             inode.set_changed(now);
         })?;
         self.add_name(&place, number, inode.kind()?)?;

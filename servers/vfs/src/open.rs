@@ -1,10 +1,14 @@
 //! Opening and closing: what keeps a file alive after its last name is gone.
 
-use protocols::vfs::{Actor, At, Error, FileId, Kind, OpenFlags, Opened, Reply};
+use alloc::vec::Vec;
+
+use abi::RequestNumber;
+use protocols::vfs::{Actor, At, Error, FileId, Kind, OpenFlags, Opened, Reply, Within};
+use protocols::wire;
 
 use crate::attempt::Attempt;
 use crate::host::Host;
-use crate::inode::{FIRST_OPENER, Inode, OPENERS};
+use crate::inode::{FIRST_OPENER, Inode, LINKABLE, OPENERS};
 use crate::permission::{EXECUTE, READ, WRITE, require};
 use crate::walk::{Last, Mode, Place};
 
@@ -25,7 +29,7 @@ impl<H: Host> Attempt<'_, H> {
         let create = flags.contains(OpenFlags::CREATE);
         let exclusive = create && flags.contains(OpenFlags::EXCLUSIVE);
         if flags.contains(OpenFlags::TEMPORARY) {
-            return Err(Error::Unsupported);
+            return self.open_temporary(at, actor, flags, permissions);
         }
         if create && flags.contains(OpenFlags::DIRECTORY) {
             return Err(Error::Invalid);
@@ -47,6 +51,34 @@ impl<H: Host> Attempt<'_, H> {
             self.open_existing(&place, actor, flags)?
         };
         Ok(Reply::Opened(opened))
+    }
+
+    /// [`protocols::vfs::Request::OpenWithin`].
+    ///
+    /// # Errors
+    /// As the manual page of `openat2` says.
+    pub fn open_within(&mut self, at: &At<'_>, actor: &Actor, flags: OpenFlags, permissions: u16, within: Within) -> Result<Reply, Error> {
+        self.within = within;
+        self.open(at, actor, flags, permissions)
+    }
+
+    /// A file without a name: it is gone at its last close, unless it was linked.
+    fn open_temporary(&mut self, at: &At<'_>, actor: &Actor, flags: OpenFlags, permissions: u16) -> Result<Reply, Error> {
+        if !flags.contains(OpenFlags::WRITE) {
+            return Err(Error::Invalid);
+        }
+        let (_, directory) = self.walk_to_file(at, actor)?;
+        if !directory.is(Kind::Directory) {
+            return Err(Error::NotDirectory);
+        }
+        require(&directory, actor, WRITE | EXECUTE)?;
+        let (number, mut inode) = self.make_inode(&directory, actor, Kind::File, permissions)?;
+        if !flags.contains(OpenFlags::EXCLUSIVE) {
+            inode.flags |= LINKABLE;
+        }
+        self.count_open(&mut inode)?;
+        self.put(number, &inode)?;
+        Ok(Reply::Opened(inode.opened(number, true)?))
     }
 
     fn create(&mut self, place: &Place, actor: &Actor, permissions: u16) -> Result<Opened, Error> {
@@ -107,6 +139,25 @@ impl<H: Host> Attempt<'_, H> {
         *count = count.checked_sub(1).ok_or(Error::Invalid)?;
         self.put(number, &inode)?;
         self.state.doom_if_unused(self.tx, number)?;
+        Ok(Reply::Done)
+    }
+
+    /// [`protocols::vfs::Request::TakeBack`].
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub fn take_back(&mut self, service: u8, lane: u16, after: u64) -> Result<Reply, Error> {
+        let after = RequestNumber(after);
+        let after = RequestNumber::new(service, lane, after.request(), after.step());
+        let kept: Vec<_> = self.state.results.since(after).collect();
+        for (number, result) in kept {
+            if let Ok(Reply::Opened(opened)) = wire::decode(&result)
+                && self.state.find(opened.file).is_ok()
+            {
+                self.close(opened.file)?;
+                self.state.results.forget(self.tx, number);
+            }
+        }
         Ok(Reply::Done)
     }
 

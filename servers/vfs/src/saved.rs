@@ -27,13 +27,29 @@ pub const NODES: usize = 16_384;
 /// Kept results of numbered requests: for 512 threads of Linux programs, 32 steps each.
 pub const RESULTS: usize = 16_384;
 
+libsys::plain! {
+    /// Pages of a file that are to become a hole.
+    pub struct Hole {
+        /// The file; 0 for none.
+        pub file: u32,
+        /// No padding is left to chance.
+        pub reserved: u32,
+        /// The next page to look at.
+        pub first: u64,
+        /// The page behind the last one.
+        pub end: u64,
+    }
+}
+
 libsys::saved_state! {
     /// All of it.
-    pub struct State: 1 {
+    pub struct State: 2 {
         /// 1 when the root file system was unpacked.
         pub unpacked: Cell<u32>,
         /// A file whose pages beyond its end are to be freed.
         pub cut: Cell<u32>,
+        /// A range of a file whose pages are to be freed.
+        pub hole: Cell<Hole>,
         /// The first of the files that have neither names nor opens and are to be freed.
         pub doomed: Cell<u32>,
         /// Which inodes are free.

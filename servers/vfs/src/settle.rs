@@ -5,15 +5,15 @@
 
 use libsys::fail::hit;
 use libsys::saved::Area;
-use protocols::vfs::Error;
+use protocols::vfs::{Error, Within};
 
 use crate::attempt::Attempt;
 use crate::fail::Point;
 use crate::host::{Host, PAGE};
-use crate::index::Cut;
+use crate::index::{Cut, WAYS};
 use crate::inode::OPENERS;
 use crate::ready::Readiness;
-use crate::saved::State;
+use crate::saved::{Hole, State};
 
 /// So many pages of memory are kept behind free pages, for the next files.
 pub const KEPT_IDLE: u32 = 1024;
@@ -26,6 +26,10 @@ pub fn settle<H: Host>(area: &Area<State>, host: &mut H) -> Result<(), Error> {
     while area.state().cut.get() != 0 {
         step(area, host, cut_step)?;
         hit(Point::SettleCut);
+    }
+    while area.state().hole.get().file != 0 {
+        step(area, host, hole_step)?;
+        hit(Point::SettleHole);
     }
     while area.state().doomed.get() != 0 {
         step(area, host, doom_step)?;
@@ -41,7 +45,17 @@ fn step<H: Host>(area: &Area<State>, host: &mut H, work: fn(&mut Attempt<'_, H>)
     let tx = area.begin();
     let now = host.now();
     let ready = &mut Readiness::default();
-    work(&mut Attempt { state: area.state(), tx: &tx, host, ready, now, opener: OPENERS, room: 0, rest: alloc::vec::Vec::new() })?;
+    work(&mut Attempt {
+        state: area.state(),
+        tx: &tx,
+        host,
+        ready,
+        now,
+        opener: OPENERS,
+        room: 0,
+        rest: alloc::vec::Vec::new(),
+        within: Within::default(),
+    })?;
     tx.commit();
     Ok(())
 }
@@ -55,6 +69,27 @@ fn cut_step<H: Host>(attempt: &mut Attempt<'_, H>) -> Result<(), Error> {
         attempt.state.cut.set(attempt.tx, 0);
     }
     attempt.put(number, &inode)
+}
+
+/// Frees pages of one range of a node's size.
+fn hole_step<H: Host>(attempt: &mut Attempt<'_, H>) -> Result<(), Error> {
+    let mut hole = attempt.state.hole.get();
+    let mut inode = attempt.state.inode(hole.file)?;
+    for _ in 0..WAYS {
+        match attempt.state.next_page(&inode, hole.first)?.filter(|page| *page < hole.end) {
+            Some(page) => {
+                attempt.state.remove_page(attempt.tx, &mut inode, page)?;
+                hole.first = page + 1;
+            }
+            None => {
+                attempt.put(hole.file, &inode)?;
+                attempt.state.hole.set(attempt.tx, Hole::default());
+                return Ok(());
+            }
+        }
+    }
+    attempt.state.hole.set(attempt.tx, hole);
+    attempt.put(hole.file, &inode)
 }
 
 fn doom_step<H: Host>(attempt: &mut Attempt<'_, H>) -> Result<(), Error> {

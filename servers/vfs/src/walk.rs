@@ -7,7 +7,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use protocols::vfs::{Actor, At, Error, FileId, Kind, MAX_LINKS_FOLLOWED, MAX_NAME, MAX_PATH};
+use protocols::vfs::{Actor, At, Error, FileId, Kind, MAX_LINKS_FOLLOWED, MAX_NAME, MAX_PATH, Within};
 
 use crate::attempt::Attempt;
 use crate::host::Host;
@@ -128,12 +128,18 @@ impl<H: Host> Attempt<'_, H> {
             return Err(Error::Invalid);
         }
         let absolute = at.path.first() == Some(&b'/');
+        if absolute && self.within.contains(Within::BENEATH) {
+            return Err(Error::CrossesMount);
+        }
         let (mut current, _) = self.find(if absolute { actor.root } else { at.start })?;
         let mut path = Path { bytes: Cow::Borrowed(at.path), at: 0 };
         let mut followed = 0;
         let mut ended = Place::of(current, Last::Start, absolute);
         while let Some(part) = path.next_part()? {
             let directory = self.searchable(current, actor)?;
+            if part.name.as_slice() == b".." && current == at.start.inode && self.within.contains(Within::BENEATH) {
+                return Err(Error::CrossesMount);
+            }
             ended = self.step(current, &directory, &part, actor)?;
             if ended.found == 0 {
                 return if part.last { Ok(ended) } else { Err(Error::NotFound) };
@@ -141,12 +147,15 @@ impl<H: Host> Attempt<'_, H> {
             let inode = self.inode(ended.found)?;
             if inode.is(Kind::Symlink) && (!part.last || mode == Mode::Follow || mode == Mode::Keep && part.slash) {
                 followed += 1;
-                if followed > MAX_LINKS_FOLLOWED {
+                if followed > MAX_LINKS_FOLLOWED || self.within.contains(Within::NO_LINKS) {
                     return Err(Error::TooManyLinksFollowed);
                 }
                 let target = self.state.text(inode.target, inode.size as usize)?;
                 path.expand(&target, part.slash)?;
                 if target.first() == Some(&b'/') {
+                    if self.within.contains(Within::BENEATH) {
+                        return Err(Error::CrossesMount);
+                    }
                     (current, _) = self.find(actor.root)?;
                     ended = Place::of(current, Last::Start, true);
                 }
@@ -154,6 +163,9 @@ impl<H: Host> Attempt<'_, H> {
             }
             let enters = ended.last == Last::Name && !(part.last && mode == Mode::Name);
             if inode.flags & MOUNT != 0 && enters {
+                if self.within.contains(Within::ONE_FILE_SYSTEM) {
+                    return Err(Error::CrossesMount);
+                }
                 self.rest = path.bytes.get(path.at..).unwrap_or_default().to_vec();
                 return Err(Error::Elsewhere(FileId { inode: ended.found, generation: inode.generation }));
             }

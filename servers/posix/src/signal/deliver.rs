@@ -264,6 +264,12 @@ impl Posix<'_> {
     /// A thread that runs is made to take its signals.
     pub fn deliver_running(&mut self, lane: Lane) {
         match self.kernel.thread_stop(slot::thread(lane)) {
+            Ok(Was::Running) if self.last_seen[lane].is_none() && self.is_about_to_call(lane) => {
+                // It may have made this call before, to a predecessor: in a handler it would be forgotten, and made under another number afterwards. It looks at
+                // its signals itself.
+                let _it_was_stopped = self.kernel.thread_start(slot::thread(lane));
+                return;
+            }
             Ok(Was::Running) => {}
             Ok(Was::Calling) => self.rewind(lane),
             Ok(Was::Stopped) | Err(_) => return,
@@ -272,6 +278,15 @@ impl Posix<'_> {
         self.store.edit_thread(lane, |thread| thread.redo = redo::START);
         self.store.commit();
         self.return_to_program(lane, Resume::Running);
+    }
+
+    /// Whether a stopped thread's next instruction is `syscall`.
+    fn is_about_to_call(&mut self, lane: Lane) -> bool {
+        const SYSCALL: [u8; 2] = [0x0f, 0x05];
+        let map = self.store.process(self.store.thread(lane).process as usize).map as usize;
+        let mut instruction = [0; 2];
+        let frame = self.kernel.get_frame(slot::thread(lane));
+        frame.is_ok_and(|frame| matches!(self.kernel.copy_from(slot::space(map), frame.rip, &mut instruction), Ok(2))) && instruction == SYSCALL
     }
 
     /// A fault that no mapping helps: the thread gets a signal that it cannot block or ignore.

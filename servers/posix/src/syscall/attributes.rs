@@ -2,7 +2,8 @@
 
 use protocols::vfs::{At, Change, FileId, SetTime, Time};
 
-use crate::call::{Call, Stop, SysResult, vfs_stop};
+use crate::call::{ASK, Call, Stop, SysResult, vfs_stop};
+use crate::cut::Dropped;
 use crate::errno::Errno;
 use crate::fd::kind;
 
@@ -125,6 +126,25 @@ pub fn sys_utimensat(call: &mut Call<'_, '_>) -> SysResult {
 /// Sets times, to the microsecond.
 pub fn sys_utimes(call: &mut Call<'_, '_>) -> SysResult {
     let at = call.arguments[1];
+    set_microseconds(call, CURRENT, 0, at)
+}
+
+/// Likewise, seen from a directory.
+pub fn sys_futimesat(call: &mut Call<'_, '_>) -> SysResult {
+    let [directory, path, at, ..] = call.arguments;
+    if path != 0 {
+        return set_microseconds(call, directory, 1, at);
+    }
+    let change = microseconds(call, at)?;
+    change_file(call, directory, change)
+}
+
+fn set_microseconds(call: &mut Call<'_, '_>, directory: u64, argument: usize, at: u64) -> SysResult {
+    let change = microseconds(call, at)?;
+    change_path(call, directory, argument, 0, change)
+}
+
+fn microseconds(call: &mut Call<'_, '_>, at: u64) -> Result<Change, Stop> {
     let change = if at == 0 {
         times(Some(SetTime::Now), Some(SetTime::Now))
     } else {
@@ -134,7 +154,7 @@ pub fn sys_utimes(call: &mut Call<'_, '_>) -> SysResult {
         }
         times(set_time(a, b * 1000)?, set_time(c, d * 1000)?)
     };
-    change_path(call, CURRENT, 0, 0, change)
+    Ok(change)
 }
 
 /// Sets times, to the second.
@@ -149,7 +169,7 @@ pub fn sys_utime(call: &mut Call<'_, '_>) -> SysResult {
     change_path(call, CURRENT, 0, 0, change)
 }
 
-fn size(value: u64) -> Result<u64, Errno> {
+pub(super) fn size(value: u64) -> Result<u64, Errno> {
     if value > i64::MAX as u64 { Err(Errno::EINVAL) } else { Ok(value) }
 }
 
@@ -159,7 +179,11 @@ pub fn sys_truncate(call: &mut Call<'_, '_>) -> SysResult {
     let path = call.path_argument(0)?;
     let start = call.start_of(CURRENT, &path)?;
     let number = call.ask();
-    call.at_vfs(start, &path, true, |call, at, actor| call.vfs().truncate(number, at, actor, size))?;
+    let id = call.at_vfs(start, &path, true, |call, at, actor| {
+        call.vfs().truncate(number, at, actor, size)?;
+        call.vfs().stat(number.with_step(ASK + 1), at, actor).map(|attributes| attributes.file)
+    })?;
+    call.posix.drop_pages(id, Dropped::From(size));
     Ok(0)
 }
 
@@ -169,23 +193,7 @@ pub fn sys_ftruncate(call: &mut Call<'_, '_>) -> SysResult {
     let id = writable(call, call.arguments[0])?;
     let (number, actor) = (call.ask(), call.actor());
     call.vfs().truncate(number, At::file(id), &actor, size).map_err(vfs_stop)?;
-    Ok(0)
-}
-
-/// Makes sure that a range of a file has a place; only the length can change here.
-pub fn sys_fallocate(call: &mut Call<'_, '_>) -> SysResult {
-    const KEEP_SIZE: u64 = 1;
-    let [descriptor, mode, offset, length, ..] = call.arguments;
-    if mode & !KEEP_SIZE != 0 {
-        return Err(Errno::EOPNOTSUPP.into());
-    }
-    let end = size(offset)?.checked_add(size(length)?).filter(|_| length != 0).ok_or(Errno::EINVAL)?;
-    let id = writable(call, descriptor)?;
-    let (number, actor) = (call.ask(), call.actor());
-    let attributes = call.vfs().stat(number, At::file(id), &actor).map_err(vfs_stop)?;
-    if mode == 0 && attributes.size < end {
-        call.vfs().truncate(number, At::file(id), &actor, end).map_err(vfs_stop)?;
-    }
+    call.posix.drop_pages(id, Dropped::From(size));
     Ok(0)
 }
 

@@ -1,8 +1,9 @@
 //! `lseek`.
 
-use crate::call::{Call, SysResult};
+use crate::call::{Call, SysResult, vfs_stop};
 use crate::errno::Errno;
 use crate::fd::kind;
+use crate::saved::File;
 
 const SEEK_SET: u64 = 0;
 const SEEK_CUR: u64 = 1;
@@ -20,19 +21,31 @@ pub fn sys_lseek(call: &mut Call<'_, '_>) -> SysResult {
     if file.kind == kind::DEVICE {
         return Ok(0);
     }
-    let size = if matches!(whence, SEEK_END | SEEK_DATA | SEEK_HOLE) { call.stat_file(index, &file)?.size } else { 0 };
+    if matches!(whence, SEEK_DATA | SEEK_HOLE) {
+        return seek_data(call, index, &file, offset, whence == SEEK_HOLE);
+    }
+    let size = if whence == SEEK_END { call.stat_file(index, &file)?.size } else { 0 };
     let base = match whence {
         SEEK_SET => 0,
         SEEK_CUR => file.offset,
         SEEK_END => size,
-        // A file without known holes is data with one hole at its end.
-        SEEK_DATA | SEEK_HOLE if offset >= size => return Err(Errno::ENXIO.into()),
-        SEEK_DATA => 0,
-        SEEK_HOLE => return seek(call, index, size),
         _ => return Err(Errno::EINVAL.into()),
     };
     let target = (base as i64).checked_add(offset as i64).ok_or(Errno::EOVERFLOW)?;
     seek(call, index, u64::try_from(target).map_err(|_| Errno::EINVAL)?)
+}
+
+/// To the next data or hole. What is not vfs's is data with one hole at its end.
+fn seek_data(call: &mut Call<'_, '_>, index: usize, file: &File, offset: u64, hole: bool) -> SysResult {
+    let to = if file.kind == kind::REGULAR {
+        let (id, number) = (call.posix.node_id(file.node), call.ask());
+        // A negative offset is beyond every file.
+        call.vfs().seek(number, id, offset, hole).map_err(vfs_stop)?
+    } else {
+        let size = call.stat_file(index, file)?.size;
+        (offset < size).then_some(if hole { size } else { offset })
+    };
+    seek(call, index, to.ok_or(Errno::ENXIO)?)
 }
 
 fn seek(call: &mut Call<'_, '_>, index: usize, to: u64) -> SysResult {

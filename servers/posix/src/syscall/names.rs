@@ -6,6 +6,7 @@ use protocols::vfs::{FileId, Kind, Node, RenameMode};
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
+use crate::proc::Entry;
 
 const CURRENT: u64 = -100i64 as u64;
 const AT_REMOVEDIR: u64 = 0x200;
@@ -72,12 +73,40 @@ fn link(call: &mut Call<'_, '_>, directories: [u64; 2], arguments: [usize; 2], f
     if old_path.is_empty() && flags & AT_EMPTY_PATH == 0 {
         return Err(Errno::ENOENT.into());
     }
-    let old_start = call.start_of(directories[0], &old_path)?;
+    if old_path.is_empty() && call.me().uid[1] != 0 {
+        // Linux: `CAP_DAC_READ_SEARCH`.
+        return Err(Errno::ENOENT.into());
+    }
+    let mut old_start = call.start_of(directories[0], &old_path)?;
+    let mut old_path = old_path;
+    if flags & AT_SYMLINK_FOLLOW != 0 {
+        // It may lead through /proc/self/fd.
+        (old_start, old_path) = (file_at(call, old_start, &old_path)?, Vec::new());
+    }
     let (start, path) = place(call, directories[1], arguments[1])?;
     let number = call.effect();
     let from = protocols::vfs::At { start: old_start, path: &old_path, follow: flags & AT_SYMLINK_FOLLOW != 0 };
     call.at_vfs(start, &path, false, |call, at, actor| call.vfs().link(number, from, at, actor))?;
     Ok(0)
+}
+
+/// The file that a path leads to, by way of /proc too.
+fn file_at(call: &mut Call<'_, '_>, start: FileId, path: &[u8]) -> Result<FileId, Stop> {
+    let number = call.ask();
+    call.at(
+        start,
+        path,
+        true,
+        |call, at, actor| call.vfs().stat(number, at, actor).map(|attributes| attributes.file),
+        |call, entry| match entry {
+            Entry::Descriptor(pid, number) => {
+                let process = call.posix.find_pid(pid).ok_or(Errno::ENOENT)?;
+                let (_, file) = call.posix.file_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
+                if file.node == 0 { Err(Errno::EXDEV.into()) } else { Ok(call.posix.node_id(file.node)) }
+            }
+            _ => Err(Errno::EXDEV.into()),
+        },
+    )
 }
 
 /// Gives a file one more name.

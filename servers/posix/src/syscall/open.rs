@@ -1,8 +1,10 @@
-//! `open`, `openat`, `creat`.
+//! `open`, `openat`, `openat2`, `creat`.
 
-use protocols::vfs::{Kind, OpenFlags, Opened};
+use protocols::call::CallError;
+use protocols::vfs::{self, Actor, Kind, OpenFlags, Opened, Within};
 
 use crate::call::{Call, Stop, SysResult};
+use crate::cut::Dropped;
 use crate::errno::Errno;
 use crate::fd::{ACCESS_MODE, NONBLOCK, READ_WRITE, WRITE_ONLY, kind};
 use crate::proc::Entry;
@@ -17,30 +19,70 @@ const O_DIRECTORY: u32 = 0o200_000;
 const O_NOFOLLOW: u32 = 0o400_000;
 const O_CLOEXEC: u32 = 0o2_000_000;
 const O_PATH: u32 = 0o10_000_000;
-const O_TMPFILE: u32 = 0o20_000_000;
+/// `O_TMPFILE` less `O_DIRECTORY`.
+const TMPFILE_BIT: u32 = 0o20_000_000;
+/// Bytes of `struct open_how`, and most that a newer one may have.
+const HOW_BYTES: u64 = 24;
+const MAX_HOW_BYTES: u64 = 4096;
+const RESOLVE_NO_MAGICLINKS: u64 = 2;
+const RESOLVE_NO_SYMLINKS: u64 = 4;
+const RESOLVE_BENEATH: u64 = 8;
+const RESOLVE_IN_ROOT: u64 = 16;
+const RESOLVE_CACHED: u64 = 32;
+const RESOLVE_KNOWN: u64 = 63;
 /// Flags that a file keeps: access mode, append, nonblock, and those without effect here (async, direct, large file, no access time, sync).
 const KEPT: u32 = ACCESS_MODE | 0o2000 | 0o4000 | 0o20000 | 0o40000 | 0o100_000 | 0o1_000_000 | 0o4_010_000;
-const KNOWN: u32 = KEPT | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_PATH | O_TMPFILE;
+/// Linux's `open` ignores others (open(2)); so must we, or old programs break.
+const KNOWN: u32 = KEPT | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_PATH | TMPFILE_BIT;
 
 /// Opens a path.
 pub fn sys_open(call: &mut Call<'_, '_>) -> SysResult {
     let [_, flags, mode, ..] = call.arguments;
     let path = call.path_argument(0)?;
-    open(call, -100i64 as u64, &path, flags as u32, mode as u32)
+    open(call, -100i64 as u64, &path, flags as u32 & KNOWN, mode as u32, Within::default())
 }
 
 /// Opens a path seen from a directory.
 pub fn sys_openat(call: &mut Call<'_, '_>) -> SysResult {
     let [directory, _, flags, mode, ..] = call.arguments;
     let path = call.path_argument(1)?;
-    open(call, directory, &path, flags as u32, mode as u32)
+    open(call, directory, &path, flags as u32 & KNOWN, mode as u32, Within::default())
+}
+
+/// Opens a path seen from a directory, with all that can be wrong checked, and the walk kept where it should stay.
+pub fn sys_openat2(call: &mut Call<'_, '_>) -> SysResult {
+    let [directory, _, address, size, ..] = call.arguments;
+    if size < HOW_BYTES {
+        return Err(Errno::EINVAL.into());
+    }
+    if size > MAX_HOW_BYTES {
+        return Err(Errno::E2BIG.into());
+    }
+    let [flags, mode, resolve] = call.read_words(address)?;
+    let mut rest = alloc::vec![0; (size - HOW_BYTES) as usize];
+    call.read(address + HOW_BYTES, &mut rest)?;
+    if rest.iter().any(|byte| *byte != 0) {
+        return Err(Errno::E2BIG.into());
+    }
+    let makes = flags as u32 & (O_CREAT | TMPFILE_BIT) != 0;
+    let known = flags & !u64::from(KNOWN) == 0 && resolve & !RESOLVE_KNOWN == 0 && mode & !0o7777 == 0;
+    let path_only = flags as u32 & O_PATH == 0 || flags as u32 & !(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) == 0;
+    if !known || !path_only || mode != 0 && !makes || resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) == RESOLVE_BENEATH | RESOLVE_IN_ROOT {
+        return Err(Errno::EINVAL.into());
+    }
+    if resolve & RESOLVE_CACHED != 0 {
+        // What is cached is vfs's business; the answer that Linux allows at any time sends the caller on.
+        return Err(Errno::EAGAIN.into());
+    }
+    let path = call.path_argument(1)?;
+    open(call, directory, &path, flags as u32, mode as u32, Within(resolve as u8))
 }
 
 /// Makes or cuts a file.
 pub fn sys_creat(call: &mut Call<'_, '_>) -> SysResult {
     let path = call.path_argument(0)?;
     let mode = call.arguments[1] as u32;
-    open(call, -100i64 as u64, &path, O_CREAT | O_TRUNC | WRITE_ONLY, mode)
+    open(call, -100i64 as u64, &path, O_CREAT | O_TRUNC | WRITE_ONLY, mode, Within::default())
 }
 
 /// Set in the progress of an open that waits for a FIFO's other end; the rest is the descriptor.
@@ -53,9 +95,10 @@ enum Place {
     Proc(Entry),
 }
 
-fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: u32) -> SysResult {
-    // Linux ignores flags that it does not know (open(2)); so must we, or old programs break.
-    let flags = flags & KNOWN;
+fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: u32, within: Within) -> SysResult {
+    if flags & TMPFILE_BIT != 0 && (flags & O_DIRECTORY == 0 || flags & ACCESS_MODE == 0 || flags & O_CREAT != 0) {
+        return Err(Errno::EINVAL.into());
+    }
     if call.progress() != 0 {
         return fifo_partner(call);
     }
@@ -69,13 +112,32 @@ fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: 
         start,
         path,
         follow,
-        |call, at, actor| call.vfs().open(number, at, actor, wanted, permissions).map(Place::Vfs),
-        |_, entry| Ok(Place::Proc(entry)),
+        |call, at, actor| {
+            if (at.start, at.path) != (start, path) {
+                jumped(within).map_err(CallError::Service)?;
+            }
+            let opened = if within == Within::default() {
+                call.vfs().open(number, at, actor, wanted, permissions)
+            } else if u64::from(within.0) & RESOLVE_IN_ROOT != 0 {
+                let inside = Actor { root: at.start, ..actor.clone() };
+                call.vfs().open_within(number, at, &inside, wanted, permissions, within)
+            } else {
+                call.vfs().open_within(number, at, actor, wanted, permissions, within)
+            };
+            opened.map(Place::Vfs)
+        },
+        |_, entry| match entry {
+            Entry::Descriptor(..) if u64::from(within.0) & RESOLVE_NO_MAGICLINKS != 0 => Err(Errno::ELOOP.into()),
+            _ => Ok(Place::Proc(entry)),
+        },
     )?;
     let close_on_exec = flags & O_CLOEXEC != 0;
     match place {
         Place::Vfs(opened) => match file_for(call, &opened, flags) {
             Ok(file) => {
+                if flags & O_TRUNC != 0 && !opened.created && file.kind == kind::REGULAR {
+                    call.posix.drop_pages(opened.file, Dropped::From(0));
+                }
                 let number = call.posix.open_file(call.process, file, close_on_exec)?;
                 take_controlling_terminal(call, &file, flags);
                 wait_for_partner(call, number, &file)
@@ -93,6 +155,15 @@ fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: 
     }
 }
 
+/// The walk has come back from /proc by one of its links, which lead anywhere.
+fn jumped(within: Within) -> Result<(), vfs::Error> {
+    let resolve = u64::from(within.0);
+    if resolve & (RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS) != 0 {
+        return Err(vfs::Error::TooManyLinksFollowed);
+    }
+    if resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) != 0 { Err(vfs::Error::CrossesMount) } else { Ok(()) }
+}
+
 fn wanted(flags: u32) -> OpenFlags {
     if flags & O_PATH != 0 {
         let directory = if flags & O_DIRECTORY != 0 { OpenFlags::DIRECTORY } else { OpenFlags(0) };
@@ -104,10 +175,10 @@ fn wanted(flags: u32) -> OpenFlags {
         (access != WRITE_ONLY, OpenFlags::READ),
         (access != 0, OpenFlags::WRITE),
         (flags & O_CREAT != 0, OpenFlags::CREATE),
-        (flags & O_EXCL != 0 && flags & O_CREAT != 0, OpenFlags::EXCLUSIVE),
+        (flags & O_EXCL != 0 && flags & (O_CREAT | TMPFILE_BIT) != 0, OpenFlags::EXCLUSIVE),
         (flags & O_TRUNC != 0, OpenFlags::TRUNCATE),
         (flags & O_DIRECTORY != 0, OpenFlags::DIRECTORY),
-        (flags & O_TMPFILE != 0, OpenFlags::TEMPORARY),
+        (flags & TMPFILE_BIT != 0, OpenFlags::TEMPORARY),
     ] {
         if given {
             wanted = wanted.with(flag);

@@ -1,4 +1,4 @@
-//! `readv`, `writev`. A pipe's or terminal's vectors are one transfer as far as its first buffers go: later ones never wait.
+//! `readv`, `writev`, `preadv`, `pwritev` and their second forms. A pipe's or terminal's vectors are one transfer as far as its first buffers go: later ones never wait.
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
@@ -23,6 +23,65 @@ pub fn sys_readv(call: &mut Call<'_, '_>) -> SysResult {
     call.read_from(index, &file, None, vectors[0])
 }
 
+/// Offset of the calls that take one, and whether they have no effect on the file's own. -1 stands for the file's own in the second forms.
+fn offset_argument(call: &Call<'_, '_>, second_form: bool) -> Result<Option<u64>, Errno> {
+    let offset = call.arguments[3];
+    match offset as i64 {
+        -1 if second_form => Ok(None),
+        ..0 => Err(Errno::EINVAL),
+        _ => Ok(Some(offset)),
+    }
+}
+
+/// Flags of the second forms: those that ask for no more than happens anyway (`RWF_HIPRI`, `RWF_DSYNC`, `RWF_SYNC`).
+fn check_flags(call: &Call<'_, '_>) -> Result<(), Errno> {
+    if call.arguments[5] & !7 == 0 { Ok(()) } else { Err(Errno::EOPNOTSUPP) }
+}
+
+/// Reads at an offset of the caller's into several buffers.
+pub fn sys_preadv(call: &mut Call<'_, '_>) -> SysResult {
+    let offset = offset_argument(call, false)?;
+    read_at(call, offset)
+}
+
+/// Likewise, with flags.
+pub fn sys_preadv2(call: &mut Call<'_, '_>) -> SysResult {
+    let offset = offset_argument(call, true)?;
+    check_flags(call)?;
+    read_at(call, offset)
+}
+
+fn read_at(call: &mut Call<'_, '_>, offset: Option<u64>) -> SysResult {
+    let Some(offset) = offset else { return sys_readv(call) };
+    let [descriptor, address, count, ..] = call.arguments;
+    let (index, file) = call.posix.file_of(call.process, descriptor)?;
+    let vectors = call.vectors(address, count)?;
+    call.over_vectors(&vectors, |call, vector, done| call.read_from(index, &file, Some(offset + done), vector))
+}
+
+/// Writes at an offset of the caller's from several buffers.
+pub fn sys_pwritev(call: &mut Call<'_, '_>) -> SysResult {
+    let offset = offset_argument(call, false)?;
+    write_at(call, offset)
+}
+
+/// Likewise, with flags.
+pub fn sys_pwritev2(call: &mut Call<'_, '_>) -> SysResult {
+    let offset = offset_argument(call, true)?;
+    check_flags(call)?;
+    write_at(call, offset)
+}
+
+fn write_at(call: &mut Call<'_, '_>, offset: Option<u64>) -> SysResult {
+    if offset.is_none() {
+        return sys_writev(call);
+    }
+    let [descriptor, address, count, ..] = call.arguments;
+    let (index, _) = call.posix.file_of(call.process, descriptor)?;
+    let vectors = call.vectors(address, count)?;
+    gather(call, index, &vectors, offset)
+}
+
 /// Writes from several buffers. What fits the transfer buffer is one write, so that lines are not torn.
 pub fn sys_writev(call: &mut Call<'_, '_>) -> SysResult {
     let [descriptor, address, count, ..] = call.arguments;
@@ -37,12 +96,12 @@ pub fn sys_writev(call: &mut Call<'_, '_>) -> SysResult {
             }
         }
         [only] => call.write_to(index, &file, None, Data::Program(*only)),
-        several => gather(call, index, several),
+        several => gather(call, index, several, None),
     }
 }
 
 /// Copies the buffers together, as far as the transfer buffer reaches.
-fn gather(call: &mut Call<'_, '_>, index: usize, vectors: &[Vector]) -> SysResult {
+fn gather(call: &mut Call<'_, '_>, index: usize, vectors: &[Vector], offset: Option<u64>) -> SysResult {
     let mut bytes = alloc::vec::Vec::new();
     for vector in vectors {
         let room = BUFFER_BYTES - bytes.len();
@@ -60,5 +119,5 @@ fn gather(call: &mut Call<'_, '_>, index: usize, vectors: &[Vector]) -> SysResul
         }
     }
     let (_, file) = call.posix.file_of(call.process, call.arguments[0])?;
-    call.write_to(index, &file, None, Data::Bytes(&bytes))
+    call.write_to(index, &file, offset, Data::Bytes(&bytes))
 }

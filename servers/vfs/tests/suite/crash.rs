@@ -7,7 +7,7 @@ use super::harness::{Seen, System, at, keep};
 use abi::{Lease, RequestNumber};
 use libsys::host::{crash_at_failpoint, crash_at_store};
 use protocols::call::Carrier;
-use protocols::vfs::{Actor, Change, Error, FileId, Kind, Node, OpenFlags, RenameMode, Reply, Request, SetTime, WriteAt};
+use protocols::vfs::{Actor, Change, Error, FileId, Kind, Node, OpenFlags, RenameMode, Reply, Request, SetTime, Within, WriteAt};
 use protocols::wire;
 use vfs::fail::Point;
 use vfs::host::PAGE;
@@ -51,6 +51,14 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("write", |system| {
         let file = open_file(system, "/d/f");
         write(system, file, WriteAt::Offset(70 * PAGE as u64 + 5), 70)
+    }),
+    ("open", |_| {
+        let flags = OpenFlags::TEMPORARY.with(OpenFlags::WRITE);
+        (Request::OpenWithin { at: at("/d"), actor: actor(), flags, permissions: 0o600, within: Within::ONE_FILE_SYSTEM }, None)
+    }),
+    ("punch", |system| {
+        let file = open_file(system, "/d/f");
+        (Request::Punch { file, offset: 100, length: 3 * PAGE as u64, privileged: false }, None)
     }),
     ("truncate", |_| (Request::Truncate { at: at("/d/f"), actor: actor(), size: 5 }, None)),
     ("attributes", |_| {
@@ -145,7 +153,7 @@ fn every_failpoint_of_a_request_is_survived() {
             passed.push(point);
         }
     }
-    let elsewhere = ["settle.cut", "settle.free", "unpack.entry"];
+    let elsewhere = ["settle.cut", "settle.hole", "settle.free", "unpack.entry"];
     for point in Point::ALL.iter().map(|point| point.name()).filter(|name| !elsewhere.contains(name)) {
         assert!(passed.iter().any(|name| name == point), "{point} has no scenario");
     }
@@ -155,7 +163,15 @@ fn every_failpoint_of_a_request_is_survived() {
 fn death_between_the_steps_of_freeing_is_survived() {
     let truncate: Scenario = |_| (Request::Truncate { at: at("/d/f"), actor: actor(), size: 5 }, None);
     let unlink: Scenario = |_| (Request::Unlink { at: at("/d/f"), actor: actor() }, None);
+    let punch: Scenario = |system| {
+        let file = system.create("/large");
+        for page in (0..200).step_by(2) {
+            system.write(file, WriteAt::Offset(page * PAGE as u64), b"x").unwrap();
+        }
+        (Request::Punch { file, offset: PAGE as u64, length: 190 * PAGE as u64, privileged: true }, None)
+    };
     for nth in 1..=2 {
+        assert!(survives(punch, |ask| crash_at_failpoint("settle.hole", nth, ask).is_none()));
         survives(truncate, |ask| crash_at_failpoint("settle.cut", nth, ask).is_none());
         survives(unlink, |ask| crash_at_failpoint("settle.free", nth, ask).is_none());
     }

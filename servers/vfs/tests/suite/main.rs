@@ -4,6 +4,7 @@
 mod crash;
 mod files;
 mod harness;
+mod holes;
 mod memory;
 mod model;
 mod names;
