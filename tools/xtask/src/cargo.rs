@@ -16,8 +16,15 @@ pub(crate) const BARE: &str = "x86_64-unknown-none";
 /// Target of guest programs.
 pub(crate) const LINUX: &str = "x86_64-unknown-linux-gnu";
 
-/// Variables of a caller that would change what is built.
-const FOREIGN: [&str; 5] = ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET", "CARGO_BUILD_RUSTFLAGS"];
+/// Variables of a caller that would change what is built. The last is our own, which a program that we start hands on to the next xtask.
+const FOREIGN: [&str; 6] = [
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+];
 
 /// How fast and how well the guest's code is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
