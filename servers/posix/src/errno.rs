@@ -88,12 +88,36 @@ pub enum Errno {
     EOVERFLOW = 75,
     /// Not a socket.
     ENOTSOCK = 88,
+    /// Message too long.
+    EMSGSIZE = 90,
+    /// Not the type of the other socket.
+    EPROTOTYPE = 91,
+    /// No such option.
+    ENOPROTOOPT = 92,
+    /// No such protocol.
+    EPROTONOSUPPORT = 93,
+    /// No such type of socket.
+    ESOCKTNOSUPPORT = 94,
     /// Not supported.
     EOPNOTSUPP = 95,
     /// No such address family.
     EAFNOSUPPORT = 97,
+    /// Name in use.
+    EADDRINUSE = 98,
+    /// Connection reset by the other end.
+    ECONNRESET = 104,
+    /// No room.
+    ENOBUFS = 105,
+    /// Connected already.
+    EISCONN = 106,
+    /// Not connected.
+    ENOTCONN = 107,
+    /// Too many descriptors in messages.
+    ETOOMANYREFS = 109,
     /// Timed out.
     ETIMEDOUT = 110,
+    /// Nobody listens there.
+    ECONNREFUSED = 111,
 }
 
 impl Errno {

@@ -24,7 +24,7 @@ libsys::failpoints! {
         ExitRecord => "exit.record",
         /// exit: its objects are gone.
         ExitReply => "exit.reply",
-        /// Write to a pipe or pseudo terminal: before anything.
+        /// Write to a pipe, socket or pseudo terminal: before anything.
         WriteIntent => "write.intent",
         /// Likewise: the bytes are in their queue, uncommitted.
         WriteEffect => "write.effect",
@@ -32,7 +32,7 @@ libsys::failpoints! {
         WriteRecord => "write.record",
         /// Likewise: answered.
         WriteReply => "write.reply",
-        /// Read from a pipe or pseudo terminal: the bytes are in the program's memory.
+        /// Read from a pipe, socket or pseudo terminal: the bytes are in the program's memory.
         ReadEffect => "read.effect",
         /// Likewise: committed.
         ReadRecord => "read.record",
@@ -58,16 +58,16 @@ pub enum Passed {
 
 /// Passes the failpoint of a call, if it has one there.
 pub fn passed(call_number: u64, passed: Passed) {
-    const READ: u64 = 0;
-    const WRITE: u64 = 1;
+    const READS: [u64; 3] = [0, 45, 47];
+    const WRITES: [u64; 3] = [1, 44, 46];
     const FORKS: [u64; 4] = [56, 57, 58, 435];
     const EXECS: [u64; 2] = [59, 322];
     const EXITS: [u64; 2] = [60, 231];
     const WAITS: [u64; 2] = [61, 247];
     let point = match (call_number, passed) {
-        (READ, Passed::Record) => Point::ReadRecord,
-        (WRITE, Passed::Record) => Point::WriteRecord,
-        (WRITE, Passed::Reply) => Point::WriteReply,
+        (number, Passed::Record) if READS.contains(&number) => Point::ReadRecord,
+        (number, Passed::Record) if WRITES.contains(&number) => Point::WriteRecord,
+        (number, Passed::Reply) if WRITES.contains(&number) => Point::WriteReply,
         (number, Passed::Record) if FORKS.contains(&number) => Point::ForkRecord,
         (number, Passed::Reply) if FORKS.contains(&number) => Point::ForkReply,
         (number, Passed::Record) if EXECS.contains(&number) => Point::ExecRecord,

@@ -34,6 +34,14 @@ pub mod kind {
     pub const PLACE: u32 = 7;
     /// An event counter.
     pub const EVENT: u32 = 8;
+    /// A socket: the object is its index.
+    pub const SOCKET: u32 = 9;
+    /// An epoll: the object is its first watch plus one.
+    pub const EPOLL: u32 = 10;
+    /// A timer: offset and detail are the next moment and the interval; see [`crate::timerfd`].
+    pub const TIMER: u32 = 11;
+    /// Signals by descriptor: the detail is their set.
+    pub const SIGNALS: u32 = 12;
     /// The master of a pseudo terminal: the object is the terminal's index.
     pub const MASTER: u32 = 16;
 }
@@ -156,15 +164,31 @@ impl Posix<'_> {
 
     /// One descriptor fewer names a file; the last one closes it.
     pub fn release_file(&mut self, index: usize) {
+        self.release_one(index);
+        // Files that were in the messages of a socket that is gone. One after the other, because there may be sockets among them.
+        while let Some(next) = self.orphans.pop() {
+            self.release_one(next);
+        }
+    }
+
+    fn release_one(&mut self, index: usize) {
         let file = self.store.file(index);
         if file.references > 1 {
             self.store.edit_file(index, |file| file.references -= 1);
+            if file.kind == kind::SOCKET {
+                self.drop_unreachable_messages();
+            }
             return;
+        }
+        if file.watches != 0 {
+            self.unwatch(index);
         }
         self.store.set_file(index, File::default());
         match file.kind {
             kind::PIPE => self.close_pipe_end(&file),
             kind::TERMINAL | kind::MASTER => self.terminal_closed(&file),
+            kind::SOCKET => self.close_socket(file.object as usize),
+            kind::EPOLL => self.close_epoll(&file),
             kind::REGULAR | kind::DIRECTORY => self.unlock_file(index, &file),
             _ => {}
         }

@@ -147,6 +147,10 @@ impl Call<'_, '_> {
             kind::DEVICE => self.read_device(file.object, to.address, to.length),
             kind::PROC => self.read_proc(index, file, offset, to),
             kind::EVENT => self.read_event(index, file, to),
+            kind::SOCKET if to.length == 0 => Ok(0),
+            kind::SOCKET => self.receive_message(file, &[to], 0, |_, _| Ok(Vec::new())),
+            kind::TIMER => self.read_timer(index, file, to),
+            kind::SIGNALS => self.read_signals(file, to),
             _ => Err(Errno::EINVAL.into()),
         }
     }
@@ -199,6 +203,7 @@ impl Call<'_, '_> {
             kind::DEVICE => self.write_device(file.object, from.length()),
             kind::PROC => self.write_proc(file),
             kind::EVENT => self.write_event(index, file, from),
+            kind::SOCKET => self.send_message(file, &crate::socket::Outgoing { data: from, flags: 0, to: None, files: &[] }),
             _ => Err(Errno::EINVAL.into()),
         }
     }
@@ -312,7 +317,11 @@ impl Call<'_, '_> {
         // `EFD_SEMAPHORE` counts down by one.
         let value = if file.object != 0 { 1 } else { file.offset };
         self.write(to.address, &value.to_le_bytes())?;
-        self.posix.store.edit_file(index, |file| file.offset -= value);
+        self.posix.store.edit_file(index, |file| {
+            file.offset -= value;
+            // Reads are counted in the upper half, writes in the lower: edges for epoll.
+            file.detail = file.detail.wrapping_add(1 << 32);
+        });
         self.posix.wake(crate::wait::Event::Any);
         Ok(8)
     }
@@ -333,7 +342,11 @@ impl Call<'_, '_> {
         }
         match file.offset.checked_add(value).filter(|sum| *sum < u64::MAX) {
             Some(sum) => {
-                self.posix.store.edit_file(index, |file| file.offset = sum);
+                self.posix.store.edit_file(index, |file| {
+                    file.offset = sum;
+                    let writes = (file.detail as u32).wrapping_add(1);
+                    file.detail = file.detail >> 32 << 32 | u64::from(writes);
+                });
                 self.posix.wake(crate::wait::Event::Any);
                 Ok(8)
             }

@@ -8,9 +8,10 @@ use crate::errno::Errno;
 use crate::fail::Point;
 use crate::fd::{ACCESS_MODE, READ_WRITE, kind};
 use crate::io::Data;
-use crate::saved::{File, Origin, PIPE_BYTES, PIPES, Pipe};
+use crate::saved::{File, Origin, PIPES, Pipe};
 use crate::server::Posix;
 use crate::signal::{SI_KERNEL, SIGPIPE};
+use crate::store::Store;
 use crate::wait::{Event, Wait};
 
 /// `PIPE_BUF`.
@@ -20,13 +21,13 @@ impl Pipe {
     /// Bytes in it.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        (self.tail.wrapping_sub(self.head) as usize).min(PIPE_BYTES)
+        (self.tail.wrapping_sub(self.head) as usize).min(self.capacity as usize)
     }
 
     /// Bytes that fit.
     #[must_use]
     pub fn room(&self) -> usize {
-        PIPE_BYTES - self.bytes()
+        self.capacity as usize - self.bytes()
     }
 }
 
@@ -37,8 +38,15 @@ impl Posix<'_> {
     /// `ENFILE`.
     pub fn make_pipe(&mut self) -> Result<usize, Errno> {
         let index = (0..PIPES).find(|index| self.store.pipe(*index).used == 0).ok_or(Errno::ENFILE)?;
-        self.store.set_pipe(index, Pipe { used: 1, ..Pipe::default() });
+        let (_, bytes) = Store::pipe_place(index);
+        self.store.set_pipe(index, Pipe { used: 1, capacity: bytes as u32, ..Pipe::default() });
         Ok(index)
+    }
+
+    /// Whether there are `count` more pipes.
+    #[must_use]
+    pub fn has_free_pipes(&self, count: usize) -> bool {
+        (0..PIPES).filter(|index| self.store.pipe(*index).used == 0).take(count).count() == count
     }
 
     /// A file was opened on a pipe.

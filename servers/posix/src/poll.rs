@@ -16,6 +16,8 @@ pub const ERROR: u32 = 8;
 pub const HANG_UP: u32 = 0x10;
 /// `POLLNVAL`.
 pub const INVALID: u32 = 0x20;
+/// `POLLRDHUP`.
+pub const READ_HANG_UP: u32 = 0x2000;
 /// `POLLRDNORM` and `POLLWRNORM`, which mean the same as the first ones here.
 pub const NORMAL_IN: u32 = 0x40;
 /// See [`NORMAL_IN`].
@@ -24,11 +26,16 @@ pub const NORMAL_OUT: u32 = 0x100;
 impl Call<'_, '_> {
     /// What is ready at a file.
     pub fn ready(&mut self, file: &File) -> u32 {
+        let when = |condition: bool, bits: u32| if condition { bits } else { 0 };
         let found = match file.kind {
             kind::PIPE => self.ready_pipe(file),
             kind::TERMINAL => self.posix.poll_terminal(self.number, file.object),
             kind::MASTER => self.ready_master(file),
-            kind::EVENT => (if file.offset > 0 { IN } else { 0 }) | if file.offset < u64::MAX - 1 { OUT } else { 0 },
+            kind::EVENT => when(file.offset > 0, IN) | when(file.offset < u64::MAX - 1, OUT),
+            kind::SOCKET => self.posix.ready_socket(file.object as usize),
+            kind::EPOLL => self.ready_epoll(file),
+            kind::TIMER => when(self.posix.expirations(file) > 0, IN),
+            kind::SIGNALS => when(self.pending_of(file.detail) != 0, IN),
             kind::PLACE => INVALID,
             _ => IN | OUT,
         };

@@ -364,6 +364,10 @@ fn anonymous_name(index: usize, file: &File) -> Vec<u8> {
         },
         kind::MASTER => "/dev/ptmx".into(),
         kind::DEVICE => "/dev/null".into(),
+        kind::SOCKET => format!("socket:[{}]", 0x2000 + index),
+        kind::EPOLL => "anon_inode:[eventpoll]".into(),
+        kind::TIMER => "anon_inode:[timerfd]".into(),
+        kind::SIGNALS => "anon_inode:[signalfd]".into(),
         kind::EVENT => "anon_inode:[eventfd]".into(),
         _ => format!("anon_inode:[{index}]"),
     };

@@ -46,6 +46,7 @@ impl Posix<'_> {
         self.collect_dying();
         condemn_embryos(self);
         self.build_indices();
+        self.find_timers();
         // Whatever was staged is mapped at its place, or will be again.
         if self.kernel.describe(slot::STAGE).is_some() {
             self.kernel.delete(slot::STAGE);

@@ -27,10 +27,21 @@ pub const DESCRIPTORS: usize = 1024;
 pub const FILES: usize = 4096;
 /// Most vfs files in use at once.
 pub const NODES: usize = 4096;
-/// Most pipes.
-pub const PIPES: usize = 192;
+/// Most pipes; each queue of a socket is one.
+pub const PIPES: usize = 1024;
+/// Pipes of the full size: what the others may hold is little, so that no program can make all of posix's memory pipes (Linux has
+/// `pipe-user-pages-soft`, beyond which pipes get two pages).
+pub const LARGE_PIPES: usize = 256;
 /// Bytes of a pipe (Linux: 16 pages).
 pub const PIPE_BYTES: usize = 65536;
+/// Bytes of a pipe beyond the first [`LARGE_PIPES`].
+pub const SMALL_PIPE_BYTES: usize = 8192;
+/// Most sockets, those included that wait to be accepted.
+pub const SOCKETS: usize = 512;
+/// Most descriptors in messages that nobody has received yet.
+pub const RIGHTS: usize = 1024;
+/// Most descriptors that epolls watch.
+pub const WATCHES: usize = 2048;
 /// Most pseudo terminals.
 pub const PTYS: usize = 32;
 /// Signals.
@@ -358,6 +369,10 @@ libsys::plain! {
         pub offset: u64,
         /// Second word of the object.
         pub detail: u64,
+        /// Epolls that watch it.
+        pub watches: u32,
+        /// Padding made explicit.
+        pub reserved: u32,
     }
 
     /// A vfs file in use.
@@ -388,10 +403,90 @@ libsys::plain! {
         pub writers: u32,
         /// FIFO: opens so far, for the rendezvous of `open`.
         pub opens: u32,
+        /// Bytes that it can hold.
+        pub capacity: u32,
+        /// Padding made explicit.
+        pub reserved: u32,
         /// Bytes ever read.
         pub head: u64,
         /// Bytes ever written.
         pub tail: u64,
+    }
+
+    /// A socket's name.
+    pub struct SocketName {
+        /// Bytes of [`SocketName::path`]; 0 is no name.
+        pub length: u32,
+        /// A path with its final zero, or a zero and an abstract name.
+        pub path: [u8; 108],
+    }
+
+    /// A socket; see [`crate::socket`].
+    pub struct Socket {
+        /// [`crate::socket::state`].
+        pub state: u32,
+        /// `SOCK_STREAM`, `SOCK_DGRAM` or `SOCK_SEQPACKET`.
+        pub kind: u32,
+        /// The other end, or where datagrams go; index plus one.
+        pub peer: u32,
+        /// What was sent to it: pipe plus one.
+        pub queue: u32,
+        /// `SHUT_RD` and `SHUT_WR` as bits 1 and 2.
+        pub shut: u32,
+        /// Error to be told once.
+        pub error: u32,
+        /// Options that are on: [`crate::socket::option`].
+        pub options: u32,
+        /// Listener: most connections that wait.
+        pub backlog: u32,
+        /// Listener: how many wait.
+        pub waiting: u32,
+        /// Listener: the first that waits, plus one.
+        pub first: u32,
+        /// Connection that waits: the next one, plus one.
+        pub next: u32,
+        /// How often something other than its queue changed.
+        pub changes: u32,
+        /// Process, user and group of the other end.
+        pub peer_credentials: [u32; 3],
+        /// Its own, when it began to listen.
+        pub credentials: [u32; 3],
+        /// The socket file that it is bound to.
+        pub bound: Id,
+        /// Its name.
+        pub name: SocketName,
+        /// The other end's name.
+        pub peer_name: SocketName,
+        /// `SO_RCVTIMEO` and `SO_SNDTIMEO` in ns, 0 none.
+        pub timeouts: [u64; 2],
+    }
+
+    /// A descriptor in a message.
+    pub struct Right {
+        /// Index of the file plus one.
+        pub file: u32,
+        /// The next one of the message, plus one.
+        pub next: u32,
+    }
+
+    /// A descriptor that an epoll watches.
+    pub struct Watch {
+        /// The epoll's file, index plus one.
+        pub epoll: u32,
+        /// The file watched (index).
+        pub file: u32,
+        /// The descriptor by which it was named.
+        pub descriptor: u32,
+        /// What is waited for.
+        pub events: u32,
+        /// What the program wants to be told.
+        pub data: u64,
+        /// The next watch of the same epoll, plus one.
+        pub next: u32,
+        /// 1: counts as changed, though nothing happened.
+        pub armed: u32,
+        /// What had happened when it was last reported, inwards and outwards.
+        pub seen: [u64; 2],
     }
 
     /// A terminal's job control.
@@ -508,8 +603,14 @@ libsys::saved_state! {
         pub closing: Array<Id, CLOSING>,
         /// How often each unknown call was made.
         pub unknown_calls: Array<u32, COUNTED_CALLS>,
+        /// Sockets.
+        pub sockets: Array<Socket, SOCKETS>,
+        /// Descriptors in messages.
+        pub rights: Array<Right, RIGHTS>,
+        /// What epolls watch.
+        pub watches: Array<Watch, WATCHES>,
         /// The pipes' bytes. Only the part between head and tail means anything, nothing else of them is read.
-        pub pipe_bytes: Bytes<{ PIPES * PIPE_BYTES }>,
+        pub pipe_bytes: Bytes<{ LARGE_PIPES * PIPE_BYTES + (PIPES - LARGE_PIPES) * SMALL_PIPE_BYTES }>,
         /// The pseudo terminals' modes and queues; the first one is terminal 2.
         pub lines: [SavedLine; PTYS],
     }

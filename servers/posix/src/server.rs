@@ -107,6 +107,10 @@ pub struct Posix<'k> {
     pub calls: Vec<u64>,
     /// /proc and the nodes of /dev are still to be made known to vfs.
     pub mount_due: bool,
+    /// Files that were in messages which nobody will receive.
+    pub orphans: Vec<usize>,
+    /// Files that are timers, and when each was last told to whoever waits.
+    pub timers: Vec<(usize, u64)>,
     /// The session's process is not there, and what follows is not done yet.
     pub session_due: bool,
     /// Running lanes whose handler's stack was not there when they had a signal to take.
@@ -141,6 +145,8 @@ impl<'k> Posix<'k> {
             has_vdso: false,
             calls: vec![0; COUNTED_CALLS],
             mount_due: true,
+            orphans: Vec::new(),
+            timers: Vec::new(),
             session_due: false,
             pokes_due: Vec::new(),
             waits_changed: true,
@@ -254,6 +260,8 @@ impl<'k> Posix<'k> {
 
     /// The call has a result: records it with the effect, delivers what signals there are, answers.
     fn complete(&mut self, lane: Lane, value: u64) {
+        // The mask of ppoll and its like is for the wait alone: what it let through does not come after a result.
+        self.restore_mask(lane);
         if self.store.is_changed() {
             self.record(lane, value);
         }

@@ -147,6 +147,9 @@ impl Posix<'_> {
         }
         self.store.set_origin(process, signal, origin);
         self.store.edit_process(process, |process| process.pending |= bit(signal));
+        if blocked {
+            self.wake(Event::Signal);
+        }
         let takes = |posix: &Self, lane: Lane| posix.deliverable(lane) & bit(signal) != 0;
         let lanes = self.lanes_of(process);
         // One that waits here anyway is cheaper to reach than one that runs.
@@ -169,6 +172,9 @@ impl Posix<'_> {
         }
         self.store.set_thread_origin(lane, signal, origin);
         self.store.edit_thread(lane, |thread| thread.pending |= bit(signal));
+        if blocked {
+            self.wake(Event::Signal);
+        }
         if self.has_deliverable(lane) {
             self.afterwards.push_back(After::Poke(lane));
         }

@@ -33,6 +33,8 @@ pub mod mode {
     pub const DIRECTORY: u32 = 0o040_000;
     /// Regular file.
     pub const REGULAR: u32 = 0o100_000;
+    /// Socket.
+    pub const SOCKET: u32 = 0o140_000;
     /// Symbolic link.
     pub const LINK: u32 = 0o120_000;
 }
@@ -144,6 +146,7 @@ impl Call<'_, '_> {
         }
         let mode = match file.kind {
             kind::PIPE => mode::FIFO | 0o600,
+            kind::SOCKET => mode::SOCKET | 0o777,
             kind::TERMINAL => mode::CHARACTER | 0o600,
             kind::DEVICE => mode::CHARACTER | 0o666,
             _ => 0o600,

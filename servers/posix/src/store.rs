@@ -9,8 +9,8 @@ use libsys::saved::{Area, Transaction};
 use terminal::saved::SavedLine;
 
 use crate::saved::{
-    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, File, Globals, Id, Lane, Map, MapIndex, Node, Origin, PIPE_BYTES, Pipe, Process,
-    ProcessIndex, SIGNALS, SavedFrame, State, Terminal, Thread, Vma,
+    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, File, Globals, Id, LARGE_PIPES, Lane, Map, MapIndex, Node, Origin, PIPE_BYTES, Pipe,
+    Process, ProcessIndex, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Vma, Watch,
 };
 use crate::vma::Areas;
 pub use open::Set as OpenSet;
@@ -102,6 +102,12 @@ impl Store {
         node set_node edit_node: Node = nodes;
         /// A pipe.
         pipe set_pipe edit_pipe: Pipe = pipes;
+        /// A socket.
+        socket set_socket edit_socket: Socket = sockets;
+        /// A descriptor in a message.
+        right set_right edit_right: Right = rights;
+        /// What an epoll watches.
+        watch set_watch edit_watch: Watch = watches;
         /// A terminal.
         terminal set_terminal edit_terminal: Terminal = terminals;
         /// A vfs file that waits to be closed.
@@ -230,13 +236,23 @@ impl Store {
         true
     }
 
+    /// Where a pipe's bytes begin, and how many there are.
+    #[must_use]
+    pub const fn pipe_place(pipe: usize) -> (usize, usize) {
+        match pipe.checked_sub(LARGE_PIPES) {
+            None => (pipe * PIPE_BYTES, PIPE_BYTES),
+            Some(small) => (LARGE_PIPES * PIPE_BYTES + small * SMALL_PIPE_BYTES, SMALL_PIPE_BYTES),
+        }
+    }
+
     /// Copies bytes of a pipe's ring, from position `at` on.
     pub fn read_pipe(&self, pipe: usize, at: u64, to: &mut [u8]) {
         let bytes = &self.area.state().pipe_bytes;
-        let start = (at % PIPE_BYTES as u64) as usize;
-        let (head, tail) = to.split_at_mut(to.len().min(PIPE_BYTES - start));
-        bytes.read(pipe * PIPE_BYTES + start, head);
-        bytes.read(pipe * PIPE_BYTES, tail);
+        let (place, size) = Self::pipe_place(pipe);
+        let start = (at % size as u64) as usize;
+        let (head, tail) = to.split_at_mut(to.len().min(size - start));
+        bytes.read(place + start, head);
+        bytes.read(place, tail);
     }
 
     /// Writes bytes into the free part of a pipe's ring.
@@ -244,10 +260,11 @@ impl Store {
         self.open();
         let Some(transaction) = &self.transaction else { return };
         let bytes = &self.area.state().pipe_bytes;
-        let start = (at % PIPE_BYTES as u64) as usize;
-        let (head, tail) = from.split_at(from.len().min(PIPE_BYTES - start));
+        let (place, size) = Self::pipe_place(pipe);
+        let start = (at % size as u64) as usize;
+        let (head, tail) = from.split_at(from.len().min(size - start));
         // Both parts lie within the pipe's own range, so there is room for them.
-        let _all = bytes.write(transaction, pipe * PIPE_BYTES + start, head) + bytes.write(transaction, pipe * PIPE_BYTES, tail);
+        let _all = bytes.write(transaction, place + start, head) + bytes.write(transaction, place, tail);
     }
 
     /// A pseudo terminal's line, to be looked at.

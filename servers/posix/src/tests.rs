@@ -1,11 +1,13 @@
 //! Programs' calls from outside: each test is a program, told call by call.
 
 mod crash;
+mod events;
 mod files;
 mod memory;
 mod pending;
 mod processes;
 mod signals;
+mod sockets;
 mod terminals;
 mod vdso;
 mod vdso_code;

@@ -14,6 +14,10 @@ pub enum Event {
     Pipe(u32),
     /// Input, output room or modes of a terminal (1 is the console).
     Terminal(u32),
+    /// A connection, the room for one, or the end of this socket.
+    Socket(u32),
+    /// A signal that is blocked was sent.
+    Signal,
     /// A child of this process changed.
     Child(u32),
     /// A lane is woken by name: futex, vfork, timers.
@@ -98,6 +102,7 @@ impl Posix<'_> {
                 self.wake_lane(lane);
             }
         }
+        self.tell_timers(now);
         self.fire_timers(now);
     }
 
@@ -106,7 +111,8 @@ impl Posix<'_> {
         let waits = self.lanes.iter().filter_map(|lane| self.in_hand[*lane].and_then(|hand| hand.wait));
         let next = waits.map(|wait| wait.deadline).filter(|deadline| *deadline != 0).min();
         let timer = self.next_timer();
-        let next = [next, timer].into_iter().flatten().min();
+        let file = self.next_timer_file();
+        let next = [next, timer, file].into_iter().flatten().min();
         if self.deadline_told != Some(next) {
             self.deadline_told = Some(next);
             self.kernel.set_deadline(next);

@@ -73,14 +73,19 @@ impl Posix<'_> {
         }
     }
 
-    /// Goes on without a handler.
-    fn plainly(&mut self, lane: Lane, resume: Resume) {
+    /// The mask that a call has set for its wait goes back to what it was.
+    pub fn restore_mask(&mut self, lane: Lane) {
         if self.store.thread(lane).restore_mask != 0 {
             self.store.edit_thread(lane, |thread| {
                 thread.mask = thread.saved_mask;
                 thread.restore_mask = 0;
             });
         }
+    }
+
+    /// Goes on without a handler.
+    fn plainly(&mut self, lane: Lane, resume: Resume) {
+        self.restore_mask(lane);
         let stopped = self.is_stopped(lane);
         match resume {
             Resume::Value(value) if stopped => {

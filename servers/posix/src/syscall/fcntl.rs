@@ -56,12 +56,8 @@ pub fn sys_fcntl(call: &mut Call<'_, '_>) -> SysResult {
             call.read_words::<4>(argument)?;
             Ok(0)
         }
-        F_SETOWN => {
-            call.posix.store.edit_file(index, |file| file.detail = argument);
-            Ok(0)
-        }
-        F_GETOWN => Ok(0),
-        F_SETPIPE_SZ | F_GETPIPE_SZ if file.kind == crate::fd::kind::PIPE => Ok(crate::saved::PIPE_BYTES as u64),
+        F_SETOWN | F_GETOWN => Ok(0),
+        F_SETPIPE_SZ | F_GETPIPE_SZ if file.kind == crate::fd::kind::PIPE => Ok(u64::from(call.posix.store.pipe(file.object as usize).capacity)),
         _ => Err(Errno::EINVAL.into()),
     }
 }

@@ -62,6 +62,8 @@ pub fn sys_ioctl(call: &mut Call<'_, '_>) -> SysResult {
 fn readable_bytes(call: &mut Call<'_, '_>, index: usize, file: &File, to: u64) -> SysResult {
     let bytes = match file.kind {
         kind::PIPE => call.posix.store.pipe(file.object as usize).bytes() as u64,
+        kind::SOCKET if call.posix.store.socket(file.object as usize).state == crate::socket::state::LISTENING => return Err(Errno::EINVAL.into()),
+        kind::SOCKET => call.posix.readable_bytes_of_socket(file.object as usize),
         kind::REGULAR => call.stat_file(index, file)?.size.saturating_sub(file.offset),
         _ => return Err(Errno::ENOTTY.into()),
     };

@@ -15,6 +15,10 @@ const SEEK_HOLE: u64 = 4;
 pub fn sys_lseek(call: &mut Call<'_, '_>) -> SysResult {
     let [descriptor, offset, whence, ..] = call.arguments;
     let (index, file) = call.posix.file_of(call.process, descriptor)?;
+    // Files without an offset, which they do not mind.
+    if matches!(file.kind, kind::EVENT | kind::EPOLL | kind::TIMER | kind::SIGNALS) {
+        return Ok(0);
+    }
     if !matches!(file.kind, kind::REGULAR | kind::DIRECTORY | kind::PROC | kind::DEVICE) {
         return Err(Errno::ESPIPE.into());
     }

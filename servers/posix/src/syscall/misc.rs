@@ -99,16 +99,6 @@ pub fn sys_eventfd(call: &mut Call<'_, '_>) -> SysResult {
     sys_eventfd2(call)
 }
 
-/// There are no sockets yet: no family of addresses is known.
-pub fn sys_socket(_call: &mut Call<'_, '_>) -> SysResult {
-    Err(Errno::EAFNOSUPPORT.into())
-}
-
-/// Likewise.
-pub fn sys_socketpair(_call: &mut Call<'_, '_>) -> SysResult {
-    Err(Errno::EAFNOSUPPORT.into())
-}
-
 /// Restartable sequences are not offered; the C library does without.
 pub fn sys_rseq(_call: &mut Call<'_, '_>) -> SysResult {
     Err(Errno::ENOSYS.into())

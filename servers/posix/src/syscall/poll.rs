@@ -46,7 +46,8 @@ fn poll(call: &mut Call<'_, '_>, address: u64, count: u64, deadline: Option<u64>
         [entry[6], entry[7]] = (found as u16).to_le_bytes();
         ready += u64::from(found != 0);
     }
-    if ready == 0 && !call.has_passed(deadline) {
+    // A signal that the mask lets through ends even a call that was not to wait.
+    if ready == 0 && (!call.has_passed(deadline) || call.posix.has_deliverable(call.lane)) {
         return call.wait(call.until(Event::Any, deadline), false);
     }
     call.write(address, &entries)?;
@@ -110,7 +111,8 @@ fn select(call: &mut Call<'_, '_>, count: u64, addresses: [u64; 3], deadline: Op
             }
         }
     }
-    if ready == 0 && !call.has_passed(deadline) {
+    // A signal that the mask lets through ends even a call that was not to wait.
+    if ready == 0 && (!call.has_passed(deadline) || call.posix.has_deliverable(call.lane)) {
         return call.wait(call.until(Event::Any, deadline), false);
     }
     for (set, address) in found.iter().zip(addresses) {

@@ -5,6 +5,7 @@ use crate::errno::Errno;
 use crate::fd::kind;
 use crate::io::{Data, Vector};
 use crate::server::BUFFER_BYTES;
+use crate::syscall::message;
 
 /// Reads into several buffers.
 pub fn sys_readv(call: &mut Call<'_, '_>) -> SysResult {
@@ -19,6 +20,9 @@ pub fn sys_readv(call: &mut Call<'_, '_>) -> SysResult {
         let done = call.over_vectors(&vectors, |call, vector, done| call.read_from(index, &file, Some(start + done), vector))?;
         call.posix.store.edit_file(index, |file| file.offset = start + done);
         return Ok(done);
+    }
+    if file.kind == kind::SOCKET {
+        return call.receive_message(&file, &vectors, 0, |_, _| Ok(alloc::vec::Vec::new()));
     }
     call.read_from(index, &file, None, vectors[0])
 }
@@ -96,6 +100,7 @@ pub fn sys_writev(call: &mut Call<'_, '_>) -> SysResult {
             }
         }
         [only] => call.write_to(index, &file, None, Data::Program(*only)),
+        several if file.kind == kind::SOCKET => message::write_vectors(call, &file, several),
         several => gather(call, index, several, None),
     }
 }

@@ -133,26 +133,19 @@ pub fn sys_rt_sigtimedwait(call: &mut Call<'_, '_>) -> SysResult {
     check_set(size)?;
     let wanted = call.read_u64(set)? & !UNSTOPPABLE;
     let deadline = call.timeout_argument(timeout)?;
-    let thread = call.posix.store.thread(call.lane);
-    let found = (thread.pending | call.me().pending) & wanted;
+    let found = call.pending_of(wanted);
     if found != 0 {
-        let signal = found.trailing_zeros() as usize + 1;
-        let own = thread.pending & bit(signal) != 0;
-        let origin = if own { call.posix.store.thread_origin(call.lane, signal) } else { call.posix.store.origin(call.process, signal) };
+        let (signal, origin) = call.first_pending(found);
         if info != 0 {
             call.write(info, &frame::info(signal, &origin))?;
         }
-        if own {
-            call.posix.store.edit_thread(call.lane, |thread| thread.pending &= !bit(signal));
-        } else {
-            call.posix.store.edit_process(call.process, |process| process.pending &= !bit(signal));
-        }
+        call.take_pending(signal);
         return Ok(signal as u64);
     }
     if call.has_passed(deadline) {
         return Err(Errno::EAGAIN.into());
     }
-    call.wait(call.until(Event::Lane, deadline), false)
+    call.wait(call.until(Event::Signal, deadline), false)
 }
 
 /// Goes back to what a handler interrupted.

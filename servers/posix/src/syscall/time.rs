@@ -19,13 +19,9 @@ const TIMER_ABSTIME: u64 = 1;
 const ITIMER_REAL: u64 = 0;
 
 impl Call<'_, '_> {
-    fn wall_ns(&mut self) -> u64 {
-        self.posix.wall_offset_ns().wrapping_add(self.posix.kernel.now_ns())
-    }
-
     fn clock(&mut self, clock: u64) -> Result<u64, Errno> {
         match clock {
-            CLOCK_REALTIME | CLOCK_REALTIME_COARSE | CLOCK_TAI => Ok(self.wall_ns()),
+            CLOCK_REALTIME | CLOCK_REALTIME_COARSE | CLOCK_TAI => Ok(self.posix.wall_ns()),
             CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => Ok(self.posix.kernel.now_ns()),
             CLOCK_PROCESS | CLOCK_THREAD => {
                 let [user, system] = self.posix.process_ticks(self.process);
@@ -133,7 +129,7 @@ fn set_wall(call: &mut Call<'_, '_>, wanted: u64) -> SysResult {
 /// The wall clock in microseconds.
 pub fn sys_gettimeofday(call: &mut Call<'_, '_>) -> SysResult {
     let [to, zone, ..] = call.arguments;
-    let now = call.wall_ns();
+    let now = call.posix.wall_ns();
     if to != 0 {
         call.write_words(to, &[now / NS, now % NS / 1000])?;
     }
@@ -159,7 +155,7 @@ pub fn sys_settimeofday(call: &mut Call<'_, '_>) -> SysResult {
 
 /// The wall clock in seconds.
 pub fn sys_time(call: &mut Call<'_, '_>) -> SysResult {
-    let now = call.wall_ns() / NS;
+    let now = call.posix.wall_ns() / NS;
     if call.arguments[0] != 0 {
         call.write_words(call.arguments[0], &[now])?;
     }

@@ -1,5 +1,6 @@
 //! Posix dies at every failpoint, and at every store, of what cannot simply be done again.
 
+use super::sockets::{PACKETS, STREAM, pair, receive, send, send_descriptor};
 use crate::fake::Runs;
 use crate::fake::harness::{DATA, System};
 
@@ -176,5 +177,61 @@ fn handler_runs_once() {
         let after = system.machine.0.borrow().threads.values().next().unwrap().frame;
         assert_eq!((after.rip, after.rsp, after.rax), (before.rip + 2, before.rsp, 0), "{point}");
         assert_eq!(system.posix().store.process(1).pending, 0);
+    }
+}
+
+#[test]
+fn socket_write_happens_once_whichever_failpoint_kills() {
+    for point in ["write.intent", "write.effect", "write.record", "write.reply"] {
+        let (mut system, lane) = System::start();
+        let (left, right) = pair(&mut system, lane, PACKETS);
+        system.text(lane, 0, "once");
+        let result = system.call_crashing(lane, 44, [left, DATA, 4, 0, 0, 0], point);
+        assert!(point == "write.reply" || result == Some(4), "{point}: {result:?}");
+        assert_eq!(receive(&mut system, lane, right, 100, 0).unwrap(), "once", "{point}");
+        assert_eq!(receive(&mut system, lane, right, 100, 0), Err(11), "{point}");
+    }
+}
+
+#[test]
+fn descriptor_is_sent_and_received_once_whichever_store_is_the_last() {
+    for nth in 0.. {
+        let (mut system, lane) = System::start();
+        let (left, right) = pair(&mut system, lane, STREAM);
+        send_descriptor(&mut system, lane, left, 0);
+        let words = [0, 0, DATA + 0x3800, 1, DATA + 0x4000, 24, 0];
+        system.poke(lane, DATA + 0x3000, &words.map(u64::to_le_bytes).concat());
+        let (died, result) = system.call_crashing_at_store(lane, 47, [right, DATA + 0x3000, 0, 0, 0, 0], nth);
+        assert!(result.is_none_or(|count| count == 1));
+        assert_eq!(system.peek(lane, DATA + 0x4010, 4), 5u32.to_le_bytes(), "store {nth}");
+        let file = system.posix().store.descriptor(1, 5).file as usize - 1;
+        assert_eq!(system.posix().store.file(file).references, 2, "store {nth}");
+        assert_eq!(receive(&mut system, lane, right, 1, 0), Err(11), "store {nth}");
+        if !died {
+            assert!(nth > 10);
+            break;
+        }
+    }
+}
+
+#[test]
+fn connection_is_made_and_accepted_once_whichever_store_is_the_last() {
+    for nth in (0..).step_by(3) {
+        let (mut system, lane) = System::start();
+        system.poke(lane, DATA + 0x800, b"\x01\0\0name");
+        let server = system.call(lane, 41, [1, STREAM, 0, 0, 0, 0]).unwrap();
+        let client = system.call(lane, 41, [1, STREAM, 0, 0, 0, 0]).unwrap();
+        system.call(lane, 49, [server, DATA + 0x800, 7, 0, 0, 0]);
+        system.call(lane, 50, [server, 5, 0, 0, 0, 0]);
+        let (died, _) = system.call_crashing_at_store(lane, 42, [client, DATA + 0x800, 7, 0, 0, 0], nth);
+        let (died_too, _) = system.call_crashing_at_store(lane, 43, [server, 0, 0, 0, 0, 0], nth);
+        assert_eq!(send(&mut system, lane, client, "once"), Some(4), "store {nth}");
+        assert_eq!(receive(&mut system, lane, 5, 100, 0).unwrap(), "once", "store {nth}");
+        system.call(lane, 72, [server, 4, 0o4000, 0, 0, 0]);
+        assert_eq!(system.call(lane, 43, [server, 0, 0, 0, 0, 0]), Some((-11i64) as u64), "store {nth}");
+        if !died && !died_too {
+            assert!(nth > 20);
+            break;
+        }
     }
 }

@@ -1,0 +1,109 @@
+//! `signalfd`, `signalfd4`: signals read from a descriptor, by whoever reads it.
+
+use crate::call::{Call, SysResult};
+use crate::errno::Errno;
+use crate::fd::{NONBLOCK, READ_WRITE, kind};
+use crate::io::Vector;
+use crate::saved::{File, Origin};
+use crate::signal::{UNSTOPPABLE, bit};
+use crate::wait::{Event, Wait};
+
+const SFD_CLOEXEC: u64 = 0o2_000_000;
+/// Bytes of `struct signalfd_siginfo`.
+const INFO_BYTES: usize = 128;
+const NEW: u32 = u32::MAX;
+
+/// Makes one, or gives it other signals.
+pub fn sys_signalfd(call: &mut Call<'_, '_>) -> SysResult {
+    call.arguments[3] = 0;
+    sys_signalfd4(call)
+}
+
+/// Likewise, with flags.
+pub fn sys_signalfd4(call: &mut Call<'_, '_>) -> SysResult {
+    let [descriptor, set, size, flags, ..] = call.arguments;
+    if size != 8 {
+        return Err(Errno::EINVAL.into());
+    }
+    let set = call.read_u64(set)? & !UNSTOPPABLE;
+    if flags & !(SFD_CLOEXEC | u64::from(NONBLOCK)) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if descriptor as u32 == NEW {
+        let file = File { kind: kind::SIGNALS, flags: READ_WRITE | flags as u32 & NONBLOCK, detail: set, ..File::default() };
+        return Ok(call.posix.open_file(call.process, file, flags & SFD_CLOEXEC != 0)? as u64);
+    }
+    let (index, file) = call.posix.file_of(call.process, descriptor)?;
+    match file.kind {
+        kind::SIGNALS => call.posix.store.edit_file(index, |file| file.detail = set),
+        kind::PLACE => return Err(Errno::EBADF.into()),
+        _ => return Err(Errno::EINVAL.into()),
+    }
+    call.posix.wake(Event::Any);
+    Ok(descriptor)
+}
+
+impl Call<'_, '_> {
+    /// Signals of a set that the caller could take.
+    #[must_use]
+    pub fn pending_of(&self, set: u64) -> u64 {
+        (self.posix.store.thread(self.lane).pending | self.me().pending) & set
+    }
+
+    /// Where the first signal of a set comes from, which must be pending.
+    #[must_use]
+    pub fn first_pending(&self, set: u64) -> (usize, Origin) {
+        let signal = set.trailing_zeros() as usize + 1;
+        let own = self.posix.store.thread(self.lane).pending & bit(signal) != 0;
+        let origin = if own { self.posix.store.thread_origin(self.lane, signal) } else { self.posix.store.origin(self.process, signal) };
+        (signal, origin)
+    }
+
+    /// A pending signal counts as taken: the thread's own before the process's.
+    pub fn take_pending(&mut self, signal: usize) {
+        if self.posix.store.thread(self.lane).pending & bit(signal) != 0 {
+            self.posix.store.edit_thread(self.lane, |thread| thread.pending &= !bit(signal));
+        } else {
+            self.posix.store.edit_process(self.process, |process| process.pending &= !bit(signal));
+        }
+    }
+
+    /// Reads signals, as many as there are and there is room for.
+    ///
+    /// # Errors
+    /// `EINVAL`, `EAGAIN`, `EFAULT`, or a wait.
+    pub fn read_signals(&mut self, file: &File, to: Vector) -> SysResult {
+        let room = to.length / INFO_BYTES;
+        if room == 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let mut left = self.pending_of(file.detail);
+        let mut bytes = alloc::vec::Vec::new();
+        let mut taken = alloc::vec::Vec::new();
+        while left != 0 && taken.len() < room {
+            let (signal, origin) = self.first_pending(left);
+            left &= !bit(signal);
+            bytes.extend(encode(signal, &origin));
+            taken.push(signal);
+        }
+        if taken.is_empty() {
+            if file.is_nonblocking() {
+                return Err(Errno::EAGAIN.into());
+            }
+            return self.wait(Wait::on(Event::Signal), true);
+        }
+        self.write(to.address, &bytes)?;
+        taken.into_iter().for_each(|signal| self.take_pending(signal));
+        Ok(bytes.len() as u64)
+    }
+}
+
+/// `struct signalfd_siginfo`.
+fn encode(signal: usize, origin: &Origin) -> [u8; INFO_BYTES] {
+    let mut bytes = [0; INFO_BYTES];
+    let words = [signal as u32, 0, origin.code, origin.pid, origin.uid, 0, 0, 0, 0, 0, origin.status];
+    for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *to = word.to_le_bytes();
+    }
+    bytes
+}
