@@ -62,18 +62,34 @@ fn posix_dies_at_each_failpoint_of_a_pipe_write() {
     let _outcome = kill_at_each("posix", &points, 2);
 }
 
+/// Runs the program `name` of `tests/linux` while posix dies at the `nth` passage of each of `points`: its output must be Linux's.
+fn posix_dies_under(name: &str, points: &[Posix], nth: u32) {
+    let staged = Staged::lay_out(&[name.into()]).expect("the program can be compiled");
+    let text = fs::read_to_string(root().join(format!("tests/expected/{name}.txt"))).expect("it was made");
+    let linux = Expected::decode(&text).expect("it is whole");
+    let boot = Boot::new(&format!("restart-{name}")).with("--add", format!("{}:/run", staged.guest().display()));
+    let boot = points.iter().fold(boot, |boot, point| boot.failing("posix", point.name(), nth));
+    let outcome = boot.script(&format!("exec /run/programs/{name}\n"));
+    outcome.expect_output(&linux.output.stdout);
+    for point in points {
+        assert!(outcome.log.contains(&format!("[posix] failpoint {}", point.name())), "{} was not reached: {outcome}", point.name());
+    }
+    assert_eq!(outcome.deaths("posix"), points.len(), "{outcome}");
+}
+
+/// Where a transfer of bytes can be cut.
+const TRANSFER: [Posix; 6] = [Posix::WriteIntent, Posix::WriteEffect, Posix::WriteRecord, Posix::WriteReply, Posix::ReadEffect, Posix::ReadRecord];
+
 /// What programs and a person see at pseudo terminals while posix dies under them is what Linux shows.
 #[test]
 fn posix_dies_at_each_failpoint_of_a_terminals_writes_and_reads() {
-    let staged = Staged::lay_out(&["terminal".into()]).expect("the program can be compiled");
-    let text = fs::read_to_string(root().join("tests/expected/terminal.txt")).expect("it was made");
-    let linux = Expected::decode(&text).expect("it is whole");
-    let points = [Posix::WriteIntent, Posix::WriteEffect, Posix::WriteRecord, Posix::WriteReply, Posix::ReadEffect, Posix::ReadRecord];
-    let boot = Boot::new("restart-terminal").with("--add", format!("{}:/run", staged.guest().display()));
-    let boot = points.iter().fold(boot, |boot, point| boot.failing("posix", point.name(), 20));
-    let outcome = boot.script("exec /run/programs/terminal\n");
-    outcome.expect_output(&linux.output.stdout);
-    assert_eq!(outcome.deaths("posix"), points.len(), "{outcome}");
+    posix_dies_under("terminal", &TRANSFER, 20);
+}
+
+/// Messages come once, with their descriptors, and whoever sleeps in epoll_wait is woken once.
+#[test]
+fn posix_dies_at_each_failpoint_of_a_sockets_writes_and_reads() {
+    posix_dies_under("survive", &TRANSFER, 2);
 }
 
 #[test]

@@ -26,10 +26,6 @@ const EXPECTED: &str = "tests/expected";
 const RULES: &str = "tests/normalise.toml";
 /// What the name of a case under [`Adversity::Pending`] ends with.
 const PENDING: &str = "_pending";
-/// Cases that need what SynOS does not have: skipped with the reason, never passed.
-const NOT_THERE: [(&str, &str); 1] =
-    [("rusttest", "it needs socketpair(AF_UNIX), by which Rust's standard library starts a program in another folder")];
-
 /// Results of the boot that scripts share; it happens when they are first looked at.
 type Shared = LazyLock<Results, Box<dyn FnOnce() -> Results + Send>>;
 
@@ -119,9 +115,6 @@ impl Comparison {
             } else if *source != header.source {
                 comparison.expected = Err(format!("its expected file was made from another source of it; try: cargo xtask expect {name}"));
             }
-        }
-        if let Some((_, why)) = NOT_THERE.iter().find(|(case, _)| case == name) {
-            comparison.skipped = Some((*why).to_owned());
         }
         comparison
     }

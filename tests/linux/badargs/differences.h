@@ -10,9 +10,7 @@ static const struct difference {
 	const char *value;
 	const char *reason;
 } differences[] = {
-	{SYS_socket, NULL, ALL, NULL, "SynOS has no sockets yet"},
 	{SYS_rseq, NULL, ALL, NULL, "SynOS has none, which Linux too answers with ENOSYS where it is not configured"},
-	{SYS_socketpair, NULL, ALL, NULL, "SynOS has no sockets yet"},
 	{SYS_mmap, "", 1, "2^31", "Linux maps less than its memory, by default"},
 	{SYS_mmap, "", 1, "2^32", "likewise"},
 	{SYS_mmap, " (fixed)", 1, "2^31", "likewise"},

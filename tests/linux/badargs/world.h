@@ -18,7 +18,16 @@ enum {
 };
 
 /* Descriptors. */
-enum { FILE_FD = 10, FOLDER_FD = 11, PIPE_READ = 12, PIPE_WRITE = 13, NOT_OPEN = 9999 };
+enum {
+	FILE_FD = 10, FOLDER_FD = 11, PIPE_READ = 12, PIPE_WRITE = 13,
+	SOCKET_FD = 14,	/* one end of a pair, with bytes to receive */
+	OTHER_FD = 15,	/* its other end */
+	EPOLL_FD = 16,	/* watches the pipe, which can be read */
+	TIMER_FD = 17, SIGNAL_FD = 18,
+	LISTEN_FD = 19,	/* a listener, with somebody who waits */
+	CLIENT_FD = 31,	/* a socket without a name or another end */
+	NOT_OPEN = 9999
+};
 
 /* What a call needs besides. */
 enum { CHILD = 1, BLOCKS = 2, ONLY_AS_IS = 4 };
@@ -37,6 +46,10 @@ static struct data {
 	struct flock lock;
 	struct pollfd polls[1];
 	struct rlimit limit, limit_crossed;
+	struct sockaddr_un address, unused_address;
+	socklen_t address_length;
+	struct msghdr message, message_wild, message_kernel, message_many, message_control;
+	struct epoll_event event;
 } *const data = (struct data *)DATA;
 
 #define AT(member) (DATA + __builtin_offsetof(struct data, member))
@@ -78,6 +91,13 @@ static void make_memory(void)
 		.lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET},
 		.polls = {{.fd = FILE_FD, .events = POLLIN}},
 		.limit = {256, 256}, .limit_crossed = {2, 1},
+		.address = {.sun_family = AF_UNIX}, .unused_address = {.sun_family = AF_UNIX}, .address_length = sizeof(struct sockaddr_un),
+		.message = {.msg_iov = (struct iovec *)AT(vector), .msg_iovlen = 1},
+		.message_wild = {.msg_iov = (struct iovec *)AT(vector_wild), .msg_iovlen = 2},
+		.message_kernel = {.msg_iov = (struct iovec *)AT(vector_kernel), .msg_iovlen = 1},
+		.message_many = {.msg_iov = (struct iovec *)ZEROS, .msg_iovlen = 1025},
+		.message_control = {.msg_iov = (struct iovec *)AT(vector), .msg_iovlen = 1, .msg_control = (void *)wild, .msg_controllen = 64},
+		.event = {.events = EPOLLOUT},
 	};
 	strcpy(data->name, EXECUTED);
 	for (size_t i = 0; i < COUNT(data->arguments_endless); i++)
@@ -102,6 +122,44 @@ static void open_as(const char *path, int flags, int number)
 	close(opened);
 }
 
+static void keep(int descriptor, int number)
+{
+	if (descriptor < 0 || dup2(descriptor, number) != number)
+		_exit(255);
+	close(descriptor);
+}
+
+/* The length of the abstract names in data. */
+#define NAME_BYTES (sizeof(sa_family_t) + 1 + 7)
+
+static void make_sockets(void)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	sigset_t none;
+	int ends[2], client;
+
+	/* Names of this process alone: one that a cloned child still has is no matter. */
+	snprintf(data->address.sun_path + 1, 8, "%07d", getpid());
+	snprintf(data->unused_address.sun_path + 1, 8, "x%06d", getpid());
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0 || write(ends[1], "bytes", 5) != 5)
+		_exit(255);
+	keep(ends[0], SOCKET_FD);
+	keep(ends[1], OTHER_FD);
+	keep(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), LISTEN_FD);
+	keep(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), CLIENT_FD);
+	client = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (bind(LISTEN_FD, (struct sockaddr *)&data->address, NAME_BYTES) != 0 || listen(LISTEN_FD, 5) != 0
+	    || connect(client, (struct sockaddr *)&data->address, NAME_BYTES) != 0)
+		_exit(255);
+	close(client);
+	sigemptyset(&none);
+	keep(signalfd(-1, &none, SFD_NONBLOCK), SIGNAL_FD);
+	keep(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK), TIMER_FD);
+	keep(epoll_create1(0), EPOLL_FD);
+	if (epoll_ctl(EPOLL_FD, EPOLL_CTL_ADD, PIPE_READ, &event) != 0)
+		_exit(255);
+}
+
 static void make_world(int needs)
 {
 	int ends[2];
@@ -118,6 +176,7 @@ static void make_world(int needs)
 	open_as(".", O_RDONLY | O_DIRECTORY, FOLDER_FD);
 	if (dup2(ends[0], PIPE_READ) != PIPE_READ || dup2(ends[1], PIPE_WRITE) != PIPE_WRITE || write(PIPE_WRITE, "bytes", 5) != 5)
 		_exit(255);
+	make_sockets();
 	if (needs & CHILD && fork() == 0)
 		_exit(0);
 }
