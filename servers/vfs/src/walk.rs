@@ -6,6 +6,7 @@
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use protocols::vfs::{Actor, At, Error, FileId, Kind, MAX_LINKS_FOLLOWED, MAX_NAME, MAX_PATH, Within};
 
@@ -58,26 +59,48 @@ pub struct Place {
     pub found: u32,
 }
 
-impl Place {
-    const fn of(found: u32, last: Last, slash: bool) -> Self {
-        Self { directory: 0, name: heapless::Vec::new(), last, slash, entry: 0, found }
-    }
-}
-
 struct Path<'a> {
     bytes: Cow<'a, [u8]>,
     at: usize,
 }
 
 struct Part {
-    name: heapless::Vec<u8, MAX_NAME>,
+    /// Where its name stands in the path.
+    name: Range<usize>,
     /// It is the last one.
     last: bool,
     /// Slashes follow it.
     slash: bool,
 }
 
+/// Where a part of the path leads: a [`Place`] without its name, which is copied for the last part only.
+#[derive(Clone, Copy)]
+struct Step {
+    directory: u32,
+    last: Last,
+    slash: bool,
+    entry: u32,
+    found: u32,
+}
+
+impl Step {
+    const fn to(found: u32, last: Last, slash: bool) -> Self {
+        Self { directory: 0, last, slash, entry: 0, found }
+    }
+
+    fn named(self, name: &[u8]) -> Result<Place, Error> {
+        let name = if self.last == Last::Name { name } else { &[] };
+        let name = heapless::Vec::from_slice(name).map_err(|_| Error::NameTooLong)?;
+        let Self { directory, last, slash, entry, found } = self;
+        Ok(Place { directory, name, last, slash, entry, found })
+    }
+}
+
 impl Path<'_> {
+    fn name(&self, part: &Part) -> &[u8] {
+        self.bytes.get(part.name.clone()).unwrap_or_default()
+    }
+
     fn skip_slashes(&mut self) {
         while self.bytes.get(self.at) == Some(&b'/') {
             self.at += 1;
@@ -91,7 +114,10 @@ impl Path<'_> {
             return Ok(None);
         }
         let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-        let name = heapless::Vec::from_slice(rest.get(..end).unwrap_or_default()).map_err(|_| Error::NameTooLong)?;
+        if end > MAX_NAME {
+            return Err(Error::NameTooLong);
+        }
+        let name = self.at..self.at + end;
         self.at += end;
         let before = self.at;
         self.skip_slashes();
@@ -134,15 +160,17 @@ impl<H: Host> Attempt<'_, H> {
         let (mut current, _) = self.find(if absolute { actor.root } else { at.start })?;
         let mut path = Path { bytes: Cow::Borrowed(at.path), at: 0 };
         let mut followed = 0;
-        let mut ended = Place::of(current, Last::Start, absolute);
+        let mut ended = Step::to(current, Last::Start, absolute);
+        let mut last_name = 0..0;
         while let Some(part) = path.next_part()? {
             let directory = self.searchable(current, actor)?;
-            if part.name.as_slice() == b".." && current == at.start.inode && self.within.contains(Within::BENEATH) {
+            if path.name(&part) == b".." && current == at.start.inode && self.within.contains(Within::BENEATH) {
                 return Err(Error::CrossesMount);
             }
-            ended = self.step(current, &directory, &part, actor)?;
+            ended = self.step(current, &directory, path.name(&part), part.slash, actor)?;
+            last_name.clone_from(&part.name);
             if ended.found == 0 {
-                return if part.last { Ok(ended) } else { Err(Error::NotFound) };
+                return if part.last { ended.named(path.name(&part)) } else { Err(Error::NotFound) };
             }
             let inode = self.inode(ended.found)?;
             if inode.is(Kind::Symlink) && (!part.last || mode == Mode::Follow || mode == Mode::Keep && part.slash) {
@@ -157,7 +185,7 @@ impl<H: Host> Attempt<'_, H> {
                         return Err(Error::CrossesMount);
                     }
                     (current, _) = self.find(actor.root)?;
-                    ended = Place::of(current, Last::Start, true);
+                    ended = Step::to(current, Last::Start, true);
                 }
                 continue;
             }
@@ -174,7 +202,7 @@ impl<H: Host> Attempt<'_, H> {
             }
             current = ended.found;
         }
-        Ok(ended)
+        ended.named(path.bytes.get(last_name).unwrap_or_default())
     }
 
     /// Walks to a file that must be there.
@@ -198,15 +226,15 @@ impl<H: Host> Attempt<'_, H> {
         Ok(inode)
     }
 
-    fn step(&self, current: u32, directory: &Inode, part: &Part, actor: &Actor) -> Result<Place, Error> {
-        match part.name.as_slice() {
-            b"." => Ok(Place::of(current, Last::Dot, part.slash)),
-            b".." if current == actor.root.inode => Ok(Place::of(current, Last::DotDot, part.slash)),
+    fn step(&self, current: u32, directory: &Inode, name: &[u8], slash: bool, actor: &Actor) -> Result<Step, Error> {
+        match name {
+            b"." => Ok(Step::to(current, Last::Dot, slash)),
+            b".." if current == actor.root.inode => Ok(Step::to(current, Last::DotDot, slash)),
             b".." if directory.parent == 0 => Err(Error::NotFound),
-            b".." => Ok(Place::of(directory.parent, Last::DotDot, part.slash)),
+            b".." => Ok(Step::to(directory.parent, Last::DotDot, slash)),
             name => {
                 let (entry, found) = self.state.lookup(current, name)?.map_or((0, 0), |(slot, entry)| (slot, entry.inode));
-                Ok(Place { directory: current, name: part.name.clone(), last: Last::Name, slash: part.slash, entry, found })
+                Ok(Step { directory: current, last: Last::Name, slash, entry, found })
             }
         }
     }
