@@ -19,7 +19,7 @@ mod space;
 mod table;
 mod thread;
 
-pub use device::{irq_ack, irq_bind, port_in, port_out, port_out_bytes};
+pub use device::{PortRecord, irq_ack, irq_bind, port_in, port_out, port_out_bytes, port_record};
 pub use endpoint::{
     CopyError, Incoming, Sent, call, lease_read, lease_write, receive, reply, reply_bytes, reply_receive, reply_word_receive, set_reply_slot,
     set_state, take_up,

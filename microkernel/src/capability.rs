@@ -22,9 +22,9 @@ pub struct Slot {
     pub reserved: u16,
     /// The object's page; for a range the first page, line or port.
     pub first: u32,
-    /// Who the holder is to the object.
+    /// Who the holder is to the object; for I/O ports the last value read.
     pub badge: u64,
-    /// When it was made; for a Reply, the ticket.
+    /// When it was made; for a Reply, the ticket; for I/O ports the counts of reads (high half) and writes.
     pub epoch: u64,
     /// The object's address; for a range, how many.
     pub object: u64,
@@ -69,6 +69,24 @@ impl Slot {
     #[must_use]
     pub fn covers(&self, offset: u64, count: u64) -> bool {
         offset.checked_add(count).is_some_and(|end| end <= u64::from(self.count()))
+    }
+
+    /// Notes that a port was read.
+    pub(crate) fn note_read(&mut self, value: u32) {
+        self.badge = u64::from(value);
+        self.epoch = self.epoch.wrapping_add(1 << 32);
+    }
+
+    /// Notes that ports were written so often.
+    pub(crate) fn note_writes(&mut self, count: u32) {
+        let writes = (self.epoch as u32).wrapping_add(count);
+        self.epoch = self.epoch & !u64::from(u32::MAX) | u64::from(writes);
+    }
+
+    /// The same authority with nothing done through it yet.
+    #[must_use]
+    pub fn without_record(self) -> Self {
+        if self.kind() == ObjectKind::IoPorts { Self { badge: 0, epoch: 0, ..self } } else { self }
     }
 
     /// A reference to the object, for a slot whose kind has been checked.
@@ -216,11 +234,15 @@ impl<M: Machine> Kernel<M> {
         if slot.kind() == ObjectKind::Reply || slot.is_owned_memory() && how & MOVE == 0 {
             return Err(Error::WrongKind);
         }
+        if how & MINT != 0 && slot.kind() == ObjectKind::IoPorts {
+            return Err(Error::WrongKind);
+        }
         if how & MINT != 0 && slot.badge != 0 && slot.badge != badge {
             return Err(Error::MissingRight);
         }
         let to = self.empty_place(thread, table, target)?;
         if how & MOVE == 0 {
+            slot = slot.without_record();
             slot.rights &= rights as u8;
         }
         if how & MINT != 0 {
@@ -262,7 +284,7 @@ impl<M: Machine> Kernel<M> {
             }
             _ => (0, 0),
         };
-        Ok([u64::from(slot.kind), u64::from(slot.rights), slot.badge, u64::from(first), u64::from(count), u64::from(valid)])
+        Ok([u64::from(slot.kind), u64::from(slot.rights), slot.without_record().badge, u64::from(first), u64::from(count), u64::from(valid)])
     }
 
     /// Lends a part of a range, with fewer rights. What comes out owns nothing.
@@ -285,6 +307,7 @@ impl<M: Machine> Kernel<M> {
             slot.epoch = self.epoch;
             slot.rights &= !Rights::OWNED;
         }
+        slot = slot.without_record();
         slot.first = slot.first.wrapping_add(offset as u32);
         slot.object = count;
         slot.rights &= rights as u8;
@@ -307,5 +330,20 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn holds_owned_memory(&mut self, table: Ref<CapTable>) -> bool {
         let slots = self.table(table).slots;
         (abi::FIRST_HANDLE..slots).any(|index| self.slot(SlotPlace { table, index }).is_owned_memory())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Slot;
+
+    #[test]
+    fn counts_of_port_accesses_wrap_without_touching_each_other() {
+        let mut slot = Slot { epoch: 5 << 32 | u64::from(u32::MAX), ..Slot::default() };
+        slot.note_writes(2);
+        assert_eq!(slot.epoch, 5 << 32 | 1);
+        let mut slot = Slot { epoch: u64::from(u32::MAX) << 32 | 7, ..Slot::default() };
+        slot.note_read(3);
+        assert_eq!((slot.epoch, slot.badge), (7, 3));
     }
 }

@@ -1,10 +1,11 @@
 //! Interrupt lines and I/O ports.
 //!
-//! Invariant: a line that fired stays masked until its driver acknowledges it, so a dead driver's line is silent until a successor binds it.
+//! Invariants: a line that fired stays masked until its driver acknowledges it, so a dead driver's line is silent until a successor binds it; what was
+//! done through a capability to ports is counted in its slot within the same trap, so the count and the device never differ.
 
 use abi::{Error, ObjectKind, Rights};
 
-use crate::capability::Slot;
+use crate::capability::{Slot, SlotPlace};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::notification::Notification;
@@ -76,31 +77,47 @@ impl<M: Machine> Kernel<M> {
         Ok((u16::try_from(port).map_err(|_| Error::InvalidArgument)?, width as u8))
     }
 
+    /// The capability that a handle names, and where it lies, for its record.
+    fn ports(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(Slot, SlotPlace), Error> {
+        let slot = self.lookup(thread, handle, ObjectKind::IoPorts, Rights::USE)?;
+        Ok((slot, self.handle_place(thread, handle)?))
+    }
+
     /// Reads a port.
     pub(crate) fn read_port(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<u64, Error> {
-        let slot = self.lookup(thread, handle, ObjectKind::IoPorts, Rights::USE)?;
+        let (slot, place) = self.ports(thread, handle)?;
         let (port, width) = Self::port_of(&slot, words[0], words[1])?;
-        Ok(u64::from(self.machine.port_in(port, width)))
+        let value = self.machine.port_in(port, width);
+        self.slot(place).note_read(value);
+        Ok(u64::from(value))
     }
 
     /// Writes a port.
     pub(crate) fn write_port(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<(), Error> {
-        let slot = self.lookup(thread, handle, ObjectKind::IoPorts, Rights::USE)?;
+        let (slot, place) = self.ports(thread, handle)?;
         let (port, width) = Self::port_of(&slot, words[0], words[1])?;
         self.machine.port_out(port, width, words[2] as u32);
+        self.slot(place).note_writes(1);
         Ok(())
     }
 
     /// Writes bytes of the message page to one port.
     pub(crate) fn write_port_bytes(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<(), Error> {
-        let slot = self.lookup(thread, handle, ObjectKind::IoPorts, Rights::USE)?;
+        let (slot, place) = self.ports(thread, handle)?;
         let (port, _) = Self::port_of(&slot, words[0], 1)?;
         let (page, length) = self.message_bytes(thread, words[1])?;
         for index in 0..length {
             let byte = page::bytes(&mut self.machine, page)[index];
             self.machine.port_out(port, 1, u32::from(byte));
         }
+        self.slot(place).note_writes(length as u32);
         Ok(())
+    }
+
+    /// What was done through a capability to ports.
+    pub(crate) fn port_record(&mut self, thread: Ref<Thread>, handle: u32) -> Result<[u64; 6], Error> {
+        let (slot, _) = self.ports(thread, handle)?;
+        Ok([slot.epoch >> 32, u64::from(slot.epoch as u32), slot.badge, 0, 0, 0])
     }
 
     /// Appends bytes of the message page to the system's log.

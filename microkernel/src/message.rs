@@ -153,7 +153,7 @@ impl<M: Machine> Kernel<M> {
         if !self.slot(target).is_empty() {
             return Err(Error::SlotFull);
         }
-        *self.slot(target) = slot;
+        *self.slot(target) = slot.without_record();
         Ok(())
     }
 

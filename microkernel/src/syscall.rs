@@ -176,6 +176,7 @@ impl<M: Machine> Kernel<M> {
             Operation::PortIn => value(self.read_port(thread, handle, [a, b])),
             Operation::PortOut => done(self.write_port(thread, handle, [a, b, c])),
             Operation::PortOutBytes => done(self.write_port_bytes(thread, handle, [a, b])),
+            Operation::PortRecord => values(self.port_record(thread, handle)),
             _ => Err(Error::UnknownOperation),
         }
     }

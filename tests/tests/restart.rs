@@ -108,7 +108,7 @@ fn posix_dies_at_each_failpoint_of_exec_exit_wait_and_read() {
 
 #[test]
 fn console_dies_at_each_failpoint_of_a_scripts_output() {
-    let _outcome = kill_at_each("console", &["script.intent", "script.record", "script.reply"], 2);
+    let _outcome = kill_at_each("console", &["script.intent", "script.record", "script.effect", "script.reply"], 2);
 }
 
 /// The first `echo` of the script writes what posix dies of, twice.

@@ -32,6 +32,27 @@ fn prompt_answers_and_echoes() {
 }
 
 #[test]
+fn console_that_dies_between_port_and_record_neither_loses_nor_repeats_a_byte() {
+    let points = [("line.transmitted", 3), ("line.receiving", 7), ("line.transmitted", 4), ("line.receiving", 9)];
+    let boot = points.iter().fold(Boot::new("line-restart"), |boot, (point, nth)| boot.failing("console", point, *nth));
+    let mut session = boot.within_seconds(120).session();
+    session.expect(PROMPT);
+    for round in 1..=4 {
+        let command = format!("echo abcdefghijklmnopqrstuvwxyz {round}$((6 * 7)) 0123456789");
+        let shown = run(&mut session, &command);
+        // The editor of the line asks where the cursor is; all else is to the byte.
+        let shown = shown.replace("\x1b[6n", "");
+        let expected = format!("{command}\r\nabcdefghijklmnopqrstuvwxyz {round}42 0123456789\r\n");
+        assert!(shown.starts_with(&expected), "{shown:?} instead of {expected:?}");
+    }
+    let log = session.log();
+    for (point, _) in points {
+        assert!(log.contains(&format!("[console] failpoint {point}")), "{point} was not reached: {log}");
+    }
+    assert_eq!(log.matches(": console died, instance").count(), points.len(), "{log}");
+}
+
+#[test]
 fn control_c_interrupts_and_control_z_stops_a_foreground_job() {
     let mut session = session("job-control");
     foreground(&mut session, "sleep 1000");

@@ -133,11 +133,15 @@ pub enum Operation {
     PortOut = 0xd4,
     /// IoPorts; word 0: port offset; 1: bytes of the message page to write to the port one after the other.
     PortOutBytes = 0xd5,
+    /// IoPorts. What was done through this capability: it moves with it from table to table, and copies begin anew, so whoever gets a dead driver's
+    /// capability knows what reached the device. Results: 0: reads completed, 1: writes completed, each byte of [`Operation::PortOutBytes`] being one,
+    /// both modulo 2^32, 2: the last value read.
+    PortRecord = 0xd6,
 }
 
 impl Operation {
     /// All operations but [`Operation::Call`] and [`Operation::ReplyReceive`], in order.
-    pub const SLOW: [Self; 51] = [
+    pub const SLOW: [Self; 52] = [
         Self::Receive,
         Self::Reply,
         Self::SetReplySlot,
@@ -189,6 +193,7 @@ impl Operation {
         Self::PortIn,
         Self::PortOut,
         Self::PortOutBytes,
+        Self::PortRecord,
     ];
 }
 

@@ -2,7 +2,7 @@
 
 use abi::{Error, MAX_MESSAGE, Operation};
 
-use super::{command, page, query};
+use super::{command, operate, page, query};
 
 /// Signals `bits` of a notification (SIGNAL) at each delivery of a line; 0 for none.
 ///
@@ -44,4 +44,24 @@ pub fn port_out_bytes(ports: u32, offset: u64, bytes: &[u8]) -> Result<usize, Er
     let length = bytes.len().min(MAX_MESSAGE);
     page::put(bytes);
     command(Operation::PortOutBytes, ports, [offset, length as u64]).map(|()| length)
+}
+
+/// What was done through a capability to ports, by whoever held it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortRecord {
+    /// Reads completed, modulo 2^32.
+    pub reads: u32,
+    /// Writes completed, each byte of [`port_out_bytes`] being one, modulo 2^32.
+    pub writes: u32,
+    /// The last value read.
+    pub last: u32,
+}
+
+/// The record of a capability to ports, a dead predecessor's accesses included.
+///
+/// # Errors
+/// What the kernel says.
+pub fn port_record(ports: u32) -> Result<PortRecord, Error> {
+    let [reads, writes, last, ..] = operate(Operation::PortRecord, ports, [])?;
+    Ok(PortRecord { reads: reads as u32, writes: writes as u32, last: last as u32 })
 }

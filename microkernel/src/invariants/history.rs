@@ -29,7 +29,7 @@ impl History {
         for table in Objects::find(kernel).tables {
             let walked = for_each_slot(kernel, table, |kernel, place, slot| {
                 let valid = kernel.is_valid(&slot);
-                history.slots.insert((place.table.address(), place.index), (slot, valid));
+                history.slots.insert((place.table.address(), place.index), (slot.without_record(), valid));
                 Ok(())
             });
             walked.unwrap_or_else(|violation| panic!("{violation:?}"));

@@ -48,12 +48,13 @@ const INVOKED: [(Operation, ObjectKind, u8); 40] = [
 ];
 
 /// The same for devices: the boot slots hold their capabilities.
-const DEVICES: [(Operation, u32); 5] = [
+const DEVICES: [(Operation, u32); 6] = [
     (Operation::IrqBind, abi::boot_slot::IRQS),
     (Operation::IrqAck, abi::boot_slot::IRQS),
     (Operation::PortIn, abi::boot_slot::PORTS),
     (Operation::PortOut, abi::boot_slot::PORTS),
     (Operation::PortOutBytes, abi::boot_slot::PORTS),
+    (Operation::PortRecord, abi::boot_slot::PORTS),
 ];
 
 /// A capability of a kind, in root's table.

@@ -134,3 +134,38 @@ fn ports_refuse_what_leaves_the_range() {
     world.must(PORTS, Operation::PortOut, &[0xffff, 1, 1]);
     assert_eq!(world.ask(PORTS, Operation::PortOut, &[0xffff, 2, 1]), Err(Error::InvalidArgument));
 }
+
+#[test]
+fn record_of_accesses_stays_with_the_capability_that_made_them() {
+    let mut world = World::new();
+    let record = |world: &mut World, handle: u32| world.ask(handle, Operation::PortRecord, &[]).map(|words| [words[0], words[1], words[2]]);
+    world.kernel.machine.inputs.insert(0x3f8, 0x41);
+    world.must(PORTS, Operation::Derive, &[0x3f8, 8, 0xff, 100, 0]);
+    assert_eq!(record(&mut world, 100), Ok([0, 0, 0]));
+    world.must(100, Operation::PortIn, &[0, 1]);
+    world.must(100, Operation::PortOut, &[0, 1, 9]);
+    let root = world.root.thread;
+    world.message_page(root)[..3].copy_from_slice(b"abc");
+    world.must(100, Operation::PortOutBytes, &[1, 3]);
+    assert_eq!(record(&mut world, 100), Ok([1, 4, 0x41]), "a refused access counts nothing");
+    refused(&mut world, 100, Operation::PortIn, &[(&[8, 1], Error::InvalidArgument)]);
+    refused(&mut world, 100, Operation::PortOut, &[(&[8, 1, 1], Error::InvalidArgument)]);
+    refused(&mut world, 100, Operation::PortOutBytes, &[(&[8, 1], Error::InvalidArgument)]);
+    assert_eq!(record(&mut world, 100), Ok([1, 4, 0x41]));
+    assert_eq!(record(&mut world, PORTS), Ok([0, 0, 0]), "not with what it was derived from");
+
+    world.must(0, Operation::Copy, &[101, 100, 0xff, 0, 0, 0]);
+    world.must(100, Operation::Derive, &[0, 8, 0xff, 102, 0]);
+    for child in [101, 102] {
+        assert_eq!(record(&mut world, child), Ok([0, 0, 0]), "a child begins anew");
+    }
+    let driver = world.spawn();
+    world.must(driver.table, Operation::Copy, &[10, 100, 0xff, 0, 2, 0]);
+    world.run(driver.thread, 10, Operation::PortIn, &[0, 1]).unwrap();
+    world.must(0, Operation::Copy, &[103, 10, 0xff, 0, 2, u64::from(driver.table)]);
+    assert_eq!(record(&mut world, 103), Ok([2, 4, 0x41]), "it comes back with what its driver did");
+    assert_eq!(world.ask(0, Operation::Copy, &[104, 103, 0xff, 7, 1, 0]), Err(Error::WrongKind), "a badge would be a record");
+    assert_eq!(world.ask(100, Operation::PortRecord, &[]), Err(Error::InvalidHandle));
+    let described = world.ask(0, Operation::Describe, &[103]).unwrap();
+    assert_eq!(described[2], 0, "a record is no badge");
+}

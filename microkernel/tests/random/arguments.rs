@@ -100,6 +100,7 @@ pub(crate) fn shape(operation: Operation) -> (Argument, &'static [Argument]) {
         Operation::SetState => (Handle(Endpoint), &[Below(3), Word]),
         Operation::IrqBind => (Handle(Irq), &[Below(6), Handle(Notification), Word]),
         Operation::IrqAck => (Handle(Irq), &[Below(6)]),
+        Operation::PortRecord => (Handle(IoPorts), &[]),
         Operation::PortIn | Operation::PortOut | Operation::PortOutBytes => (Handle(IoPorts), &[Below(9), Below(5), Word]),
     }
 }

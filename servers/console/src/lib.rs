@@ -8,7 +8,7 @@
 //! - [`service`] answers requests, none of which waits. [`pump`] moves bytes between rings and [`uart`], after each request and interrupt.
 //! - [`machine`] is the seam to ports, interrupt line and notifications; the tests put a model of the device there.
 //!
-//! One thread, one interrupt line. What may be lost or repeated when an instance dies is said in [`pump`].
+//! One thread, one interrupt line. Why no byte is lost or repeated when an instance dies is said in [`pump`].
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

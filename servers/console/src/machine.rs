@@ -1,5 +1,6 @@
 //! The seam to the machine: ports, interrupt line, notifications.
 
+pub use libsys::syscall::PortRecord;
 use libsys::{slot, syscall};
 use protocols::console::Stream;
 use protocols::service::Service;
@@ -12,7 +13,11 @@ pub trait Machine {
     fn write(&mut self, register: u8, value: u8);
     /// Writes bytes to one register of the UART, one after the other.
     fn write_all(&mut self, register: u8, bytes: &[u8]);
-    /// Passes bytes to a stream of the host, which takes them all.
+    /// What was done to the UART's data register, by predecessors too: bytes received and sent.
+    fn data_record(&mut self) -> PortRecord;
+    /// What was written to the script streams, by predecessors too.
+    fn script_record(&mut self) -> PortRecord;
+    /// Passes bytes, at most a message's length, to a stream of the host, which takes them all at once.
     fn script(&mut self, stream: Stream, bytes: &[u8]);
     /// Lets the interrupt line deliver again.
     fn acknowledge(&mut self);
@@ -24,15 +29,24 @@ pub trait Machine {
 
 /// The real one: capabilities that the supervisor wired as `services.toml` declares them.
 ///
-/// Range 0 of the ports is the UART's eight, range 1 the script streams' three; line 0 is the UART's.
+/// Range 0 of the ports is the UART's data register, range 1 its other seven, range 2 the script streams' three; line 0 is the UART's.
 #[derive(Debug)]
 pub struct Wired {
     _private: (),
 }
 
-const UART_PORTS: u32 = slot::PORTS;
-const SCRIPT_PORTS: u32 = slot::PORTS + 1;
+const DATA_PORT: u32 = slot::PORTS;
+const CONTROL_PORTS: u32 = slot::PORTS + 1;
+const SCRIPT_PORTS: u32 = slot::PORTS + 2;
 const BYTE: u64 = 1;
+
+/// The capability for a register of the UART, and the offset in it.
+fn place(register: u8) -> (u32, u64) {
+    match register.checked_sub(1) {
+        None => (DATA_PORT, 0),
+        Some(offset) => (CONTROL_PORTS, u64::from(offset)),
+    }
+}
 
 impl Wired {
     /// Binds the interrupt line to the server's notification, and that to its endpoint.
@@ -56,15 +70,26 @@ fn wired<T>(result: Result<T, abi::Error>) -> T {
 
 impl Machine for Wired {
     fn read(&mut self, register: u8) -> u8 {
-        wired(syscall::port_in(UART_PORTS, u64::from(register), BYTE)) as u8
+        let (ports, offset) = place(register);
+        wired(syscall::port_in(ports, offset, BYTE)) as u8
     }
 
     fn write(&mut self, register: u8, value: u8) {
-        wired(syscall::port_out(UART_PORTS, u64::from(register), BYTE, u64::from(value)));
+        let (ports, offset) = place(register);
+        wired(syscall::port_out(ports, offset, BYTE, u64::from(value)));
     }
 
     fn write_all(&mut self, register: u8, bytes: &[u8]) {
-        wired(write_bytes(UART_PORTS, u64::from(register), bytes));
+        let (ports, offset) = place(register);
+        wired(syscall::port_out_bytes(ports, offset, bytes));
+    }
+
+    fn data_record(&mut self) -> PortRecord {
+        wired(syscall::port_record(DATA_PORT))
+    }
+
+    fn script_record(&mut self) -> PortRecord {
+        wired(syscall::port_record(SCRIPT_PORTS))
     }
 
     fn script(&mut self, stream: Stream, bytes: &[u8]) {
@@ -73,7 +98,7 @@ impl Machine for Wired {
             Stream::Error => abi::boot::SCRIPT_STDERR_PORT,
             Stream::Status => abi::boot::SCRIPT_STATUS_PORT,
         };
-        wired(write_bytes(SCRIPT_PORTS, u64::from(port - abi::boot::SCRIPT_STDOUT_PORT), bytes));
+        wired(syscall::port_out_bytes(SCRIPT_PORTS, u64::from(port - abi::boot::SCRIPT_STDOUT_PORT), bytes));
     }
 
     fn acknowledge(&mut self) {
@@ -88,12 +113,4 @@ impl Machine for Wired {
     fn come_back(&mut self) {
         wired(syscall::signal(slot::NOTIFICATION, crate::service::WORK));
     }
-}
-
-fn write_bytes(ports: u32, offset: u64, mut bytes: &[u8]) -> Result<(), abi::Error> {
-    while !bytes.is_empty() {
-        let done = syscall::port_out_bytes(ports, offset, bytes)?;
-        bytes = bytes.get(done..).unwrap_or_default();
-    }
-    Ok(())
 }

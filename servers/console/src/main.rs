@@ -12,12 +12,12 @@ fn run() -> ! {
     use libsys::{Peer, layout, next_number, serve, slot};
     use protocols::supervisor::Client;
 
-    let (area, opened) = Area::<State>::open(layout::SAVED);
+    let (area, _how) = Area::<State>::open(layout::SAVED);
     let machine = match Wired::new() {
         Ok(machine) => machine,
         Err(error) => panic!("ports or interrupt line are missing: {error:?}"),
     };
-    let mut console = Console::new(area, opened, machine);
+    let mut console = Console::new(area, machine);
     if let Err(error) = Client(Peer::new(slot::SUPERVISOR)).up(next_number()) {
         panic!("the supervisor does not hear: {error:?}");
     }

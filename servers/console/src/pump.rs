@@ -3,16 +3,19 @@
 //! The pump runs after each request and each interrupt, and does as much as the device takes. It leaves bytes in the device while the input ring has no
 //! room, which stops the sender, and asks for an interrupt only where one would help, so a full ring is not a storm.
 //!
-//! # What a death can cost
-//! Rings and results are transactions; the device is not. A byte is in the ring as soon as the transaction after its reading commits, and it leaves the ring in the
-//! transaction after its sending. An instance that dies on the few instructions in between loses the one byte just read, or sends up to
-//! [`FIFO_BYTES`] bytes again. It takes a count of completed accesses in the kernel's port capability to close that gap.
+//! # What a death costs: nothing
+//! Rings and results are transactions; the device is not. But the kernel counts what is done through a capability to ports, and each transaction says
+//! what it stands for in those counts ([`crate::saved::Progress`]). An instance that dies on the few instructions between an access and its
+//! transaction leaves the two apart, and [`Console::catch_up`] completes the transaction: the byte that was read is in the record, and the bytes that
+//! were sent are still the next ones of the ring. A script's piece goes the other way round, recorded first, because only the record names its writer.
 
+use libsys::saved::Transaction;
 use protocols::console::{Signals, event};
 
-use crate::machine::Machine;
+use crate::machine::{Machine, PortRecord};
 use crate::point::Point;
-use crate::service::Console;
+use crate::saved::Progress;
+use crate::service::{Console, Written};
 use crate::uart::FIFO_BYTES;
 
 /// Most bytes received before requests get their turn.
@@ -39,7 +42,10 @@ impl<M: Machine> Console<M> {
         let mut count = 0;
         while count < MOST_RECEIVED && self.with_line(|line| line.accepts()) && self.uart.has_received(&mut self.machine) {
             let byte = self.uart.receive(&mut self.machine);
-            self.change_line(|line| line.receive(byte));
+            Point::Receiving.hit();
+            let transaction = self.begin();
+            self.has_received(&transaction, byte);
+            transaction.commit();
             count += 1;
         }
         if count > 0 {
@@ -62,10 +68,59 @@ impl<M: Machine> Console<M> {
                 return;
             }
             Point::Sending.hit();
-            self.uart.send(&mut self.machine, next);
-            self.change_line(|line| line.sent(count));
+            let written = self.uart.send(&mut self.machine, next);
+            Point::Transmitted.hit();
+            let transaction = self.begin();
+            self.has_sent(&transaction, count, written);
+            transaction.commit();
             Point::Sent.hit();
         }
+    }
+
+    /// A byte of the line enters the ring.
+    fn has_received(&self, transaction: &Transaction<'_>, byte: u8) {
+        self.state().line.change::<0, _>(transaction, |line| line.receive(byte));
+        self.change_progress(transaction, |progress| progress.received = progress.received.wrapping_add(1));
+    }
+
+    /// Bytes leave the ring, `written` of them to the device.
+    fn has_sent(&self, transaction: &Transaction<'_>, count: usize, written: u32) {
+        self.state().line.change::<0, _>(transaction, |line| line.sent(count));
+        self.change_progress(transaction, |progress| progress.sent = progress.sent.wrapping_add(written));
+    }
+
+    pub(crate) fn change_progress(&self, transaction: &Transaction<'_>, change: impl FnOnce(&mut Progress)) {
+        let mut progress = self.state().progress.get();
+        change(&mut progress);
+        self.state().progress.set(transaction, progress);
+    }
+
+    /// Completes what a predecessor had done to the device and not written down.
+    pub(crate) fn catch_up(&mut self) {
+        let (data, script) = (self.machine.data_record(), self.machine.script_record());
+        let progress = self.state().progress.get();
+        let transaction = self.begin();
+        if data.reads == progress.received.wrapping_add(1) {
+            self.has_received(&transaction, data.last as u8);
+        }
+        let sent = data.writes.wrapping_sub(progress.sent);
+        if (1..=FIFO_BYTES as u32).contains(&sent) {
+            self.has_sent(&transaction, sent as usize, sent);
+        }
+        if progress.piece != 0 && script.writes == progress.scripted.wrapping_sub(progress.piece) {
+            // Recorded, and not written: its writer, who comes again, goes on from before.
+            let before = Written::begun(progress.before as u32);
+            self.forget_piece(&transaction, progress.writer, before);
+        }
+        self.adopt(&transaction, data, script);
+        transaction.commit();
+    }
+
+    /// From here on the counts are those of the kernel's records.
+    pub(crate) fn adopt(&self, transaction: &Transaction<'_>, data: PortRecord, script: PortRecord) {
+        self.change_progress(transaction, |progress| {
+            *progress = Progress { received: data.reads, sent: data.writes, scripted: script.writes, ..Progress::zeroed() };
+        });
     }
 
     fn tell(&mut self, received: Received) {

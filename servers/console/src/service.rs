@@ -7,7 +7,7 @@
 use abi::RequestNumber;
 use heapless::Vec;
 use libsys::lane::{RecordError, Recorded, Verdict};
-use libsys::saved::{Area, Opened, Transaction};
+use libsys::saved::{Area, Transaction};
 use protocols::console::{self, Error, INLINE_BYTES, Patience, Pending, Queue, Reply, Request, Service, Status, Stream, Termios, When, event};
 use protocols::serve::{Answer, Caller, Serve};
 use terminal::saved::Line;
@@ -15,7 +15,7 @@ use terminal::{Discipline, Span};
 
 use crate::machine::Machine;
 use crate::point::Point;
-use crate::saved::State;
+use crate::saved::{Progress, State};
 use crate::uart::Uart;
 
 /// Bit of the console's own notification: the line may have something to do.
@@ -44,27 +44,50 @@ enum Source<'a> {
 
 /// What is kept of a write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Written {
+pub(crate) struct Written {
     accepted: u32,
     finished: bool,
 }
 
 impl<M: Machine> Console<M> {
     /// Starts serving from what `area` holds, and tells everybody to ask again.
-    pub fn new(area: &'static Area<State>, opened: Opened, mut machine: M) -> Self {
+    pub fn new(area: &'static Area<State>, mut machine: M) -> Self {
         let transaction = area.begin();
         let emptied = area.state().prepare(&transaction);
         transaction.commit();
         if emptied {
             libsys::log!("saved positions were damaged: the rings are emptied");
         }
-        let uart = Uart::new(&mut machine, opened != Opened::Fresh);
+        let taken_over = area.state().set_up.get() != 0;
+        let uart = Uart::new(&mut machine, taken_over);
         let mut console = Self { area, machine, uart, awaited: 0 };
+        if taken_over {
+            console.catch_up();
+        } else {
+            console.begin_counting();
+        }
         console.pump();
         console.machine.notify(event::ALL);
         // A predecessor may have died between an interrupt and its acknowledgement.
         console.machine.acknowledge();
         console
+    }
+
+    /// The device is set up, and what that took is not counted.
+    fn begin_counting(&mut self) {
+        let (data, script) = (self.machine.data_record(), self.machine.script_record());
+        let transaction = self.begin();
+        self.adopt(&transaction, data, script);
+        self.area.state().set_up.set(&transaction, 1);
+        transaction.commit();
+    }
+
+    pub(crate) fn state(&self) -> &'static State {
+        self.area.state()
+    }
+
+    pub(crate) fn begin(&self) -> Transaction<'static> {
+        self.area.begin()
     }
 
     /// Looks at the line.
@@ -191,16 +214,32 @@ impl<M: Machine> Console<M> {
             let mut piece = [0; PIECE];
             let count = source.piece(caller, written.accepted, &mut piece)?;
             let accepted = written.accepted.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+            let before = written.accepted;
             written = Written { accepted, finished: accepted == source.length() };
             Point::ScriptIntent.hit();
-            let transaction = self.area.begin();
+            let transaction = self.begin();
             self.record(&transaction, number, &written.to_kept())?;
+            self.change_progress(&transaction, |progress| {
+                let piece = u32::try_from(count).unwrap_or(u32::MAX);
+                let scripted = progress.scripted.wrapping_add(piece);
+                *progress = Progress { scripted, piece, writer: number.0, before: u64::from(before), ..*progress };
+            });
             Point::ScriptRecord.hit();
-            self.machine.script(stream, piece.get(..count).unwrap_or_default());
             transaction.commit();
+            Point::ScriptEffect.hit();
+            self.machine.script(stream, piece.get(..count).unwrap_or_default());
             Point::ScriptReply.hit();
         }
         Ok(Reply::Count(written.accepted))
+    }
+
+    /// A piece that was recorded and never written did not happen.
+    pub(crate) fn forget_piece(&self, transaction: &Transaction<'_>, writer: u64, before: Written) {
+        let number = RequestNumber(writer);
+        // Only the result of this very request is set back, and there was room for it.
+        if let (Ok(Some(_)), Err(error)) = (self.known(number), self.record(transaction, number, &before.to_kept())) {
+            libsys::log!("a piece of a script's output is lost: {error:?}");
+        }
     }
 
     fn set_termios(&mut self, number: RequestNumber, modes: Termios, when: When) -> Result<Reply, Error> {
@@ -343,6 +382,11 @@ impl Source<'_> {
 }
 
 impl Written {
+    /// So much was accepted, and there is more.
+    pub(crate) const fn begun(accepted: u32) -> Self {
+        Self { accepted, finished: false }
+    }
+
     fn to_kept(self) -> [u8; 5] {
         let [a, b, c, d] = self.accepted.to_le_bytes();
         [a, b, c, d, u8::from(self.finished)]

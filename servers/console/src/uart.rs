@@ -41,17 +41,20 @@ pub struct Uart {
 }
 
 impl Uart {
-    /// Sets the device up. What a predecessor left in its FIFOs stays there (`keep`): bytes that were typed while it died, and bytes on their way out.
+    /// Sets the device up, or takes it over from a predecessor that had (`keep`): then bytes that were typed while it died, and bytes on their way out,
+    /// stay in the FIFOs, and the data register, whose accesses are counted, is not touched.
     pub fn new(machine: &mut impl Machine, keep: bool) -> Self {
         machine.write(SCRATCH, 0x5a);
         let present = machine.read(SCRATCH) == 0x5a;
         if present {
             machine.write(INTERRUPTS, 0);
+        }
+        if present && !keep {
             machine.write(LINE, EIGHT_BITS | DIVISOR_ACCESS);
             machine.write(DATA, DIVISOR);
             machine.write(INTERRUPTS, 0);
             machine.write(LINE, EIGHT_BITS);
-            machine.write(FIFOS, if keep { FIFO_ENABLE } else { FIFO_ENABLE | FIFO_CLEAR });
+            machine.write(FIFOS, FIFO_ENABLE | FIFO_CLEAR);
             machine.write(MODEM, MODEM_READY);
         }
         Self { present, interrupts: 0 }
@@ -72,11 +75,13 @@ impl Uart {
         !self.present || machine.read(STATUS) & TRANSMITTER_EMPTY != 0
     }
 
-    /// Sends up to [`FIFO_BYTES`] bytes. Only after [`Self::can_send`].
-    pub fn send(&self, machine: &mut impl Machine, bytes: &[u8]) {
-        if self.present {
-            machine.write_all(DATA, bytes);
+    /// Sends up to [`FIFO_BYTES`] bytes. Only after [`Self::can_send`]. Returns how many the device was given: none where there is no device.
+    pub fn send(&self, machine: &mut impl Machine, bytes: &[u8]) -> u32 {
+        if !self.present {
+            return 0;
         }
+        machine.write_all(DATA, bytes);
+        u32::try_from(bytes.len()).unwrap_or(u32::MAX)
     }
 
     /// Chooses what raises an interrupt.

@@ -180,8 +180,13 @@ pub fn wire<'o>(kernel: &mut impl Kernel, site: &Site<'_, '_>, others: impl Iter
     for caller in others.filter(|caller| caller.calls.contains(&service)) {
         put(libsys::slot::notification_of(caller.service), slot::notification(caller.service), Rights::SIGNAL, None)?;
     }
-    for (to, ports) in (libsys::slot::PORTS..).zip(&site.spec.ports) {
-        kernel.derive(table, to, boot_slot::PORTS, u64::from(ports.first), u64::from(ports.count))?;
+    for (index, ports) in (0..).zip(&site.spec.ports) {
+        let to = libsys::slot::PORTS + index;
+        match kernel.give(table, to, slot::ports(service, index)) {
+            Err(Error::InvalidHandle) => kernel.derive(table, to, boot_slot::PORTS, u64::from(ports.first), u64::from(ports.count))?,
+            // The predecessor's, with the record of what reached the device.
+            given => given?,
+        }
     }
     for (to, line) in (libsys::slot::IRQ..).zip(&site.spec.irqs) {
         kernel.derive(table, to, boot_slot::IRQS, u64::from(*line), 1)?;

@@ -50,6 +50,8 @@ pub(crate) struct Copied {
 
 #[derive(Debug, Default)]
 pub(crate) struct Fake {
+    /// Capabilities that were taken back from an instance.
+    pub(crate) parked: BTreeMap<u32, Copied>,
     pub(crate) ticks: u64,
     pub(crate) log: Vec<String>,
     pub(crate) endpoints: BTreeMap<u32, EndpointState>,
@@ -115,7 +117,7 @@ impl Fake {
         self.threads.keys().copied().filter(is_it).collect()
     }
 
-    fn table_of(&self, thread: u32) -> u32 {
+    pub(crate) fn table_of(&self, thread: u32) -> u32 {
         self.threads[&thread].settings.get(&(ThreadSetting::Table as u64)).map_or(0, |value| value.0 as u32)
     }
 
@@ -184,7 +186,22 @@ impl Kernel for Fake {
 
     fn give(&mut self, table: u32, to: u32, from: u32) -> Result<(), Error> {
         self.gate()?;
+        if let Some(parked) = self.parked.remove(&from) {
+            self.tables.get_mut(&table).ok_or(Error::InvalidHandle)?.insert(to, parked);
+            return Ok(());
+        }
+        let waits_for_ports = |service| (0..libsys::slot::PORTS_COUNT).any(|range| slot::ports(service, range) == from);
+        if Service::ALL.into_iter().any(waits_for_ports) {
+            return Err(Error::InvalidHandle);
+        }
         self.tables.get_mut(&table).ok_or(Error::InvalidHandle)?.insert(to, Copied { from, mint: None, first: 0, count: 0 });
+        Ok(())
+    }
+
+    fn take_back(&mut self, to: u32, table: u32, from: u32) -> Result<(), Error> {
+        self.gate()?;
+        let taken = self.tables.get_mut(&table).and_then(|table| table.remove(&from)).ok_or(Error::InvalidHandle)?;
+        assert!(self.parked.insert(to, taken).is_none(), "slot {to} is full");
         Ok(())
     }
 

@@ -48,11 +48,16 @@ pub trait Kernel {
     /// # Errors
     /// The kernel's.
     fn copy(&mut self, table: u32, to: u32, from: u32, mint: Mint) -> Result<(), Error>;
-    /// Moves an owned Memory into a slot of the table `table`.
+    /// Moves a capability, of owned Memory too, into a slot of the table `table`.
     ///
     /// # Errors
     /// The kernel's.
     fn give(&mut self, table: u32, to: u32, from: u32) -> Result<(), Error>;
+    /// Moves a capability from slot `from` of the table `table` into a slot of the own table.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn take_back(&mut self, to: u32, table: u32, from: u32) -> Result<(), Error>;
     /// Puts `count` I/O ports or interrupt lines from `first` on into a slot of the table `table`.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! A death goes through the same steps in the same order, whatever the cause:
 //! 1. the endpoint is held: from here on callers queue; the request that the dying thread had in hand is blamed;
 //! 2. the instance's threads are stopped, so nobody works on a request any more;
-//! 3. its callers are told, until none is left, and send their requests again;
+//! 3. its callers are told, until none is left, and send their requests again; its ports, with the record of what was done to them, are taken back;
 //! 4. memory hears which service died;
 //! 5. the instance goes to the reaper, and its successor is built from other pages;
 //! 6. when that one says that it is up, the endpoint is opened.
@@ -294,6 +294,9 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             ignore_missing(self.kernel.stop(block.thread(thread)))?;
         }
         while ignore_missing(self.kernel.kill(block.table()))?.unwrap_or(0) > 0 {}
+        for range in 0..libsys::slot::PORTS_COUNT {
+            ignore_missing(self.kernel.take_back(slot::ports(service, range), block.table(), libsys::slot::PORTS + range))?;
+        }
         // Its own death too: the successor hears it. Without memory there is nobody to tell.
         ignore_missing(self.kernel.signal(slot::notification(Service::Memory), 1 << service.id()))?;
         Ok(request)

@@ -56,6 +56,10 @@ impl Kernel for Native {
         syscall::move_from(table, to, OWN_TABLE, from)
     }
 
+    fn take_back(&mut self, to: u32, table: u32, from: u32) -> Result<(), Error> {
+        syscall::move_from(OWN_TABLE, to, table, from)
+    }
+
     fn derive(&mut self, table: u32, to: u32, from: u32, first: u64, count: u64) -> Result<(), Error> {
         syscall::derive(from, first, count, Rights::ALL, table, to)
     }

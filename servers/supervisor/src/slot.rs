@@ -14,13 +14,14 @@ pub const REST: u32 = 48;
 pub const REPLY: u32 = 49;
 
 const SERVICES: u32 = 64;
-const PER_SERVICE: u32 = 4;
+const PER_SERVICE: u32 = 8;
 const BLOCKS: u32 = 512;
 const PER_BLOCK: u32 = 20;
 /// Most instances, living and dead, at a time.
 pub const MAX_BLOCKS: usize = 64;
 
 const _: () = assert!(BLOCKS + MAX_BLOCKS as u32 * PER_BLOCK <= boot_slot::SLOTS);
+const _: () = assert!(4 + libsys::slot::PORTS_COUNT <= PER_SERVICE);
 const _: () = assert!(2 + libsys::layout::MAX_THREADS as u32 <= PER_BLOCK);
 
 /// The service's endpoint, with all rights.
@@ -39,6 +40,12 @@ pub const fn notification(service: Service) -> u32 {
 #[must_use]
 pub const fn vault(service: Service) -> u32 {
     endpoint(service) + 2
+}
+
+/// Where a service's ranges of I/O ports wait between two instances, with the record of what was done through them.
+#[must_use]
+pub const fn ports(service: Service, range: u32) -> u32 {
+    endpoint(service) + 4 + range
 }
 
 /// A block of slots for one instance.
@@ -88,13 +95,13 @@ impl Blocks {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCKS, Blocks, MAX_BLOCKS, REPLY, SERVICES, endpoint, vault};
+    use super::{BLOCKS, Blocks, MAX_BLOCKS, REPLY, SERVICES, endpoint, ports};
     use protocols::service::Service;
 
     #[test]
     fn slots_of_services_and_blocks_do_not_overlap() {
         const { assert!(REPLY < SERVICES) };
-        assert!(Service::ALL.into_iter().all(|service| endpoint(service) >= SERVICES && vault(service) < BLOCKS));
+        assert!(Service::ALL.into_iter().all(|service| endpoint(service) >= SERVICES && ports(service, libsys::slot::PORTS_COUNT) <= BLOCKS));
     }
 
     #[test]

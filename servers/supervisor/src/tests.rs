@@ -11,7 +11,7 @@ use protocols::supervisor::{Error, STATUS_GAVE_UP, Service as _, StartInfo, Stat
 
 use crate::build::RootFs;
 use crate::cause::Cause;
-use crate::fake::{Fake, HZ};
+use crate::fake::{Copied, Fake, HZ};
 use crate::kernel::{Counters, Doing};
 use crate::life::{Facts, Supervisor};
 use crate::policy::STILLBORN;
@@ -270,6 +270,28 @@ fn deaths_faster_than_the_reaper_wait_for_its_pages() {
         up(&mut supervisor, Service::Posix, instance);
     }
     while supervisor.reap() {}
+}
+
+#[test]
+fn ports_pass_from_instance_to_instance_with_their_record() {
+    let mut supervisor = booted("");
+    let table_of = |supervisor: &mut Supervisor<'_, Fake>| {
+        let running = supervisor.kernel().running(Service::Posix);
+        supervisor.kernel().table_of(running[0])
+    };
+    let first = table_of(&mut supervisor);
+    let derived = supervisor.kernel().tables[&first][&libsys::slot::PORTS];
+    // What tells the capability from one that is derived anew.
+    let used = Copied { from: 77, ..derived };
+    supervisor.kernel().tables.get_mut(&first).expect("its table").insert(libsys::slot::PORTS, used);
+    for instance in 1..=3 {
+        kill(&mut supervisor, Service::Posix, instance);
+        while supervisor.reap() {}
+        up(&mut supervisor, Service::Posix, instance + 1);
+        let table = table_of(&mut supervisor);
+        assert_eq!(supervisor.kernel().tables[&table][&libsys::slot::PORTS], used);
+        assert!(supervisor.kernel().parked.is_empty());
+    }
 }
 
 #[test]

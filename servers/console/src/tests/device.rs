@@ -11,7 +11,7 @@ use protocols::serve::{Caller, LeaseError, Serve};
 use protocols::wire;
 
 use crate::Console;
-use crate::machine::Machine;
+use crate::machine::{Machine, PortRecord};
 use crate::saved::State;
 use crate::service::WORK;
 
@@ -30,6 +30,9 @@ pub(super) struct Device {
     pub(super) acknowledged: u32,
     pub(super) come_back: bool,
     pub(super) fifo_clears: u32,
+    /// What the kernel counted, as it does with or without a device.
+    pub(super) data: PortRecord,
+    streams: PortRecord,
     absent: bool,
     scratch: u8,
     divisor_access: bool,
@@ -56,7 +59,11 @@ impl Machine for Bench {
         let mut device = self.0.borrow_mut();
         match register {
             _ if device.absent => 0xff,
-            0 => device.typed.pop_front().expect("a read of an empty receiver"),
+            0 => {
+                let byte = device.typed.pop_front().expect("a read of an empty receiver");
+                device.data = PortRecord { reads: device.data.reads.wrapping_add(1), last: u32::from(byte), ..device.data };
+                byte
+            }
             5 => u8::from(!device.typed.is_empty()) | if device.blocked { 0 } else { 0x60 },
             7 => device.scratch,
             _ => panic!("register {register} is not read"),
@@ -65,6 +72,9 @@ impl Machine for Bench {
 
     fn write(&mut self, register: u8, value: u8) {
         let mut device = self.0.borrow_mut();
+        if register == 0 {
+            device.data.writes = device.data.writes.wrapping_add(1);
+        }
         match register {
             0 if device.divisor_access => {}
             0 => device.screen.push(value),
@@ -83,7 +93,18 @@ impl Machine for Bench {
     }
 
     fn script(&mut self, stream: Stream, bytes: &[u8]) {
-        self.0.borrow_mut().script.push((stream, bytes.to_vec()));
+        assert!(bytes.len() <= MAX_MESSAGE, "more than one operation of the kernel writes");
+        let mut device = self.0.borrow_mut();
+        device.streams.writes = device.streams.writes.wrapping_add(bytes.len() as u32);
+        device.script.push((stream, bytes.to_vec()));
+    }
+
+    fn data_record(&mut self) -> PortRecord {
+        self.0.borrow().data
+    }
+
+    fn script_record(&mut self) -> PortRecord {
+        self.0.borrow().streams
     }
 
     fn acknowledge(&mut self) {
@@ -114,7 +135,7 @@ impl Setup {
 
     pub(super) fn on(device: Device) -> Self {
         let (area, device) = (Area::on_host(), Rc::new(RefCell::new(device)));
-        let console = Console::new(area, Opened::Fresh, Bench(device.clone()));
+        let console = Console::new(area, Bench(device.clone()));
         Self { console, area, device, number: RequestNumber::new(11, 5, 0, 1) }
     }
 
@@ -122,7 +143,7 @@ impl Setup {
     pub(super) fn restart(&mut self) {
         let opened = self.area.recover();
         assert!(matches!(opened, Opened::Recovered { .. }));
-        self.console = Console::new(self.area, opened, Bench(self.device.clone()));
+        self.console = Console::new(self.area, Bench(self.device.clone()));
     }
 
     pub(super) fn next_number(&mut self) -> RequestNumber {
