@@ -27,6 +27,7 @@ pub mod layout;
 pub mod log;
 mod once;
 mod peer;
+pub mod random;
 pub mod saved;
 pub mod serve;
 pub mod slot;

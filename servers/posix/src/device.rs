@@ -131,7 +131,7 @@ impl Call<'_, '_> {
             let part = (length - done).min(crate::server::BUFFER_BYTES);
             self.with_buffer(part, |call, buffer| {
                 if random {
-                    call.fill_random(buffer);
+                    call.posix.fill_random(buffer);
                 } else {
                     buffer.fill(0);
                 }
@@ -143,16 +143,6 @@ impl Call<'_, '_> {
             }
         }
         Ok(done as u64)
-    }
-
-    /// Fills a buffer with random bytes.
-    pub fn fill_random(&mut self, buffer: &mut [u8]) {
-        for chunk in buffer.chunks_mut(8) {
-            let word = self.posix.random().to_le_bytes();
-            for (to, from) in chunk.iter_mut().zip(word) {
-                *to = from;
-            }
-        }
     }
 
     /// Writes to a device.

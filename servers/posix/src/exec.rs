@@ -124,6 +124,7 @@ impl Posix<'_> {
         let number = request.number.with_step(step);
         let at = At { start, path, follow };
         match self.vfs().open(number, at, &request.actor, OpenFlags::EXECUTE, 0) {
+            Ok(opened) if opened.kind == Kind::File && self.is_open_for_writing(opened.file) => self.or_close(Err(Errno::ETXTBSY.into()), &[opened]),
             Ok(opened) if opened.kind == Kind::File => Ok(opened),
             Ok(opened) => self.or_close(Err(Errno::EACCES.into()), &[opened]),
             Err(error) => match self.leaves_vfs(error, at, &request.actor, request.process, number)? {
@@ -285,19 +286,9 @@ impl Posix<'_> {
 
     /// Sixteen bytes that cannot be foreseen.
     pub fn random_bytes(&mut self) -> [u8; 16] {
-        let (low, high) = (self.random(), self.random());
         let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&low.to_le_bytes());
-        bytes[8..].copy_from_slice(&high.to_le_bytes());
+        self.fill_random(&mut bytes);
         bytes
-    }
-
-    /// A random word: the machine's entropy through splitmix64, so that a weak source still gives bits that look independent.
-    pub fn random(&mut self) -> u64 {
-        let mut word = self.kernel.entropy();
-        word = (word ^ word >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ word >> 31
     }
 }
 

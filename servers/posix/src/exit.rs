@@ -9,7 +9,7 @@ use crate::fail::Point;
 use crate::frames::Place;
 use crate::saved::{Lane, Map, MapIndex, Process, ProcessIndex, Thread, flag, slot, state};
 use crate::server::Posix;
-use crate::signal::{IGNORE, SI_KERNEL, SIGCHLD, SIGCONT, SIGHUP};
+use crate::signal::{IGNORE, SI_KERNEL, SI_USER, SIGCHLD, SIGCONT, SIGHUP};
 use crate::vma::Areas;
 use crate::wait::Event;
 
@@ -90,6 +90,7 @@ impl Posix<'_> {
         if waits_for_file || self.last_seen[lane].is_none() {
             self.dying.unheard.push(lane);
         }
+        self.leave_robust_futexes(lane);
         self.abandon_operation(lane);
         self.store.edit_thread(lane, |thread| {
             thread.state = state::DYING;
@@ -142,6 +143,8 @@ impl Posix<'_> {
                 continue;
             }
             self.store.edit_process(child, |child| child.parent = heir as u32);
+            let origin = crate::saved::Origin { code: SI_USER, pid: self.store.process(process).pid, ..Default::default() };
+            self.send(child, record.death_signal as usize, origin);
             if record.state == state::ZOMBIE {
                 if heir == 0 {
                     self.forget_process(child);

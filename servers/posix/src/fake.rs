@@ -138,6 +138,8 @@ pub(crate) struct Machine {
     pub(crate) for_sale: usize,
     numbers: u32,
     entropy: u64,
+    /// The processor gives random words.
+    pub(crate) has_random: bool,
 }
 
 impl Machine {
@@ -164,6 +166,7 @@ impl Machine {
             for_sale: 1 << 14,
             numbers: 0,
             entropy: 1,
+            has_random: true,
         }
     }
 
@@ -602,6 +605,11 @@ impl Kernel for Shared {
         let mut machine = self.0.borrow_mut();
         machine.entropy = machine.entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
         machine.entropy
+    }
+
+    fn hardware_random(&mut self) -> Option<u64> {
+        let word = self.entropy();
+        self.0.borrow().has_random.then_some(word)
     }
 
     fn log(&mut self, line: &str) {

@@ -195,6 +195,7 @@ impl Posix<'_> {
                 exit_signal: birth.exit_signal,
                 lanes: 1,
                 flags: record.flags & (flag::NO_NEW_PRIVILEGES | flag::NOT_DUMPABLE),
+                death_signal: 0,
                 stop_signal: 0,
                 vfork_lane: 0,
                 status: 0,

@@ -164,8 +164,10 @@ pub trait Kernel {
     fn processor(&self) -> Processor;
     /// Asks for a notification when [`Kernel::now_ns`] has passed `at_ns`, or for none.
     fn set_deadline(&mut self, at_ns: Option<u64>);
-    /// Some bits that a program cannot foresee.
+    /// Some bits that are hard to foresee.
     fn entropy(&mut self) -> u64;
+    /// A word of the processor's random number generator, if it has one.
+    fn hardware_random(&mut self) -> Option<u64>;
     /// A line for the system's log.
     fn log(&mut self, line: &str);
 

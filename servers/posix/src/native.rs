@@ -289,9 +289,13 @@ impl Kernel for Native {
     }
 
     fn entropy(&mut self) -> u64 {
-        // Weyl sequence stirred with the counter's low bits; the generator of the caller spreads them.
+        // Weyl sequence stirred with the counter's low bits; the caller spreads them.
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15) ^ clock::now_ticks().rotate_left(32);
         self.random
+    }
+
+    fn hardware_random(&mut self) -> Option<u64> {
+        libsys::random::hardware()
     }
 
     fn log(&mut self, line: &str) {

@@ -191,6 +191,10 @@ libsys::plain! {
         pub descriptor_limit: u32,
         /// Foreground group of the terminal that was hung up under a session's leader: hung up too when the leader ends.
         pub hung_up_group: u32,
+        /// Signal that it gets when its parent ends, 0 for none.
+        pub death_signal: u32,
+        /// `ADDR_NO_RANDOMIZE` or 0: nothing is randomised anyway, but who asks for that wants to read it back.
+        pub personality: u32,
         /// Name.
         pub name: [u8; 16],
         /// Working directory (node index).
@@ -570,7 +574,7 @@ impl From<Id> for FileId {
 
 libsys::saved_state! {
     /// All of it. Order and sizes are the format: a change needs a new version.
-    pub struct State: 2 {
+    pub struct State: 3 {
         /// What belongs to no process.
         pub globals: Cell<Globals>,
         /// Index 0 is never used.

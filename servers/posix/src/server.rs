@@ -101,6 +101,8 @@ pub struct Posix<'k> {
     pub dying: crate::exit::Dying,
     /// Pages that are copied at once when a process forks.
     pub hot: crate::hot::Hot,
+    /// Random bytes.
+    pub random: crate::random::Random,
     /// The region of [`crate::vdso`] is there.
     pub has_vdso: bool,
     /// How often each call was made since this instance began, by Linux's number; the last one counts what is above.
@@ -142,6 +144,7 @@ impl<'k> Posix<'k> {
             processes: Vec::new(),
             dying: crate::exit::Dying::default(),
             hot: crate::hot::Hot::default(),
+            random: crate::random::Random::default(),
             has_vdso: false,
             calls: vec![0; COUNTED_CALLS],
             mount_due: true,

@@ -178,6 +178,7 @@ pub fn sys_truncate(call: &mut Call<'_, '_>) -> SysResult {
     let size = size(call.arguments[1])?;
     let path = call.path_argument(0)?;
     let start = call.start_of(CURRENT, &path)?;
+    call.refuse_running(start, &path, true)?;
     let number = call.ask();
     let id = call.at_vfs(start, &path, true, |call, at, actor| {
         call.vfs().truncate(number, at, actor, size)?;

@@ -4,7 +4,8 @@
 
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
-use crate::saved::Lane;
+use crate::saved::{Lane, MapIndex};
+use crate::server::Posix;
 use crate::vma::{FILE, SHARED};
 use crate::wait::Event;
 
@@ -18,46 +19,118 @@ const FUTEX_WAKE_BITSET: u64 = 10;
 const PRIVATE: u64 = 128;
 const CLOCK_REALTIME: u64 = 256;
 const ALL_BITS: u64 = u32::MAX as u64;
+/// A word's owner, and what the kernel says with it (linux/futex.h).
+const TID_MASK: u32 = 0x3fff_ffff;
+const FUTEX_WAITERS: u32 = 0x8000_0000;
+const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
+/// Most entries of a list that are looked at (Linux: `ROBUST_LIST_LIMIT`).
+const ROBUST_ENTRIES: u32 = 2048;
 /// Progress of a wait: queued, woken.
 const QUEUED: u64 = 1;
 const WOKEN: u64 = 2;
 
-impl Call<'_, '_> {
+impl Posix<'_> {
     /// What a futex is known by: its map and address, or its file and offset.
-    fn futex_key(&self, address: u64) -> [u64; 2] {
-        match self.posix.store.area_at(self.map, address) {
+    fn futex_key(&self, map: MapIndex, address: u64) -> [u64; 2] {
+        match self.store.area_at(map, address) {
             Some(area) if area.flags & (FILE | SHARED) == FILE | SHARED => {
                 let file = u64::from(area.inode) << 32 | u64::from(area.generation);
                 [file | 1 << 63, area.offset + (address - area.start)]
             }
-            _ => [self.map as u64, address],
+            _ => [map as u64, address],
         }
     }
 
-    fn waiters(&self, key: [u64; 2]) -> alloc::vec::Vec<Lane> {
+    fn futex_waiters(&self, key: [u64; 2]) -> alloc::vec::Vec<Lane> {
         let waits = |lane: &Lane| {
-            let thread = self.posix.store.thread(*lane);
-            thread.futex == key && thread.progress == QUEUED && self.posix.in_hand[*lane].is_some()
+            let thread = self.store.thread(*lane);
+            thread.futex == key && thread.progress == QUEUED && self.in_hand[*lane].is_some()
         };
-        self.posix.lanes.iter().copied().filter(waits).collect()
+        self.lanes.iter().copied().filter(waits).collect()
+    }
+
+    fn wake_futex_in(&mut self, map: MapIndex, address: u64, count: u64, bits: u64) -> u64 {
+        let key = self.futex_key(map, address);
+        let mut woken = 0;
+        for lane in self.futex_waiters(key) {
+            if woken >= count {
+                break;
+            }
+            if self.store.thread(lane).futex_bits & bits == 0 {
+                continue;
+            }
+            self.store.edit_thread(lane, |thread| thread.progress = WOKEN);
+            self.wake_lane(lane);
+            woken += 1;
+        }
+        woken
+    }
+
+    /// A thread ends: the robust futexes that it still holds are marked as their owner's remains, and one waiter of each is woken (set_robust_list(2)).
+    ///
+    /// The list is the program's; whatever is odd about it ends the walk, and what cannot be read or written is passed over.
+    pub fn leave_robust_futexes(&mut self, lane: Lane) {
+        let thread = self.store.thread(lane);
+        let map = self.store.process(thread.process as usize).map as usize;
+        let Some([first, offset, pending]) = self.words_of_list(lane, map, thread.robust) else { return };
+        let mut entry = first;
+        for _ in 0..ROBUST_ENTRIES {
+            if entry & !1 == thread.robust {
+                break;
+            }
+            let next = self.words_of_list::<1>(lane, map, entry & !1);
+            if entry & !1 != pending & !1 {
+                self.leave_robust_futex(lane, map, entry, offset);
+            }
+            let Some([next]) = next else { break };
+            entry = next;
+        }
+        if pending & !1 != 0 {
+            self.leave_robust_futex(lane, map, pending, offset);
+        }
+    }
+
+    fn words_of_list<const N: usize>(&mut self, lane: Lane, map: MapIndex, address: u64) -> Option<[u64; N]> {
+        let mut words = [0; N];
+        let number = self.last_number(lane);
+        for (index, word) in (0u64..).zip(&mut words) {
+            let mut bytes = [0; 8];
+            let at = address.checked_add(index * 8).filter(|at| *at != index * 8)?;
+            self.read_guest(map, at, &mut bytes, number).ok()?;
+            *word = u64::from_le_bytes(bytes);
+        }
+        Some(words)
+    }
+
+    fn leave_robust_futex(&mut self, lane: Lane, map: MapIndex, entry: u64, offset: u64) {
+        let (address, number) = ((entry & !1).wrapping_add(offset), self.last_number(lane));
+        let mut bytes = [0; 4];
+        if check_word(address).is_err() || self.read_guest(map, address, &mut bytes, number).is_err() {
+            return;
+        }
+        let word = u32::from_le_bytes(bytes);
+        if word & TID_MASK != self.store.thread(lane).tid {
+            return;
+        }
+        let left = (word & FUTEX_WAITERS | FUTEX_OWNER_DIED).to_le_bytes();
+        if self.write_guest(map, address, &left, number).is_ok() && word & FUTEX_WAITERS != 0 {
+            self.wake_futex_in(map, address, 1, ALL_BITS);
+        }
+    }
+}
+
+impl Call<'_, '_> {
+    fn futex_key(&self, address: u64) -> [u64; 2] {
+        self.posix.futex_key(self.map, address)
+    }
+
+    fn waiters(&self, key: [u64; 2]) -> alloc::vec::Vec<Lane> {
+        self.posix.futex_waiters(key)
     }
 
     /// Wakes up to `count` waiters of a word.
     pub fn wake_futex(&mut self, address: u64, count: u64, bits: u64) -> u64 {
-        let key = self.futex_key(address);
-        let mut woken = 0;
-        for lane in self.waiters(key) {
-            if woken >= count {
-                break;
-            }
-            if self.posix.store.thread(lane).futex_bits & bits == 0 {
-                continue;
-            }
-            self.posix.store.edit_thread(lane, |thread| thread.progress = WOKEN);
-            self.posix.wake_lane(lane);
-            woken += 1;
-        }
-        woken
+        self.posix.wake_futex_in(self.map, address, count, bits)
     }
 }
 

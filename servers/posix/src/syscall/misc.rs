@@ -18,7 +18,7 @@ pub fn sys_getrandom(call: &mut Call<'_, '_>) -> SysResult {
     }
     let length = usize::try_from(length).unwrap_or(usize::MAX).min(BUFFER_BYTES);
     call.with_buffer(length, |call, buffer| {
-        call.fill_random(buffer);
+        call.posix.fill_random(buffer);
         call.write_some(to, buffer).map(|count| count as u64)
     })
 }
@@ -64,6 +64,16 @@ pub fn sys_set_robust_list(call: &mut Call<'_, '_>) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     call.posix.store.edit_thread(call.lane, |thread| thread.robust = head);
+    Ok(0)
+}
+
+/// The same of a thread, and its length.
+pub fn sys_get_robust_list(call: &mut Call<'_, '_>) -> SysResult {
+    let [pid, head, length, ..] = call.arguments;
+    let wanted = |lane: &usize| u64::from(call.posix.store.thread(*lane).tid) == pid;
+    let lane = if pid == 0 { call.lane } else { call.posix.lanes.iter().copied().find(wanted).ok_or(Errno::ESRCH)? };
+    call.write_words(length, &[24])?;
+    call.write_words(head, &[call.posix.store.thread(lane).robust])?;
     Ok(0)
 }
 

@@ -107,6 +107,9 @@ fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: 
     let wanted = wanted(flags);
     let permissions = (mode & !call.me().umask & 0o7777) as u16;
     let follow = flags & O_NOFOLLOW == 0 && flags & (O_CREAT | O_EXCL) != O_CREAT | O_EXCL;
+    if flags & O_TRUNC != 0 && flags & (O_PATH | O_EXCL) == 0 {
+        call.refuse_running(start, path, follow)?;
+    }
     let number = call.effect();
     let place = call.at(
         start,
@@ -190,6 +193,9 @@ fn wanted(flags: u32) -> OpenFlags {
 fn file_for(call: &mut Call<'_, '_>, opened: &Opened, flags: u32) -> Result<File, Stop> {
     let mode = opened.kind.mode_bits() | u32::from(opened.permissions);
     let node = call.posix.node_opened(opened.file, mode, opened.device)?;
+    if flags & ACCESS_MODE != 0 && flags & O_PATH == 0 && call.posix.is_running(opened.file) {
+        return Err(Errno::ETXTBSY.into());
+    }
     let file = File { flags: flags & KEPT, node: node as u32, ..File::default() };
     if flags & O_PATH != 0 {
         return Ok(File { kind: kind::PLACE, flags: flags & O_PATH, ..file });

@@ -1,4 +1,4 @@
-//! `prctl`, `arch_prctl`.
+//! `prctl`, `arch_prctl`, `personality`.
 
 use abi::Frame;
 
@@ -7,6 +7,7 @@ use crate::errno::Errno;
 use crate::saved::{flag, slot};
 
 const PR_SET_PDEATHSIG: u64 = 1;
+const PR_GET_PDEATHSIG: u64 = 2;
 const PR_GET_DUMPABLE: u64 = 3;
 const PR_SET_DUMPABLE: u64 = 4;
 const PR_SET_NAME: u64 = 15;
@@ -51,7 +52,14 @@ pub fn sys_prctl(call: &mut Call<'_, '_>) -> SysResult {
         }
         PR_SET_NO_NEW_PRIVS if argument == 1 => set(call, flag::NO_NEW_PRIVILEGES, true),
         PR_GET_NO_NEW_PRIVS => Ok(u64::from(flags & flag::NO_NEW_PRIVILEGES != 0)),
-        PR_SET_PDEATHSIG if argument == 0 => Ok(0),
+        PR_SET_PDEATHSIG if argument <= crate::saved::SIGNALS as u64 => {
+            call.posix.store.edit_process(call.process, |process| process.death_signal = argument as u32);
+            Ok(0)
+        }
+        PR_GET_PDEATHSIG => {
+            call.write_u32(argument, call.me().death_signal)?;
+            Ok(0)
+        }
         _ => Err(Errno::EINVAL.into()),
     }
 }
@@ -69,6 +77,21 @@ impl Call<'_, '_> {
         }
         Ok(name)
     }
+}
+
+/// The execution domain: Linux's, with or without randomised addresses, which are the same here.
+pub fn sys_personality(call: &mut Call<'_, '_>) -> SysResult {
+    const QUERY: u64 = 0xffff_ffff;
+    const ADDR_NO_RANDOMIZE: u64 = 0x0004_0000;
+    let wanted = call.arguments[0];
+    let before = call.me().personality;
+    if wanted != QUERY {
+        if wanted & !ADDR_NO_RANDOMIZE != 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        call.posix.store.edit_process(call.process, |process| process.personality = wanted as u32);
+    }
+    Ok(u64::from(before))
 }
 
 /// Bases of FS and GS. Setting one is done twice without harm, so nothing of it is saved.

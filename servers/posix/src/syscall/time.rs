@@ -23,12 +23,22 @@ impl Call<'_, '_> {
         match clock {
             CLOCK_REALTIME | CLOCK_REALTIME_COARSE | CLOCK_TAI => Ok(self.posix.wall_ns()),
             CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => Ok(self.posix.kernel.now_ns()),
-            CLOCK_PROCESS | CLOCK_THREAD => {
+            CLOCK_THREAD => {
+                let [user, system] = self.thread_ticks();
+                Ok(ticks_to_ns(user + system, self.posix.kernel.ticks_per_second()))
+            }
+            CLOCK_PROCESS => {
                 let [user, system] = self.posix.process_ticks(self.process);
                 Ok(ticks_to_ns(user + system, self.posix.kernel.ticks_per_second()))
             }
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    /// Ticks of the calling thread: own, and on its behalf.
+    fn thread_ticks(&mut self) -> [u64; 2] {
+        let state = self.posix.kernel.thread_state(crate::saved::slot::thread(self.lane));
+        state.map_or([0; 2], |(ticks, _)| [ticks.user, ticks.system])
     }
 
     /// A `timespec`.
@@ -178,7 +188,8 @@ pub fn sys_times(call: &mut Call<'_, '_>) -> SysResult {
 pub fn sys_getrusage(call: &mut Call<'_, '_>) -> SysResult {
     let [who, to, ..] = call.arguments;
     let ticks = match who as i32 {
-        0 | 1 => call.posix.process_ticks(call.process),
+        0 => call.posix.process_ticks(call.process),
+        1 => call.thread_ticks(),
         -1 => call.me().child_ticks,
         _ => return Err(Errno::EINVAL.into()),
     };

@@ -207,3 +207,22 @@ pub(super) fn poll_wakes_when_a_pipe_has_bytes_and_when_time_is_up() {
     system.pass(2_000_000);
     assert_eq!(system.result(child), Some(0));
 }
+
+#[test]
+fn program_that_runs_is_not_written_to_and_one_that_is_written_to_does_not_run() {
+    let (mut system, lane) = System::start();
+    let busy = error(26);
+    let path = system.text(lane, 0, "/bin/sh");
+    assert_eq!(system.call(lane, 2, [path, 1, 0, 0, 0, 0]), busy, "O_WRONLY");
+    assert_eq!(system.call(lane, 2, [path, 0o1001, 0, 0, 0, 0]), busy, "O_TRUNC");
+    assert_eq!(system.call(lane, 76, [path, 0, 0, 0, 0, 0]), busy, "truncate");
+    let file = system.call(lane, 2, [path, 0, 0, 0, 0, 0]).unwrap();
+    assert_eq!(system.call(lane, 17, [file, DATA + 0x100, 4, 0, 0, 0]), Some(4), "nothing was cut");
+    assert_eq!(system.peek(lane, DATA + 0x100, 4), b"\x7fELF");
+    system.install("/other", &crate::fake::harness::program());
+    let other = system.text(lane, 0x40, "/other");
+    let writer = system.call(lane, 2, [other, 1, 0, 0, 0, 0]).unwrap();
+    assert_eq!(system.call(lane, 59, [other, 0, 0, 0, 0, 0]), busy, "execve");
+    assert_eq!(system.call(lane, 3, [writer, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 59, [other, 0, 0, 0, 0, 0]), None, "it runs");
+}

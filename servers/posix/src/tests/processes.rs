@@ -197,3 +197,19 @@ pub(super) fn a_fork_bomb_meets_its_limit_and_can_be_killed() {
     }
     assert_eq!(system.machine.0.borrow().objects(), (1, 1));
 }
+
+#[test]
+fn random_bytes_are_new_in_every_instance_and_the_log_says_when_they_are_weak() {
+    let (mut system, lane) = System::start();
+    let mut seen = std::collections::BTreeSet::new();
+    for round in 0..6 {
+        assert_eq!(system.call(lane, 318, [DATA, 64, 0, 0, 0, 0]), Some(64));
+        assert!(seen.insert(system.peek(lane, DATA, 64)), "round {round}");
+        if round % 2 == 1 {
+            system.machine.0.borrow_mut().has_random = false;
+            system.restart();
+        }
+    }
+    let machine = system.machine.0.borrow();
+    assert_eq!(machine.log.iter().filter(|line| line.contains("no random bits")).count(), 2, "{:?}", machine.log);
+}
