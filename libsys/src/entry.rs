@@ -32,6 +32,9 @@ macro_rules! entry {
 
 /// What [`entry!`] does before the program's own function.
 pub fn begin(thread: u64) {
+    if let Some(how) = crate::death::asked_by(thread) {
+        crate::death::die(how);
+    }
     if thread != 0 {
         return;
     }

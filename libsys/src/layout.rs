@@ -19,6 +19,8 @@ pub const ROOTFS: u64 = 0x4000_0000_0000;
 pub const START_INFO: u64 = 0x7000_0000_0000;
 /// Pages of the start information.
 pub const START_INFO_PAGES: u64 = 4;
+/// The page of the instance's last log lines.
+pub const LOG: u64 = 0x7000_0008_0000;
 /// Message page of thread 0; the others follow.
 pub const MESSAGE_PAGES: u64 = 0x7000_0010_0000;
 /// Bottom of thread 0's stack range.

@@ -17,6 +17,7 @@
 extern crate std;
 
 pub mod clock;
+pub mod death;
 mod entry;
 pub mod fail;
 pub mod heap;

@@ -1,5 +1,7 @@
 //! The system's log: lines of text, each with the service's name.
 
+pub mod ring;
+
 use core::fmt::{self, Write};
 
 use protocols::service::Service;
@@ -53,6 +55,9 @@ pub fn line(arguments: fmt::Arguments<'_>) {
     let _fits = bytes.extend_from_slice(line.as_str().as_bytes());
     let _fits = bytes.push(b'\n');
     syscall::log(&bytes);
+    if start::try_info().is_some() {
+        ring::append(&bytes);
+    }
 }
 
 #[cfg(test)]

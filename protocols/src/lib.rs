@@ -15,6 +15,7 @@
 
 pub mod call;
 pub mod console;
+pub mod crash;
 pub mod manifest;
 pub mod memory;
 pub mod posix;

@@ -1,7 +1,8 @@
 //! What every server may tell the supervisor, and what the supervisor tells every server when it starts one.
 //!
-//! A request is trusted for what its badge says and nothing else: a server speaks about its own instance only. All requests are idempotent: the
-//! supervisor's state is in the kernel's objects, so hearing a thing twice changes nothing.
+//! A request is trusted for what its badge says and nothing else: a server speaks about its own instance only; posix, which answers for who is root, may
+//! speak about others. But for those two requests all are idempotent: the supervisor's state is in the kernel's objects, so hearing a thing twice
+//! changes nothing.
 //!
 //! Absent on purpose: deaths. Nobody reports one; the kernel does, by an exception message with the dead thread's badge.
 
@@ -9,8 +10,11 @@ use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::call::{self, CallError, Carrier};
+use crate::crash::Crash;
+use crate::manifest::Policy;
 use crate::serve::{self, Answer, Caller};
 use crate::service::Badge;
+use crate::victim::How;
 use abi::RequestNumber;
 
 /// Most bytes of a crash report; more is cut off by the sender.
@@ -19,6 +23,8 @@ pub const MAX_REPORT: usize = 1024;
 pub const MAX_OPTIONS: usize = 1024;
 /// Most bytes of a failpoint's name.
 pub const MAX_POINT: usize = 40;
+/// Most bytes of a log at a time.
+pub const MAX_LOGGED: usize = 2048;
 /// Most services that memory is told about.
 pub const MAX_PAGED: usize = 16;
 /// Exit status of the machine when the supervisor gives up, as for a set-up that failed.
@@ -98,15 +104,88 @@ pub enum Request {
         /// The service's number.
         service: u8,
     },
+    /// Ends an instance, or revives a service that was given up. For posix, which speaks for root. Numbered: it is done once, because the one who
+    /// asks may be the one who dies of it.
+    Restart {
+        /// The service's number.
+        service: u8,
+    },
+    /// Makes an instance die as a fault of its own would. For posix, which speaks for root. Numbered.
+    Crash {
+        /// The service's number.
+        service: u8,
+        /// In which way.
+        how: How,
+    },
+    /// How the `index`-th service of the manifest is, in full. Idempotent.
+    Health {
+        /// Counted from 0.
+        index: u8,
+    },
+    /// The `nth`-last death on record. Idempotent.
+    Record {
+        /// 0 for the last one.
+        nth: u8,
+    },
+    /// What a service's present instance logged, from a byte on. Idempotent.
+    Log {
+        /// The service's number.
+        service: u8,
+        /// The first byte wanted; older ones than are kept are skipped.
+        from: u64,
+    },
 }
 
 /// A reply of the supervisor. Append only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "a reply lives on the stack of one call, and a record is as long as a message")]
 pub enum Reply {
     /// It was done.
     Done,
     /// How a service is.
     Status(Status),
+    /// How a service is, in full.
+    Health(Health),
+    /// A death.
+    Record(Crash),
+    /// A part of a log.
+    Log(Logged),
+}
+
+/// How a service is, in full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The service's number.
+    pub service: u8,
+    /// What it is doing, and in which instance.
+    pub status: Status,
+    /// Its deaths since the machine started.
+    pub deaths: u32,
+    /// Its threads, helpers included.
+    pub threads: u8,
+    /// Priority of those that receive.
+    pub priority: u8,
+    /// Microseconds since its instance was started; 0 without one.
+    pub age_us: u64,
+    /// Microseconds until the next instance is started; 0 unless it waits for that.
+    pub pause_us: u64,
+    /// Microseconds that its instance's threads ran on their own account; what they do for callers is the callers'.
+    pub own_us: u64,
+    /// Calls that its instance's threads made.
+    pub calls: u64,
+    /// How its deaths are answered.
+    pub policy: Policy,
+}
+
+/// A part of an instance's log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logged {
+    /// The instance.
+    pub instance: u32,
+    /// Where to ask on from.
+    pub next: u64,
+    /// The bytes before that: lines, the first one perhaps cut.
+    pub bytes: Vec<u8, MAX_LOGGED>,
 }
 
 /// What a service is doing.
@@ -142,6 +221,10 @@ pub enum Error {
     Stale,
     /// There is no such service.
     UnknownService,
+    /// It has no instance.
+    NotRunning,
+    /// So many deaths are not on record.
+    NoRecord,
 }
 
 /// Calls the supervisor.
@@ -152,7 +235,7 @@ impl<C: Carrier> Client<C> {
     fn done(&mut self, number: RequestNumber, request: &Request) -> Result<(), CallError<Error>> {
         match call::call(&mut self.0, number, request, &[], &[])? {
             Reply::Done => Ok(()),
-            Reply::Status(_) => Err(CallError::Malformed),
+            _ => Err(CallError::Malformed),
         }
     }
 
@@ -187,7 +270,56 @@ impl<C: Carrier> Client<C> {
     pub fn status(&mut self, number: RequestNumber, service: u8) -> Result<Status, CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Status { service }, &[], &[])? {
             Reply::Status(status) => Ok(status),
-            Reply::Done => Err(CallError::Malformed),
+            _ => Err(CallError::Malformed),
+        }
+    }
+
+    /// Ends `service`'s instance, or revives it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`], [`Error::NotAllowed`].
+    pub fn restart(&mut self, number: RequestNumber, service: u8) -> Result<(), CallError<Error>> {
+        self.done(number, &Request::Restart { service })
+    }
+
+    /// Makes `service`'s instance die.
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`], [`Error::NotAllowed`], [`Error::NotRunning`].
+    pub fn crash(&mut self, number: RequestNumber, service: u8, how: How) -> Result<(), CallError<Error>> {
+        self.done(number, &Request::Crash { service, how })
+    }
+
+    /// How the `index`-th service of the manifest is.
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`] behind the last one.
+    pub fn health(&mut self, number: RequestNumber, index: u8) -> Result<Health, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Health { index }, &[], &[])? {
+            Reply::Health(health) => Ok(health),
+            _ => Err(CallError::Malformed),
+        }
+    }
+
+    /// The `nth`-last death.
+    ///
+    /// # Errors
+    /// [`Error::NoRecord`] behind the oldest one.
+    pub fn record(&mut self, number: RequestNumber, nth: u8) -> Result<Crash, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Record { nth }, &[], &[])? {
+            Reply::Record(crash) => Ok(crash),
+            _ => Err(CallError::Malformed),
+        }
+    }
+
+    /// What `service`'s instance logged.
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`], [`Error::NotRunning`].
+    pub fn log(&mut self, number: RequestNumber, service: u8, from: u64) -> Result<Logged, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Log { service, from }, &[], &[])? {
+            Reply::Log(logged) => Ok(logged),
+            _ => Err(CallError::Malformed),
         }
     }
 }
@@ -228,16 +360,51 @@ pub trait Service {
     /// # Errors
     /// [`Error::UnknownService`].
     fn status(&mut self, from: Badge, service: u8) -> Result<Status, Error>;
+
+    /// See [`Request::Restart`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`], [`Error::NotAllowed`].
+    fn restart(&mut self, from: Badge, number: RequestNumber, service: u8) -> Result<(), Error>;
+
+    /// See [`Request::Crash`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`], [`Error::NotAllowed`], [`Error::NotRunning`].
+    fn crash(&mut self, from: Badge, number: RequestNumber, service: u8, how: How) -> Result<(), Error>;
+
+    /// See [`Request::Health`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`].
+    fn health(&mut self, index: u8) -> Result<Health, Error>;
+
+    /// See [`Request::Record`].
+    ///
+    /// # Errors
+    /// [`Error::NoRecord`].
+    fn record(&mut self, nth: u8) -> Result<Crash, Error>;
+
+    /// See [`Request::Log`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownService`], [`Error::NotRunning`].
+    fn log(&mut self, service: u8, from: u64) -> Result<Logged, Error>;
 }
 
 /// Answers one request.
 pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
-    let from = Badge::from_word(caller.badge());
+    let (from, number) = (Badge::from_word(caller.badge()), caller.number());
     serve::dispatch(request, reply, Error::Malformed, |request: Request| match request {
         Request::Up => service.up(from).map(|()| Reply::Done),
         Request::CrashReport { text } => service.crash_report(from, &text).map(|()| Reply::Done),
         Request::PowerOff { status } => service.power_off(from, status).map(|()| Reply::Done),
         Request::Status { service: id } => service.status(from, id).map(Reply::Status),
+        Request::Restart { service: id } => service.restart(from, number, id).map(|()| Reply::Done),
+        Request::Crash { service: id, how } => service.crash(from, number, id, how).map(|()| Reply::Done),
+        Request::Health { index } => service.health(index).map(Reply::Health),
+        Request::Record { nth } => service.record(nth).map(Reply::Record),
+        Request::Log { service: id, from } => service.log(id, from).map(Reply::Log),
     })
 }
 

@@ -1,10 +1,17 @@
 //! Samples of the supervisor's protocol.
 
 use super::Protocol;
-use heapless::String;
+use abi::RequestNumber;
+use heapless::{String, Vec};
+use protocols::crash::{Blamed, Cause, Crash, MAX_BACKTRACE, MAX_LOG, MAX_WORDS, Registers};
+use protocols::manifest::{OnGivingUp, Policy, Restart};
 use protocols::serve::{Answer, Caller};
 use protocols::service::Badge;
-use protocols::supervisor::{self, Error, FailPoint, MAX_OPTIONS, MAX_PAGED, MAX_POINT, MAX_REPORT, Paged, Reply, Request, StartInfo, State, Status};
+use protocols::supervisor::{
+    self, Error, FailPoint, Health, Logged, MAX_LOGGED, MAX_OPTIONS, MAX_PAGED, MAX_POINT, MAX_REPORT, Paged, Reply, Request, StartInfo, State,
+    Status,
+};
+use protocols::victim::How;
 
 pub(crate) struct Supervisor;
 
@@ -26,6 +33,77 @@ impl supervisor::Service for Stub {
     fn status(&mut self, _from: Badge, service: u8) -> Result<Status, Error> {
         Ok(Status { state: State::Up, instance: u32::from(service) })
     }
+
+    fn restart(&mut self, _from: Badge, _number: RequestNumber, _service: u8) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn crash(&mut self, _from: Badge, _number: RequestNumber, _service: u8, _how: How) -> Result<(), Error> {
+        Err(Error::NotRunning)
+    }
+
+    fn health(&mut self, _index: u8) -> Result<Health, Error> {
+        Ok(health())
+    }
+
+    fn record(&mut self, _nth: u8) -> Result<Crash, Error> {
+        Ok(crash())
+    }
+
+    fn log(&mut self, _service: u8, _from: u64) -> Result<Logged, Error> {
+        Ok(logged())
+    }
+}
+
+fn health() -> Health {
+    let policy = Policy {
+        restart: Restart::Never,
+        backoff_ms: u32::MAX,
+        backoff_most_ms: u32::MAX,
+        burst: u32::MAX,
+        per_ms: u32::MAX,
+        watchdog_ms: u32::MAX,
+        on_giving_up: OnGivingUp::PowerOff,
+    };
+    let status = Status { state: State::GivenUp, instance: u32::MAX };
+    let [age_us, pause_us, own_us, calls] = [u64::MAX; 4];
+    Health { service: 255, status, deaths: u32::MAX, threads: 8, priority: 31, age_us, pause_us, own_us, calls, policy }
+}
+
+/// The largest record.
+fn crash() -> Crash {
+    Crash {
+        service: 255,
+        instance: u32::MAX,
+        thread: Some(7),
+        at_us: u64::MAX,
+        lived_us: u64::MAX,
+        down_us: Some(u64::MAX),
+        cause: Cause::Exception { vector: u64::MAX, code: u64::MAX, address: u64::MAX, instruction: u64::MAX },
+        registers: Some(Registers { general: [u64::MAX; 16], rip: u64::MAX, rflags: u64::MAX }),
+        backtrace: [u64::MAX; MAX_BACKTRACE].into_iter().collect(),
+        request: Some(Blamed { number: u64::MAX, kind: 255, attempts: u32::MAX, refused: true }),
+        words: text(MAX_WORDS),
+        log: text(MAX_LOG),
+    }
+}
+
+fn small_crash(cause: Cause) -> Crash {
+    Crash {
+        thread: None,
+        down_us: None,
+        cause,
+        registers: None,
+        backtrace: Vec::new(),
+        request: None,
+        words: String::new(),
+        log: String::new(),
+        ..crash()
+    }
+}
+
+fn logged() -> Logged {
+    Logged { instance: u32::MAX, next: u64::MAX, bytes: [b'x'; MAX_LOGGED].into_iter().collect() }
 }
 
 fn text<const N: usize>(length: usize) -> String<N> {
@@ -42,23 +120,41 @@ impl Protocol for Supervisor {
         Error::Malformed
     }
 
-    fn requests() -> Vec<Request> {
+    fn requests() -> std::vec::Vec<Request> {
         vec![
             Request::Up,
             Request::CrashReport { text: text(3) },
             Request::CrashReport { text: text(MAX_REPORT) },
             Request::PowerOff { status: 255 },
             Request::Status { service: 6 },
+            Request::Restart { service: 6 },
+            Request::Crash { service: 11, how: How::Overflow },
+            Request::Health { index: 255 },
+            Request::Record { nth: 3 },
+            Request::Log { service: 2, from: u64::MAX },
         ]
     }
 
-    fn replies() -> Vec<Reply> {
+    fn replies() -> std::vec::Vec<Reply> {
         let status = |state| Reply::Status(Status { state, instance: u32::MAX });
-        vec![Reply::Done, status(State::Waiting), status(State::Starting), status(State::Up), status(State::GivenUp)]
+        vec![
+            Reply::Done,
+            status(State::Waiting),
+            status(State::Starting),
+            status(State::Up),
+            status(State::GivenUp),
+            Reply::Health(health()),
+            Reply::Record(crash()),
+            Reply::Record(small_crash(Cause::Hung)),
+            Reply::Record(small_crash(Cause::Killed)),
+            Reply::Record(small_crash(Cause::NotBuilt(u32::MAX))),
+            Reply::Record(small_crash(Cause::PageFault { address: 1, access: 2, instruction: 3 })),
+            Reply::Log(logged()),
+        ]
     }
 
-    fn errors() -> Vec<Error> {
-        vec![Error::Malformed, Error::NotAllowed, Error::Stale, Error::UnknownService]
+    fn errors() -> std::vec::Vec<Error> {
+        vec![Error::Malformed, Error::NotAllowed, Error::Stale, Error::UnknownService, Error::NotRunning, Error::NoRecord]
     }
 
     fn serve(caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {

@@ -201,7 +201,7 @@ impl Call<'_, '_> {
             kind::TERMINAL => self.write_terminal(file, from),
             kind::MASTER => self.write_master(file, from),
             kind::DEVICE => self.write_device(file.object, from.length()),
-            kind::PROC => self.write_proc(file),
+            kind::PROC => self.write_proc(file, from),
             kind::EVENT => self.write_event(index, file, from),
             kind::SOCKET => self.send_message(file, &crate::socket::Outgoing { data: from, flags: 0, to: None, files: &[] }),
             _ => Err(Errno::EINVAL.into()),

@@ -5,6 +5,7 @@
 
 mod directory;
 mod process;
+mod synos;
 mod system;
 
 use alloc::format;
@@ -15,19 +16,18 @@ use protocols::vfs::{self, FileId};
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::fd::{FOREIGN, kind};
-use crate::io::Vector;
+use crate::io::{Data, Vector};
 use crate::saved::{File, ProcessIndex, state};
 use crate::server::Posix;
 pub use directory::path_of;
 pub(crate) use process::name_of;
+pub use synos::is_control;
 
 use crate::devpts;
 use crate::stat::{PROC_DEVICE, Stat, mode};
 
 /// Files of /proc itself; an entry's number is its place here.
 const SYSTEM_FILES: [&str; 10] = ["meminfo", "mounts", "uptime", "loadavg", "stat", "version", "cpuinfo", "filesystems", "cmdline", "swaps"];
-/// Files of /proc/synos.
-const SYNOS_FILES: [&str; 3] = ["unimplemented", "version", "calls"];
 /// Files of /proc/PID.
 const PROCESS_FILES: [&str; 9] = ["stat", "status", "cmdline", "maps", "comm", "environ", "statm", "mounts", "limits"];
 /// Links of /proc/PID.
@@ -210,7 +210,7 @@ fn step(posix: &Posix<'_>, at: Entry, name: &[u8]) -> Result<Entry, Errno> {
             _ => place(&SYSTEM_FILES, name).map(Entry::System).or_else(|| number(name).filter(|pid| posix.has_pid(*pid)).map(Entry::Process)),
         },
         Entry::Synos if name == b".." => Some(Entry::Root),
-        Entry::Synos => place(&SYNOS_FILES, name).map(Entry::SynosFile),
+        Entry::Synos => synos::find(name).map(Entry::SynosFile),
         Entry::Process(_) if name == b".." => Some(Entry::Root),
         Entry::Process(pid) if name == b"fd" => Some(Entry::Descriptors(pid)),
         Entry::Process(pid) => place(&PROCESS_FILES, name)
@@ -283,6 +283,8 @@ impl Call<'_, '_> {
             mode::DIRECTORY | 0o555
         } else if entry.is_link() {
             mode::LINK | 0o777
+        } else if synos::is_control(entry) {
+            mode::REGULAR | 0o600
         } else {
             mode::REGULAR | 0o444
         };
@@ -314,18 +316,18 @@ impl Call<'_, '_> {
         Ok(part.len() as u64)
     }
 
-    /// Nothing in /proc can be written.
+    /// Only `/proc/synos/control` can be written.
     ///
     /// # Errors
-    /// `EINVAL`, always.
-    pub fn write_proc(&mut self, _file: &File) -> SysResult {
-        Err(Errno::EINVAL.into())
+    /// `EINVAL` elsewhere and for what is no command, `EPERM` for who is not root, `ESRCH` for a server that does not run.
+    pub fn write_proc(&mut self, file: &File, from: Data<'_>) -> SysResult {
+        if synos::is_control(Entry::from_file(file)) { self.control(from) } else { Err(Errno::EINVAL.into()) }
     }
 
     fn proc_text(&mut self, entry: Entry) -> Result<Vec<u8>, Stop> {
         match entry {
             Entry::System(file) => self.system_text(file),
-            Entry::SynosFile(file) => Ok(self.synos_text(file)),
+            Entry::SynosFile(file) => self.synos_text(file),
             Entry::ProcessFile(pid, file) => self.process_text(pid, file),
             Entry::Root | Entry::Synos | Entry::Process(_) | Entry::Descriptors(_) | Entry::Devpts(_) => Err(Errno::EISDIR.into()),
             Entry::Oneself | Entry::ProcessLink(..) | Entry::Descriptor(..) => Err(Errno::ELOOP.into()),

@@ -118,6 +118,7 @@ fn map_rest(kernel: &mut impl Kernel, site: &Site<'_, '_>) -> Result<(), Error> 
         let stack = site.range(shape.stacks + thread * layout::STACK_PAGES, layout::STACK_PAGES);
         map(kernel, space, layout::stack_bottom(thread), stack, READ_WRITE)?;
     }
+    map(kernel, space, layout::LOG, site.range(shape.log, 1), READ_WRITE)?;
     map(kernel, space, layout::HEAP, site.range(shape.heap, shape.heap_pages), READ_WRITE)?;
     let saved = Range { memory: slot::RESERVE, page: site.saved.page, pages: site.saved.pages };
     map(kernel, space, layout::SAVED, saved, READ_WRITE)?;

@@ -62,6 +62,8 @@ pub(crate) struct Fake {
     pub(crate) signals: Vec<(u32, u64)>,
     pub(crate) ports: Vec<(u16, u32)>,
     pub(crate) counters: BTreeMap<u32, Counters>,
+    /// Bytes that servers wrote, by space and address.
+    pub(crate) memory: BTreeMap<(u32, u64), u8>,
     /// Number of the request that a thread has in hand.
     pub(crate) in_hand: BTreeMap<u32, u64>,
     /// Requests that were refused.
@@ -323,6 +325,21 @@ impl Kernel for Fake {
     fn set_frame(&mut self, thread: u32, frame: &Frame) -> Result<(), Error> {
         self.gate()?;
         self.threads.get_mut(&thread).ok_or(Error::InvalidHandle)?.frame = Some(*frame);
+        Ok(())
+    }
+
+    fn get_frame(&mut self, thread: u32) -> Result<Frame, Error> {
+        self.gate()?;
+        let found = self.threads.get(&thread).ok_or(Error::InvalidHandle)?;
+        if found.running { Err(Error::WrongState) } else { found.frame.ok_or(Error::WrongState) }
+    }
+
+    fn copy_from(&mut self, space: u32, address: u64, to: &mut [u8]) -> Result<(), Error> {
+        self.gate()?;
+        self.expect(space, ObjectKind::AddressSpace)?;
+        for (byte, address) in to.iter_mut().zip(address..) {
+            *byte = self.memory.get(&(space, address)).copied().unwrap_or(0);
+        }
         Ok(())
     }
 

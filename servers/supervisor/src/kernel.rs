@@ -113,6 +113,16 @@ pub trait Kernel {
     /// # Errors
     /// The kernel's.
     fn set_frame(&mut self, thread: u32, frame: &Frame) -> Result<(), Error>;
+    /// A stopped thread's registers.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn get_frame(&mut self, thread: u32) -> Result<Frame, Error>;
+    /// Copies from a space until `to` is full; at most [`abi::COPY_BYTES`] bytes.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn copy_from(&mut self, space: u32, address: u64, to: &mut [u8]) -> Result<(), Error>;
     /// Makes a thread runnable.
     ///
     /// # Errors
@@ -184,4 +194,6 @@ pub struct Counters {
     pub request: u64,
     /// How many calls it made.
     pub calls: u64,
+    /// Ticks that it ran on its own account.
+    pub own_ticks: u64,
 }

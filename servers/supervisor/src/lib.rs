@@ -10,8 +10,8 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod autopsy;
 pub mod build;
-pub mod cause;
 pub mod clock;
 pub mod kernel;
 pub mod life;

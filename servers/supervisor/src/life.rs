@@ -11,13 +11,14 @@
 //! Services start one after the other in the manifest's order, each when its predecessor is up or given up.
 
 use abi::{EndpointState, Error};
-use heapless::Vec;
+use heapless::{Deque, String, Vec};
+use protocols::crash::{Blamed, Cause, Crash, MAX_WORDS};
 use protocols::manifest::OnGivingUp;
 use protocols::service::{Badge, Service};
 use protocols::supervisor::{STATUS_GAVE_UP, StartInfo, State};
 
+use crate::autopsy::{self, Records};
 use crate::build::{self, RootFs, Site};
-use crate::cause::{Blamed, Cause};
 use crate::kernel::{InHand, Kernel, Mint};
 use crate::options;
 use crate::policy::{ATTEMPTS, Deaths, Verdict};
@@ -28,6 +29,8 @@ use crate::slot::{self, Block, Blocks};
 use crate::spec::{MAX_SERVICES, Spec};
 use crate::watchdog::Watch;
 
+/// Requests that are remembered as done: more than there are threads of the one server that may make them.
+pub(crate) const MAX_DONE: usize = 16;
 /// How long reaping goes on at a time: many of the kernel's steps, and still too short to be felt.
 const REAP_SLICE_US: u64 = 200;
 
@@ -79,12 +82,14 @@ pub(crate) struct Record<'a> {
     pub(crate) instance: u32,
     pub(crate) saved: Run,
     pub(crate) watch: Watch,
-    deaths: Deaths,
+    pub(crate) deaths: Deaths,
+    /// Last words of the present instance.
+    pub(crate) words: String<MAX_WORDS>,
 }
 
 impl<'a> Record<'a> {
     pub(crate) fn new(spec: Spec<'a>, saved: Run) -> Self {
-        Self { spec, life: Life::Waiting, instance: 0, saved, watch: Watch::default(), deaths: Deaths::default() }
+        Self { spec, life: Life::Waiting, instance: 0, saved, watch: Watch::default(), deaths: Deaths::default(), words: String::new() }
     }
 
     fn body(&self) -> Option<(Body, bool)> {
@@ -118,13 +123,26 @@ pub struct Supervisor<'a, K> {
     pub(crate) services: Vec<Record<'a>, MAX_SERVICES>,
     pub(crate) reserve: Reserve,
     pub(crate) next_sample: u64,
+    /// Numbers of the last requests that are done only once.
+    pub(crate) done: Deque<u64, MAX_DONE>,
+    pub(crate) records: &'a mut Records,
     blocks: Blocks,
     reaper: Reaper,
 }
 
 impl<'a, K: Kernel> Supervisor<'a, K> {
-    pub(crate) fn new(kernel: K, facts: Facts<'a>, reserve: Reserve) -> Self {
-        Self { kernel, facts, services: Vec::new(), reserve, next_sample: 0, blocks: Blocks::default(), reaper: Reaper::default() }
+    pub(crate) fn new(kernel: K, facts: Facts<'a>, reserve: Reserve, records: &'a mut Records) -> Self {
+        Self {
+            kernel,
+            facts,
+            services: Vec::new(),
+            reserve,
+            next_sample: 0,
+            done: Deque::new(),
+            records,
+            blocks: Blocks::default(),
+            reaper: Reaper::default(),
+        }
     }
 
     /// The kernel, for what the shell around this does itself.
@@ -138,7 +156,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             match self.start(index) {
                 Ok(()) => {}
                 Err(NotStarted::NoPages) => return,
-                Err(NotStarted::Broken(error)) => self.bury(index, None, Cause::NotBuilt(error)),
+                Err(NotStarted::Broken(error)) => self.bury(index, None, Cause::NotBuilt(error.to_status())),
             }
         }
     }
@@ -179,6 +197,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         };
         record.instance = record.instance.wrapping_add(1);
         record.watch = Watch::default();
+        record.words.clear();
         record.life = Life::Starting(Body { block, run, since: self.kernel.now() });
         self.bring_to_life(index, block, run, shape).map_err(NotStarted::Broken)
     }
@@ -233,6 +252,8 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             self.kernel.start(body.block.thread(thread))?;
         }
         let took_us = self.microseconds(now.saturating_sub(body.since));
+        let now_us = self.microseconds(now);
+        self.records.up_again(service.id(), now_us);
         self.say(format_args!("{} up, instance {instance}, {took_us} us after its start", service.name()));
         Ok(())
     }
@@ -260,8 +281,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         if let Some((body, _)) = body {
             // While a thread of it may still run, nothing of it may be used again, and no successor started.
             match self.end(service, body.block, threads, culprit) {
-                Ok(Some(request)) => self.say(format_args!("{} had in hand {}", service.name(), Blamed(request))),
-                Ok(None) => {}
+                Ok(request) => self.write_down(index, body, culprit, cause, request),
                 Err(error) => {
                     self.say(format_args!("{}: the kernel refused to end it: {error:?}", service.name()));
                     self.give_up(index);
@@ -273,6 +293,10 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         let now = self.kernel.now();
         let now_ms = self.microseconds(now) / 1000;
         let Some(record) = self.services.get_mut(index) else { return };
+        if cause == Cause::Killed {
+            // Somebody wants it to go on: there is nothing to wait for.
+            record.deaths.forgive();
+        }
         match record.deaths.died(&record.spec.policy, now_ms, body.is_some_and(|(_, up)| up)) {
             Verdict::RestartAfter(0) => record.life = Life::Dead { due: now },
             Verdict::RestartAfter(ms) => {
@@ -283,8 +307,40 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         }
     }
 
+    /// Puts the death on record, and what helps to find its reason on the log.
+    fn write_down(&mut self, index: usize, body: Body, culprit: Option<u8>, cause: Cause, request: Option<Blamed>) {
+        let now = self.kernel.now();
+        let Some(record) = self.services.get_mut(index) else { return };
+        let (service, instance) = (record.spec.service, record.instance);
+        let words = core::mem::take(&mut record.words);
+        let (registers, backtrace) = culprit.map_or((None, Vec::new()), |thread| autopsy::examine(&mut self.kernel, body.block, thread));
+        let log = autopsy::last_lines(&mut self.kernel, body.block);
+        if let Some(request) = &request {
+            self.say(format_args!("{} had in hand {request}", service.name()));
+        }
+        if !backtrace.is_empty() {
+            self.say(format_args!("{} was at{}", service.name(), Addresses(&backtrace)));
+        }
+        let (at_us, lived_us) = (self.microseconds(now), self.microseconds(now.saturating_sub(body.since)));
+        let service = service.id();
+        self.records.add(Crash {
+            service,
+            instance,
+            thread: culprit,
+            at_us,
+            lived_us,
+            down_us: None,
+            cause,
+            registers,
+            backtrace,
+            request,
+            words,
+            log,
+        });
+    }
+
     /// Steps 1 to 4. A thread that a half-built instance never got is passed over. Returns what the culprit had in hand.
-    fn end(&mut self, service: Service, block: Block, threads: u32, culprit: Option<u8>) -> Result<Option<InHand>, Error> {
+    fn end(&mut self, service: Service, block: Block, threads: u32, culprit: Option<u8>) -> Result<Option<Blamed>, Error> {
         self.kernel.set_state(slot::endpoint(service), EndpointState::Held)?;
         let request = match culprit {
             Some(thread) => ignore_missing(self.kernel.blame(block.thread(u32::from(thread)), ATTEMPTS))?.flatten(),
@@ -299,7 +355,25 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         }
         // Its own death too: the successor hears it. Without memory there is nobody to tell.
         ignore_missing(self.kernel.signal(slot::notification(Service::Memory), 1 << service.id()))?;
-        Ok(request)
+        Ok(request.map(|InHand { number, kind, attempts, refused, .. }| Blamed {
+            number: number.0,
+            kind: kind.map_or(0, |kind| kind as u8),
+            attempts,
+            refused,
+        }))
+    }
+
+    /// Gives a service that was given up another try.
+    pub(crate) fn revive(&mut self, index: usize) -> Result<(), Error> {
+        let due = self.kernel.now();
+        let Some(record) = self.services.get_mut(index) else { return Ok(()) };
+        record.deaths.forgive();
+        record.life = Life::Dead { due };
+        let service = record.spec.service;
+        self.kernel.set_state(slot::endpoint(service), EndpointState::Held)?;
+        self.say(format_args!("{} is revived", service.name()));
+        self.start_due();
+        Ok(())
     }
 
     fn give_up(&mut self, index: usize) {
@@ -341,6 +415,15 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             }
         }
         !self.reaper.is_idle()
+    }
+}
+
+/// Addresses on one line.
+struct Addresses<'a>(&'a [u64]);
+
+impl core::fmt::Display for Addresses<'_> {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.iter().try_for_each(|address| write!(out, " {address:#x}"))
     }
 }
 

@@ -1,11 +1,22 @@
-//! The only part of the supervisor that looks at raw memory: the boot information and the boot archive, where the kernel mapped them.
-#![allow(unsafe_code, reason = "reads what the kernel mapped before this process began")]
+//! The only part of the supervisor that looks at raw memory: the boot information and the boot archive, where the kernel mapped them, and its own records.
+#![allow(unsafe_code, reason = "reads what the kernel mapped before this process began, and has one static of its own")]
+
+use core::cell::UnsafeCell;
 
 use abi::{ARCHIVE_ADDRESS, BOOT_INFO_ADDRESS, BootInfo};
 use protocols::supervisor::STATUS_GAVE_UP;
+use supervisor::autopsy::Records;
 use supervisor::life::{Facts, Supervisor};
 use supervisor::native::{self, Cmos, Native};
 use supervisor::{archive, clock, report};
+
+/// The records of deaths: too large for the stack.
+struct Kept(UnsafeCell<Records>);
+
+// SAFETY: the supervisor has one thread.
+unsafe impl Sync for Kept {}
+
+static RECORDS: Kept = Kept(UnsafeCell::new(Records::new()));
 
 /// The entry.
 pub(crate) fn main() -> ! {
@@ -51,7 +62,9 @@ fn try_start() -> Result<core::convert::Infallible, Failure> {
         options: contents.options,
         rootfs: contents.rootfs,
     };
+    // SAFETY: this function runs once, on the only thread, and nothing else names the static.
+    let records = unsafe { &mut *RECORDS.0.get() };
     let memories = info.memory_pages.get(..info.memories as usize).unwrap_or(&info.memory_pages);
-    let supervisor = Supervisor::set_up(Native, memories, contents.specs, facts).map_err(Failure::SetUp)?;
+    let supervisor = Supervisor::set_up(Native, memories, contents.specs, facts, records).map_err(Failure::SetUp)?;
     native::run(supervisor).map_err(Failure::Loop)
 }

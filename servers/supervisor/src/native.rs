@@ -2,10 +2,10 @@
 
 use abi::{EndpointState, Error, Frame, MAX_CAPS, MAX_MESSAGE, MessageKind, OWN_TABLE, ObjectKind, ReplyKind, Rights, ThreadSetting, boot_slot};
 use libsys::syscall::{self, CopyError, Incoming, MapSource};
+use protocols::crash::Cause;
 use protocols::serve::{Caller, LeaseError};
 use protocols::service::{Badge, Service};
 
-use crate::cause::Cause;
 use crate::clock;
 use crate::kernel::{Counters, Doing, InHand, Kernel, Mint, Range};
 use crate::life::Supervisor;
@@ -109,6 +109,22 @@ impl Kernel for Native {
         syscall::set_frame(thread, frame)
     }
 
+    fn get_frame(&mut self, thread: u32) -> Result<Frame, Error> {
+        syscall::get_frame(thread)
+    }
+
+    fn copy_from(&mut self, space: u32, address: u64, to: &mut [u8]) -> Result<(), Error> {
+        let mut done = 0;
+        while let Some(rest) = to.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match syscall::copy_from(space, address + done as u64, rest) {
+                Ok(0) | Err(CopyError::NeedsPage { .. }) => return Err(Error::NeedsPage),
+                Ok(copied) => done += copied,
+                Err(CopyError::Kernel(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     fn start(&mut self, thread: u32) -> Result<(), Error> {
         syscall::thread_start(thread)
     }
@@ -120,7 +136,7 @@ impl Kernel for Native {
     fn counters(&mut self, thread: u32) -> Result<Counters, Error> {
         let found = syscall::counters(thread)?;
         let in_hand = syscall::blame(thread, 0)?.is_some();
-        Ok(Counters { doing: doing(found.state), in_hand, request: found.request, calls: found.calls })
+        Ok(Counters { doing: doing(found.state), in_hand, request: found.request, calls: found.calls, own_ticks: found.own_ticks })
     }
 
     fn blame(&mut self, thread: u32, limit: u32) -> Result<Option<InHand>, Error> {

@@ -1,16 +1,23 @@
 //! What servers may ask of the supervisor. Each speaks for the instance that its badge names.
 
+use abi::{Frame, RequestNumber};
 use heapless::Vec;
+use libsys::death;
+use libsys::layout;
+use protocols::crash::{Cause, Crash};
 use protocols::manifest::MAX_THREADS;
 use protocols::service::{Badge, Service};
-use protocols::supervisor::{self, Error, Status};
+use protocols::supervisor::{self, Error, Health, Logged, Status};
+use protocols::victim::How;
 
-use crate::cause::Cause;
+use crate::autopsy;
 use crate::kernel::Kernel;
 use crate::life::{Life, Supervisor};
 use crate::slot;
 use crate::watchdog::{Hung, SAMPLES, STARTING_FACTOR};
 
+/// Who may end and revive others: the one who knows who is root.
+const MAY_CONTROL: Service = Service::Posix;
 /// Who may turn the power off.
 const MAY_POWER_OFF: [Service; 2] = [Service::Posix, Service::Console];
 
@@ -18,7 +25,7 @@ impl<K: Kernel> supervisor::Service for Supervisor<'_, K> {
     fn up(&mut self, from: Badge) -> Result<(), Error> {
         let index = self.find(from).ok_or(Error::Stale)?;
         if let Err(error) = self.came_up(index) {
-            self.died(from, None, Cause::NotBuilt(error));
+            self.died(from, None, Cause::NotBuilt(error.to_status()));
             return Err(Error::Stale);
         }
         self.start_due();
@@ -28,6 +35,11 @@ impl<K: Kernel> supervisor::Service for Supervisor<'_, K> {
     fn crash_report(&mut self, from: Badge, text: &str) -> Result<(), Error> {
         let service = from.service().ok_or(Error::UnknownService)?;
         self.say(format_args!("last words of {}, instance {}: {text}", service.name(), from.instance));
+        if let Some(record) = self.find(from).and_then(|index| self.services.get_mut(index)) {
+            record.words.clear();
+            // The start of a long text is what matters.
+            let _cut_off = text.chars().try_for_each(|character| record.words.push(character));
+        }
         Ok(())
     }
 
@@ -43,9 +55,100 @@ impl<K: Kernel> supervisor::Service for Supervisor<'_, K> {
         let record = self.services.iter().find(|record| record.spec.service.id() == service).ok_or(Error::UnknownService)?;
         Ok(Status { state: record.state(), instance: record.instance })
     }
+
+    fn restart(&mut self, from: Badge, number: RequestNumber, service: u8) -> Result<(), Error> {
+        let index = self.controlled(from, service)?;
+        if self.is_done(number) {
+            return Ok(());
+        }
+        match self.services.get(index).map(|record| (record.life, record.instance, record.spec.service)) {
+            Some((Life::Starting(_) | Life::Up(_), instance, service)) => self.died(Badge::new(service, instance), None, Cause::Killed),
+            Some((Life::GivenUp, ..)) => self.revive(index).map_err(|_| Error::NotRunning)?,
+            Some((Life::Waiting | Life::Dead { .. }, ..)) | None => {}
+        }
+        Ok(())
+    }
+
+    fn crash(&mut self, from: Badge, number: RequestNumber, service: u8, how: How) -> Result<(), Error> {
+        let index = self.controlled(from, service)?;
+        if self.is_done(number) {
+            return Ok(());
+        }
+        let record = self.services.get(index).ok_or(Error::UnknownService)?;
+        let (Life::Starting(body) | Life::Up(body)) = record.life else { return Err(Error::NotRunning) };
+        let (service, instance, entry) = (record.spec.service, record.instance, record.spec.image.entry);
+        self.say(format_args!("{}, instance {instance}, is made to die: {how:?}", service.name()));
+        // Stopped, the thread has no request in hand any more, so that nobody's is blamed for what was asked.
+        let thread = body.block.thread(0);
+        let frame = Frame { rip: entry, rsp: layout::stack_top(0) - 8, rdi: death::argument(how), ..Frame::new() };
+        let started = self.kernel.stop(thread).and_then(|()| self.kernel.set_frame(thread, &frame)).and_then(|()| self.kernel.start(thread));
+        started.map_err(|_| Error::NotRunning)
+    }
+
+    fn health(&mut self, index: u8) -> Result<Health, Error> {
+        let now = self.kernel.now();
+        let record = self.services.get(usize::from(index)).ok_or(Error::UnknownService)?;
+        let body = match record.life {
+            Life::Starting(body) | Life::Up(body) => Some(body),
+            Life::Waiting | Life::Dead { .. } | Life::GivenUp => None,
+        };
+        let pause = if let Life::Dead { due } = record.life { due.saturating_sub(now) } else { 0 };
+        let (mut own, mut calls) = (0u64, 0u64);
+        for thread in 0..record.spec.all_threads() {
+            if let Some(counters) = body.and_then(|body| self.kernel.counters(body.block.thread(thread)).ok()) {
+                own = own.saturating_add(counters.own_ticks);
+                calls = calls.saturating_add(counters.calls);
+            }
+        }
+        Ok(Health {
+            service: record.spec.service.id(),
+            status: Status { state: record.state(), instance: record.instance },
+            deaths: record.deaths.total(),
+            threads: record.spec.all_threads() as u8,
+            priority: record.spec.priority,
+            age_us: body.map_or(0, |body| self.microseconds(now.saturating_sub(body.since))),
+            pause_us: self.microseconds(pause),
+            own_us: self.microseconds(own),
+            calls,
+            policy: record.spec.policy,
+        })
+    }
+
+    fn record(&mut self, nth: u8) -> Result<Crash, Error> {
+        self.records.get(nth).cloned().ok_or(Error::NoRecord)
+    }
+
+    fn log(&mut self, service: u8, from: u64) -> Result<Logged, Error> {
+        let record = self.services.iter().find(|record| record.spec.service.id() == service).ok_or(Error::UnknownService)?;
+        let (Life::Starting(body) | Life::Up(body)) = record.life else { return Err(Error::NotRunning) };
+        let mut logged = Logged { instance: record.instance, ..Logged::default() };
+        logged.next = autopsy::read_log(&mut self.kernel, body.block, from, &mut logged.bytes).ok_or(Error::NotRunning)?;
+        Ok(logged)
+    }
 }
 
 impl<K: Kernel> Supervisor<'_, K> {
+    /// The service that a request to control one is about, if its sender may.
+    fn controlled(&self, from: Badge, service: u8) -> Result<usize, Error> {
+        if from.service() != Some(MAY_CONTROL) {
+            return Err(Error::NotAllowed);
+        }
+        self.services.iter().position(|record| record.spec.service.id() == service).ok_or(Error::UnknownService)
+    }
+
+    /// Whether this request was done before; from now on it was. The one who asks may die of it, and then asks again.
+    fn is_done(&mut self, number: RequestNumber) -> bool {
+        if self.done.iter().any(|done| *done == number.0) {
+            return true;
+        }
+        if self.done.is_full() {
+            self.done.pop_front();
+        }
+        // There is room now.
+        let _full = self.done.push_back(number.0);
+        false
+    }
+
     /// Samples the threads' counters when that is due, and ends instances that hang. Returns when the next sample is due.
     pub fn watch(&mut self) -> u64 {
         let shortest_ms = self.services.iter().map(|record| u64::from(record.spec.policy.watchdog_ms)).min().unwrap_or(u64::MAX);

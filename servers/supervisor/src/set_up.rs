@@ -11,6 +11,7 @@ use protocols::memory::vault;
 use protocols::service::Service;
 use protocols::supervisor::{MAX_OPTIONS, MAX_PAGED};
 
+use crate::autopsy::Records;
 use crate::kernel::{Kernel, Mint, Range};
 use crate::life::{Facts, Record, Supervisor};
 use crate::reserve::{Reserve, Run};
@@ -95,7 +96,13 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     ///
     /// # Errors
     /// [`SetUpError`].
-    pub fn set_up(mut kernel: K, memories: &[u64], specs: Vec<Spec<'a>, MAX_SERVICES>, facts: Facts<'a>) -> Result<Self, SetUpError> {
+    pub fn set_up(
+        mut kernel: K,
+        memories: &[u64],
+        specs: Vec<Spec<'a>, MAX_SERVICES>,
+        facts: Facts<'a>,
+        records: &'a mut Records,
+    ) -> Result<Self, SetUpError> {
         if facts.options.len() > MAX_OPTIONS {
             return Err(SetUpError::OptionsTooLong);
         }
@@ -106,7 +113,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         }
         kernel.split(slot::RESERVE, needed, slot::REST)?;
         zero(&mut kernel, needed)?;
-        let mut this = Self::new(kernel, facts, Reserve::new(needed));
+        let mut this = Self::new(kernel, facts, Reserve::new(needed), records);
         this.make_kept(Service::Supervisor, 0)?;
         for spec in specs {
             let saved = this.make_kept_of(&spec)?;

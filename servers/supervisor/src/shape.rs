@@ -31,6 +31,8 @@ pub struct Shape {
     pub tables_pages: u64,
     /// Start information.
     pub start_info: u64,
+    /// The log's page.
+    pub log: u64,
     /// Message pages, one for each thread.
     pub messages: u64,
     /// Stacks, one after the other.
@@ -60,7 +62,7 @@ fn tables_pages(spec: &Spec<'_>, image_pages: u64, rootfs_pages: u64) -> u64 {
     let stacks = u64::from(spec.all_threads()) * layout::STACK_STRIDE / PAGE_SIZE;
     let own = if spec.is_paged() { 0 } else { tables_for(u64::from(spec.heap_pages)) + tables_for(u64::from(spec.saved_pages)) };
     let rootfs = if spec.rootfs { tables_for(rootfs_pages) } else { 0 };
-    // One range for start information and message pages: they lie within 2 MiB.
+    // One range for start information, log and message pages: they lie within 2 MiB.
     tables_for(1) + tables_for(stacks) + tables_for(image_pages) + own + rootfs
 }
 
@@ -76,11 +78,27 @@ impl Shape {
         let space = table + TABLE_PAGES;
         let tables = space + 1;
         let start_info = tables + tables_pages;
-        let messages = start_info + layout::START_INFO_PAGES;
+        let log = start_info + layout::START_INFO_PAGES;
+        let messages = log + 1;
         let stacks = messages + threads;
         let image = stacks + threads * layout::STACK_PAGES;
         let heap = image + image_pages;
         let pages = heap + heap_pages;
-        Self { threads, table, table_pages: TABLE_PAGES, space, tables, tables_pages, start_info, messages, stacks, image, heap, heap_pages, pages }
+        Self {
+            threads,
+            table,
+            table_pages: TABLE_PAGES,
+            space,
+            tables,
+            tables_pages,
+            start_info,
+            log,
+            messages,
+            stacks,
+            image,
+            heap,
+            heap_pages,
+            pages,
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! Whole lives on the fake kernel, which checks the order of steps itself.
 
+mod control;
+
 use abi::boot::{IMAGE_MAGIC, Image, SEGMENT_EXECUTE, SEGMENT_WRITE};
 use abi::{EndpointState, MapFlags, PAGE_SIZE, Rights, ThreadSetting};
 use heapless::Vec as Bounded;
 use libsys::layout;
+use protocols::crash::Cause;
 use protocols::manifest::{OnGivingUp, Policy, Restart};
 use protocols::memory::vault;
 use protocols::service::{Badge, Service};
 use protocols::supervisor::{Error, STATUS_GAVE_UP, Service as _, StartInfo, State};
 
+use crate::autopsy::Records;
 use crate::build::RootFs;
-use crate::cause::Cause;
 use crate::fake::{Copied, Fake, HZ};
 use crate::kernel::{Counters, Doing};
 use crate::life::{Facts, Supervisor};
@@ -86,8 +89,12 @@ fn facts(options: &str) -> Facts<'_> {
     Facts { tsc_hz: HZ, wall_base_ns: 7, options, rootfs: RootFs { page: 3, bytes: 9000 } }
 }
 
+fn records() -> &'static mut Records {
+    Box::leak(Box::default())
+}
+
 fn set_up(options: &str) -> Supervisor<'_, Fake> {
-    Supervisor::set_up(Fake::default(), &[100_000, 500], specs(), facts(options)).expect("set up")
+    Supervisor::set_up(Fake::default(), &[100_000, 500], specs(), facts(options), records()).expect("set up")
 }
 
 fn up(supervisor: &mut Supervisor<'_, Fake>, service: Service, instance: u32) {
@@ -358,7 +365,7 @@ fn hung_thread_is_found_and_its_service_restarted() {
 fn endpoint_is_held_during_the_pauses_between_restarts() {
     let mut specs = specs();
     specs[1].policy = Policy { backoff_ms: 10, backoff_most_ms: 1000, ..POLICY };
-    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts("")).expect("set up");
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
     supervisor.start_due();
     for service in [Service::Memory, Service::Vfs, Service::Posix] {
         up(&mut supervisor, service, 1);
@@ -385,7 +392,7 @@ fn endpoint_is_held_during_the_pauses_between_restarts() {
 fn service_that_is_never_restarted_is_closed_at_its_first_death() {
     let mut specs = specs();
     specs[1].policy.restart = Restart::Never;
-    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts("")).expect("set up");
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
     supervisor.start_due();
     up(&mut supervisor, Service::Memory, 1);
     up(&mut supervisor, Service::Vfs, 1);
@@ -398,7 +405,7 @@ fn service_that_is_never_restarted_is_closed_at_its_first_death() {
 fn helpers_start_when_the_service_is_up_at_their_own_priority_and_die_with_it() {
     let mut specs = specs();
     (specs[1].helpers, specs[1].helper_priority) = (2, 3);
-    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts("")).expect("set up");
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
     supervisor.start_due();
     up(&mut supervisor, Service::Memory, 1);
     assert_eq!(supervisor.kernel().running(Service::Vfs).len(), 1);
@@ -443,14 +450,14 @@ fn callers_whom_nobody_attends_to_are_a_hang_of_the_service() {
 fn watchdog_of_a_service_is_its_own() {
     let mut specs = specs();
     specs[1].policy.watchdog_ms = 500;
-    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts("")).expect("set up");
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
     supervisor.start_due();
     for service in [Service::Memory, Service::Vfs, Service::Posix] {
         up(&mut supervisor, service, 1);
     }
     for service in [Service::Vfs, Service::Posix] {
         let thread = supervisor.kernel().running(service)[0];
-        supervisor.kernel().counters.insert(thread, Counters { doing: Doing::Running, in_hand: true, request: 1, calls: 0 });
+        supervisor.kernel().counters.insert(thread, Counters { doing: Doing::Running, in_hand: true, request: 1, calls: 0, own_ticks: 0 });
     }
     let start = supervisor.kernel().ticks;
     let mut found = Vec::new();
@@ -498,7 +505,7 @@ fn requests_of_other_threads_and_kept_ones_are_innocent() {
 #[test]
 fn too_little_memory_is_an_error_in_words() {
     let needed = reserve_pages(&specs(), RootFs { page: 3, bytes: 9000 }.pages());
-    let error = Supervisor::set_up(Fake::default(), &[needed], specs(), facts("")).err();
+    let error = Supervisor::set_up(Fake::default(), &[needed], specs(), facts(""), records()).err();
     assert_eq!(error, Some(SetUpError::TooLittleMemory { needed, largest: needed }));
     assert!(error.expect("too little").to_string().starts_with("too little memory"));
 }

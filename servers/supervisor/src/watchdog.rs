@@ -71,7 +71,7 @@ mod tests {
     use super::{Hung, Watch};
     use crate::kernel::{Counters, Doing};
 
-    const RUNS: Counters = Counters { doing: Doing::Running, in_hand: true, request: 7, calls: 0 };
+    const RUNS: Counters = Counters { doing: Doing::Running, in_hand: true, request: 7, calls: 0, own_ticks: 0 };
 
     /// The sample at which one thread that receives is found, if it is.
     fn found(all: impl IntoIterator<Item = Counters>) -> Option<usize> {

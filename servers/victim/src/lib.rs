@@ -5,7 +5,6 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
-pub mod death;
 pub mod mirror;
 pub mod saved;
 pub mod work;
@@ -21,6 +20,16 @@ use crate::saved::Remembered;
 pub trait Death {
     /// Dies.
     fn die(&mut self, how: How);
+}
+
+/// Dies for real.
+#[derive(Debug, Default)]
+pub struct Real;
+
+impl Death for Real {
+    fn die(&mut self, how: How) {
+        libsys::death::die(how);
+    }
 }
 
 /// The victim.

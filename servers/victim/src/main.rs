@@ -11,7 +11,7 @@ fn run() -> ! {
     use protocols::supervisor::Client;
 
     let (area, _how_found) = Area::open(libsys::layout::SAVED);
-    let mut server = victim::Victim::restart(area, victim::death::Real);
+    let mut server = victim::Victim::restart(area, victim::Real);
     if let Err(error) = Client(libsys::Peer::to(Service::Supervisor)).up(libsys::next_number()) {
         panic!("cannot come up: {error:?}");
     }

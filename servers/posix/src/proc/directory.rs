@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use protocols::vfs::{Kind, Record, encode_record, record_length};
 
-use super::{Entry, PROCESS_FILES, PROCESS_LINKS, SYNOS_FILES, SYSTEM_FILES};
+use super::{Entry, PROCESS_FILES, PROCESS_LINKS, SYSTEM_FILES, synos};
 use crate::call::Call;
 use crate::fd::FOREIGN;
 
@@ -18,7 +18,7 @@ pub(super) fn path(entry: Entry) -> Vec<u8> {
         Entry::Oneself => "/proc/self".into(),
         Entry::System(file) => format!("/proc/{}", name(&SYSTEM_FILES, file)),
         Entry::Synos => "/proc/synos".into(),
-        Entry::SynosFile(file) => format!("/proc/synos/{}", name(&SYNOS_FILES, file)),
+        Entry::SynosFile(file) => format!("/proc/synos/{}", synos::name(file)),
         Entry::Process(pid) => format!("/proc/{pid}"),
         Entry::ProcessFile(pid, file) => format!("/proc/{pid}/{}", name(&PROCESS_FILES, file)),
         Entry::ProcessLink(pid, link) => format!("/proc/{pid}/{}", name(&PROCESS_LINKS, link)),
@@ -85,7 +85,7 @@ impl Call<'_, '_> {
                 pids.sort_unstable();
                 entries.extend(pids.into_iter().map(|pid| (format!("{pid}"), Entry::Process(pid))));
             }
-            Entry::Synos => add(&SYNOS_FILES, &Entry::SynosFile),
+            Entry::Synos => add(&synos::FILES, &Entry::SynosFile),
             Entry::Process(pid) => {
                 add(&PROCESS_FILES, &|file| Entry::ProcessFile(pid, file));
                 add(&PROCESS_LINKS, &|link| Entry::ProcessLink(pid, link));

@@ -63,21 +63,19 @@ impl Call<'_, '_> {
         Ok(text.into_bytes())
     }
 
-    pub(super) fn synos_text(&mut self, file: u16) -> Vec<u8> {
-        if file == 1 {
-            return format!("{}\n", uname::RELEASE).into_bytes();
-        }
+    /// The calls that programs made, by number, and how often: all of them, or those that there are not.
+    pub(super) fn calls_text(&self, all: bool) -> String {
         let mut text = String::new();
         for number in 0..COUNTED_CALLS {
             let made = self.posix.calls.get(number).copied().unwrap_or_default();
             // A string grows as needed.
-            let _infallible = match (file, self.posix.store.unknown_calls(number)) {
-                (0, unknown @ 1..) => writeln!(text, "{number} {unknown}"),
-                (2, _) if made > 0 => writeln!(text, "{number} {made}"),
+            let _infallible = match (all, self.posix.store.unknown_calls(number)) {
+                (false, unknown @ 1..) => writeln!(text, "{number} {unknown}"),
+                (true, _) if made > 0 => writeln!(text, "{number} {made}"),
                 _ => Ok(()),
             };
         }
-        text.into_bytes()
+        text
     }
 
     fn meminfo(&mut self) -> String {

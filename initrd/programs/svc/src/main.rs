@@ -1,0 +1,95 @@
+//! Looks at SynOS's servers, and lets root end, revive and crash them: `svc help` says how.
+//!
+//! Everything it knows it reads under /proc/synos, and all it does is a command written to /proc/synos/control: a Linux program holds no capability.
+//! So it may die of what it asks for only as any other program would, which is not at all.
+
+mod chaos;
+mod follow;
+mod proc;
+mod show;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use proc::{Crash, Service};
+
+const HELP: &str = "\
+usage: svc [--json] COMMAND
+  list                     every server: state, instance, deaths, age
+  status NAME              one server, its policy, and its last death
+  restart NAME             ends it, or revives one that was given up
+  crash NAME HOW           lets it die: panic, wild, overflow or hang
+  log NAME [-f]            what its present instance logged; -f goes on
+  top [-n TIMES]           the list, again every second
+  chaos [--rate N] [--servers all|A,B] [--seconds N] [--seed N]
+                           crashes N servers a second at random, and reports
+";
+
+/// Why a command failed, in words.
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let json = arguments.iter().any(|argument| argument == "--json");
+    arguments.retain(|argument| argument != "--json");
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&words, json) {
+        Ok(code) => code,
+        Err(error) => {
+            // Standard error may be closed; the status says it too.
+            let _unheard = writeln!(io::stderr(), "svc: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str], json: bool) -> Outcome<ExitCode> {
+    match words {
+        ["list"] => print(&show::list(&proc::services()?, json, colours()))?,
+        ["status", name] => print(&show::status(&known(name)?, &crashes_of(name)?, json, colours()))?,
+        ["restart", name] => proc::command(&format!("restart {name}"))?,
+        ["crash", name, how] => proc::command(&format!("crash {name} {how}"))?,
+        ["log", name] => print(&proc::log(&known(name)?.name)?)?,
+        ["log", name, "-f"] | ["log", "-f", name] => follow::run(&known(name)?.name)?,
+        ["top"] => top(u32::MAX, json)?,
+        ["top", "-n", times] => top(times.parse()?, json)?,
+        ["chaos", options @ ..] => return chaos::run(&chaos::Options::parse(options)?, json),
+        ["help"] => print(HELP)?,
+        _ => return Err(HELP.into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Only a person at a terminal sees colours.
+fn colours() -> bool {
+    io::stdout().is_terminal()
+}
+
+fn print(text: &str) -> Outcome {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+fn known(name: &str) -> Outcome<Service> {
+    let found = proc::services()?.into_iter().find(|service| service.name == name);
+    found.ok_or_else(|| format!("there is no server called {name}").into())
+}
+
+fn crashes_of(name: &str) -> Outcome<Vec<Crash>> {
+    Ok(proc::crashes()?.into_iter().filter(|crash| crash.get("service") == Some(name)).collect())
+}
+
+fn top(times: u32, json: bool) -> Outcome {
+    for round in 0..times {
+        if round > 0 {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        if colours() {
+            print("\x1b[H\x1b[2J")?;
+        }
+        print(&show::list(&proc::services()?, json, colours()))?;
+    }
+    Ok(())
+}

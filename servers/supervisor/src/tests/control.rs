@@ -1,0 +1,116 @@
+//! What root may ask for through posix, and what is on record of a death.
+
+use abi::{EndpointState, Frame, RequestNumber, ThreadSetting};
+use libsys::{death, layout};
+use protocols::crash::Cause;
+use protocols::manifest::Restart;
+use protocols::service::{Badge, Service};
+use protocols::supervisor::{Error, Service as _};
+use protocols::victim::How;
+
+use super::{ENTRY, HZ, booted, endpoint, facts, kill, records, setting, specs, start_info, up};
+use crate::fake::Fake;
+use crate::life::Supervisor;
+
+const POSIX: Badge = Badge::new(Service::Posix, 1);
+
+fn number(request: u32) -> RequestNumber {
+    RequestNumber::new(Service::Posix.id(), 3, request, 1)
+}
+
+#[test]
+fn restart_by_command_ends_the_instance_once_for_its_request() {
+    let mut supervisor = booted("");
+    assert_eq!(supervisor.restart(POSIX, number(1), Service::Vfs.id()), Ok(()));
+    up(&mut supervisor, Service::Vfs, 2);
+    assert_eq!(supervisor.restart(POSIX, number(1), Service::Vfs.id()), Ok(()), "delivered again");
+    assert_eq!(start_info(&mut supervisor, Service::Vfs).instance, 2);
+    while supervisor.reap() {}
+    assert_eq!(supervisor.restart(POSIX, number(2), Service::Vfs.id()), Ok(()));
+    assert_eq!(start_info(&mut supervisor, Service::Vfs).instance, 3);
+    assert_eq!(supervisor.next_start(), None, "a restart that was asked for is never put off");
+}
+
+#[test]
+fn only_posix_may_end_others_and_only_those_that_there_are() {
+    let mut supervisor = booted("");
+    let vfs = Badge::new(Service::Vfs, 1);
+    assert_eq!(supervisor.restart(vfs, number(1), Service::Posix.id()), Err(Error::NotAllowed));
+    assert_eq!(supervisor.crash(vfs, number(1), Service::Posix.id(), How::Wild), Err(Error::NotAllowed));
+    assert_eq!(supervisor.restart(POSIX, number(1), Service::Web.id()), Err(Error::UnknownService));
+    assert_eq!(supervisor.crash(POSIX, number(2), 200, How::Wild), Err(Error::UnknownService));
+    assert_eq!(start_info(&mut supervisor, Service::Posix).instance, 1);
+}
+
+#[test]
+fn crash_by_command_starts_the_first_thread_anew_on_its_way_to_death() {
+    let mut supervisor = booted("");
+    let thread = supervisor.kernel().running(Service::Vfs)[0];
+    supervisor.kernel().in_hand.insert(thread, 0x77);
+    assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Overflow), Ok(()));
+    let frame = supervisor.kernel().threads[&thread].frame.expect("a frame");
+    assert_eq!((frame.rip, frame.rdi, frame.rsp), (ENTRY, death::argument(How::Overflow), layout::stack_top(0) - 8));
+    assert!(supervisor.kernel().threads[&thread].running);
+    for instance in [1, 2] {
+        supervisor.died(Badge::new(Service::Vfs, instance), Some(0), Cause::Hung);
+        up(&mut supervisor, Service::Vfs, instance + 1);
+        while supervisor.reap() {}
+    }
+    assert!(supervisor.kernel().refused.is_empty(), "the request that it happened to have in hand is innocent");
+}
+
+#[test]
+fn given_up_service_is_revived_by_command_and_its_deaths_are_forgiven() {
+    let mut specs = specs();
+    specs[1].policy.restart = Restart::Never;
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
+    supervisor.start_due();
+    for service in [Service::Memory, Service::Vfs, Service::Posix] {
+        up(&mut supervisor, service, 1);
+    }
+    kill(&mut supervisor, Service::Vfs, 1);
+    assert_eq!(endpoint(&mut supervisor, Service::Vfs), EndpointState::Closed);
+    assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild), Err(Error::NotRunning));
+    assert_eq!(supervisor.restart(POSIX, number(2), Service::Vfs.id()), Ok(()));
+    assert_eq!(endpoint(&mut supervisor, Service::Vfs), EndpointState::Held);
+    up(&mut supervisor, Service::Vfs, 2);
+    assert_eq!(endpoint(&mut supervisor, Service::Vfs), EndpointState::Open);
+    assert_eq!(supervisor.health(1).map(|health| (health.status.instance, health.deaths)), Ok((2, 1)));
+    assert_eq!(supervisor.health(3), Err(Error::UnknownService));
+}
+
+#[test]
+fn death_is_on_record_with_what_the_instance_left() {
+    let mut supervisor = booted("");
+    let thread = supervisor.kernel().running(Service::Vfs)[0];
+    let space = setting(&mut supervisor, thread, ThreadSetting::Space).0 as u32;
+    let top = layout::stack_top(0);
+    let frame = Frame { rip: 0x40_1234, rbp: top - 64, rax: 7, ..Frame::new() };
+    supervisor.kernel().threads.get_mut(&thread).expect("it runs").frame = Some(frame);
+    let log = b"[vfs] hello\n";
+    let words = [(top - 64, top - 32), (top - 56, 0x40_1111), (top - 32, 0x6666), (top - 24, 0x40_2222), (layout::LOG, log.len() as u64)];
+    for (address, word) in words {
+        for (address, byte) in (address..).zip(word.to_le_bytes()) {
+            supervisor.kernel().memory.insert((space, address), byte);
+        }
+    }
+    for (address, byte) in (layout::LOG + 8..).zip(log) {
+        supervisor.kernel().memory.insert((space, address), *byte);
+    }
+    assert_eq!(supervisor.log(Service::Vfs.id(), 6).map(|part| (part.instance, part.next, part.bytes.to_vec())), Ok((1, 12, b"hello\n".to_vec())));
+    assert_eq!(supervisor.crash_report(Badge::new(Service::Vfs, 1), "oh no"), Ok(()));
+    supervisor.kernel().in_hand.insert(thread, 0x77);
+    supervisor.died(Badge::new(Service::Vfs, 1), Some(0), Cause::Hung);
+    let crash = supervisor.record(0).expect("on record");
+    assert_eq!((crash.service, crash.instance, crash.cause, crash.down_us), (Service::Vfs.id(), 1, Cause::Hung, None));
+    assert_eq!(crash.backtrace, [0x40_1234, 0x40_1111, 0x40_2222], "up to a pointer that leaves the stack");
+    assert_eq!(crash.registers.map(|registers| (registers.rip, registers.general[0])), Some((0x40_1234, 7)));
+    assert_eq!((crash.words.as_str(), crash.log.as_str()), ("oh no", "[vfs] hello\n"));
+    assert_eq!(crash.request.map(|request| (request.number, request.attempts)), Some((0x77, 1)));
+    supervisor.kernel().ticks += HZ;
+    up(&mut supervisor, Service::Vfs, 2);
+    assert!(supervisor.record(0).expect("on record").down_us.is_some_and(|down| down >= 1_000_000));
+    assert_eq!(supervisor.record(1), Err(Error::NoRecord));
+    kill(&mut supervisor, Service::Vfs, 2);
+    assert_eq!(supervisor.record(0).expect("on record").words, "", "last words are of their own instance");
+}

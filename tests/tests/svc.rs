@@ -1,0 +1,76 @@
+//! `svc`: what root sees of the servers, and how a shell goes on when one is ended or crashed by its word.
+
+use tests::{Boot, Outcome};
+
+const SERVERS: [&str; 4] = ["memory", "vfs", "console", "posix"];
+
+/// A line for each piece of work, so that one that is lost or doubled shows; the command comes in between.
+fn under_work(commands: &str) -> String {
+    format!(
+        "for i in 1 2 3; do echo \"before $i\" | cat >> /tmp/work; done\n{commands}\nfor i in 1 2 3; do echo \"after $i\" | cat >> /tmp/work; done\ncat /tmp/work\n"
+    )
+}
+
+const WORK: &str = "before 1\nbefore 2\nbefore 3\nafter 1\nafter 2\nafter 3\n";
+
+/// Runs a script in which `svc` is ours: busybox's shell takes its own applets before anything in PATH, and one of them has that name.
+fn run(boot: Boot, script: &str) -> Outcome {
+    boot.script(&format!("svc() {{ /usr/bin/svc \"$@\"; }}\n{script}"))
+}
+
+fn passed(outcome: &Outcome) {
+    assert!(outcome.status == 0 && outcome.stderr.is_empty(), "{outcome}");
+}
+
+#[test]
+fn list_and_status_tell_every_server_without_colours() {
+    let outcome = run(Boot::new("svc-list"), "svc list; svc status vfs; svc --json list; ls -l /proc/synos/control | cut -c1-10\n");
+    passed(&outcome);
+    assert!(SERVERS.iter().all(|name| outcome.stdout.lines().any(|line| line.starts_with(name) && line.contains(" up "))), "{outcome}");
+    assert!(
+        outcome.stdout.contains("no death on record") && outcome.stdout.contains("watchdog_ms 5000") && !outcome.stdout.contains('\x1b'),
+        "{outcome}"
+    );
+    assert!(outcome.stdout.contains("[{\"name\":\"memory\",\"state\":\"up\",\"instance\":1,") && outcome.stdout.contains("-rw-------"), "{outcome}");
+}
+
+#[test]
+fn every_server_is_restarted_by_command_and_the_shell_goes_on() {
+    let commands: String = SERVERS.iter().map(|name| format!("svc restart {name}\n")).collect();
+    let outcome = run(Boot::new("svc-restart"), &under_work(&commands));
+    passed(&outcome);
+    assert_eq!(outcome.stdout, WORK, "{outcome}");
+    for name in SERVERS {
+        assert_eq!(outcome.deaths(name), 1, "{name}: {outcome}");
+    }
+}
+
+#[test]
+fn record_of_a_death_says_what_happened_where_and_what_was_said() {
+    let outcome = run(Boot::new("svc-record"), "svc crash vfs panic\ncat /tmp/nothing 2> /dev/null\nsvc status vfs\nsvc log vfs\n");
+    passed(&outcome);
+    for part in [
+        "last death: instance 1 at ",
+        "invalid instruction",
+        "  words panicked at ",
+        "asked to panic",
+        "  registers rip 0x",
+        "  return 0x",
+        "  log [vfs] ",
+    ] {
+        assert!(outcome.stdout.contains(part), "{part}: {outcome}");
+    }
+    assert!(outcome.stdout.contains("  down_us ") && outcome.stdout.matches("  return 0x").count() >= 3, "{outcome}");
+}
+
+#[test]
+fn commands_that_make_no_sense_are_errors_in_words() {
+    let script = "svc restart nobody; echo $?; svc crash vfs gently; echo $?; svc status nobody; echo $?; svc frobnicate 2> /dev/null; echo $?\n";
+    let outcome = run(Boot::new("svc-errors"), script);
+    assert!(outcome.status == 0 && outcome.stdout == "1\n1\n1\n1\n", "{outcome}");
+    assert!(
+        outcome.stderr.contains("svc: restart nobody: No such process") && outcome.stderr.contains("svc: crash vfs gently: Invalid argument"),
+        "{outcome}"
+    );
+    assert_eq!(SERVERS.map(|name| outcome.deaths(name)), [0; 4], "{outcome}");
+}
