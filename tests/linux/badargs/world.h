@@ -42,7 +42,7 @@ static struct data {
 	stack_t no_stack, kernel_stack;
 	struct clone_args clone, clone_wild;
 	u64 signals[2], signals_wild[2];
-	u64 ones;
+	u64 ones, far;
 	struct flock lock;
 	struct pollfd polls[1];
 	struct rlimit limit, limit_crossed;
@@ -87,7 +87,7 @@ static void make_memory(void)
 		.no_stack = {NULL, SS_DISABLE, 0}, .kernel_stack = {(void *)kernel, 0, 1 << 16},
 		.clone = {.exit_signal = SIGCHLD}, .clone_wild = {.flags = CLONE_PARENT_SETTID, .parent_tid = wild, .exit_signal = SIGCHLD},
 		.signals = {ZEROS, 8}, .signals_wild = {wild, 8},
-		.ones = ~(u64)0,
+		.ones = ~(u64)0, .far = 4096,
 		.lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET},
 		.polls = {{.fd = FILE_FD, .events = POLLIN}},
 		.limit = {256, 256}, .limit_crossed = {2, 1},
