@@ -71,6 +71,7 @@ fn on_paths() -> Vec<Request<'static>> {
         node(Kind::Socket),
         Request::Access { at, actor: actor(), wanted: 7 },
         Request::Resolve { at, actor: actor(), length: 4096 },
+        Request::OpenWithin { at, actor: actor(), flags: OpenFlags::WRITE, permissions: 0o600, within: Within(3) },
     ]
 }
 
