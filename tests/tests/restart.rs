@@ -158,6 +158,38 @@ fn servers_die_while_files_are_pending() {
     assert!(outcome.deaths("vfs") == 2 && outcome.deaths("posix") == 2, "{outcome}");
 }
 
+/// The probe asks for room again and again while the script makes files and removes half of them, so that there is something to move.
+#[test]
+fn memory_dies_at_each_failpoint_of_a_move_and_files_are_what_they_were() {
+    const SERVICES: &str = r#"
+        [[service]]
+        name = "probe"
+        priority = 11
+        heap_pages = 8192
+        calls = ["memory"]
+    "#;
+    const FILES: &str = r#"
+        sum() { cat /tmp/kept.* | md5sum; }
+        for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+            for kind in kept gone; do head -c 700000 /bin/busybox > /tmp/$kind.$i; echo $i >> /tmp/$kind.$i; done
+        done
+        sum; rm /tmp/gone.*
+        for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.3; sum; done | sort -u | wc -l
+        sum
+    "#;
+    let points = ["huge.record", "huge.reply", "compact.unmapped", "compact.moved", "compact.moved", "compact.unmapped"];
+    let boot = points.iter().zip([1, 1, 2, 2, 40, 60]);
+    let boot = boot.fold(Boot::new("restart-moves").services(SERVICES), |boot, (point, nth)| boot.failing("memory", point, nth));
+    let outcome = boot.with("--option", "probe=memory").script(FILES);
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    assert!(matches!(lines.as_slice(), [first, "1", last] if first == last), "{outcome}");
+    for check in ["asked for 2 MiB pages", "2 MiB pages", "size", "moves"] {
+        assert!(outcome.log.contains(&format!("probe: {check} ok")), "{check}: {outcome}");
+    }
+    assert!(!outcome.log.contains("probe: moves failed"), "{outcome}");
+    assert!(outcome.deaths("memory") >= 4, "{outcome}");
+}
+
 #[test]
 fn four_servers_die_in_one_session() {
     let armed = [

@@ -5,7 +5,8 @@
 //! change the region's entry, which is one operation. The instance finds it again by a fault. Before and after each of these the region has the
 //! page, in the one place or the other, so a crash anywhere leaves nothing to be settled, and nothing is saved.
 //!
-//! One step empties one block, bounded by the block's pages; who wants more asks again. Absent on purpose: moving pages of heaps, page tables, objects,
+//! One step empties one block, bounded by the pages of a few blocks; who wants more asks again. That others map a page shows only when its own instance does
+//! not any more: a block that such a page keeps is not tried again for a while ([`Stuck`]). Absent on purpose: moving pages of heaps, page tables, objects,
 //! or what Linux programs map. A block with one of them is not taken.
 
 use alloc::vec;
@@ -17,7 +18,7 @@ use protocols::supervisor::Paged;
 
 use crate::blocks::{BLOCK, Number};
 use crate::kernel::{Kernel, Table, slot};
-use crate::pieces::Pieces;
+use crate::pieces::{Kind, Pieces};
 use crate::trade::Point;
 
 /// Pages that one question lists.
@@ -62,8 +63,27 @@ fn over_pages<K: Kernel>(kernel: &mut K, home: Home, mut act: impl FnMut(&mut K,
     Some(())
 }
 
+/// Blocks that one step tries to empty.
+const TRIES: usize = 4;
+/// Blocks that are remembered as kept by somebody.
+const REMEMBERED: usize = 32;
+
+/// Blocks that could not be emptied, the oldest first; each is forgotten when others have taken its place.
+#[derive(Clone, Debug, Default)]
+pub struct Stuck(heapless::Deque<Number, REMEMBERED>);
+
+impl Stuck {
+    fn remember(&mut self, block: Number) {
+        if self.0.is_full() {
+            self.0.pop_front();
+        }
+        // There is room now.
+        let _full = self.0.push_back(block);
+    }
+}
+
 /// Empties the block that costs the fewest moves. Whether one was emptied.
-pub fn step(kernel: &mut impl Kernel, pieces: &mut Pieces, paged: &[Paged]) -> bool {
+pub fn step(kernel: &mut impl Kernel, pieces: &mut Pieces, stuck: &mut Stuck, paged: &[Paged]) -> bool {
     pieces.forget();
     // Counts the blocks, which the choice below looks at.
     let _free = pieces.count_free(kernel);
@@ -79,12 +99,28 @@ pub fn step(kernel: &mut impl Kernel, pieces: &mut Pieces, paged: &[Paged]) -> b
             return false;
         }
     }
-    let Some((block, _)) = pieces.cheapest(kernel, &movable) else { return false };
-    pieces.keep_out_of(Some(block));
-    let emptied = homes(paged).all(|home| empty(kernel, pieces, home, block).is_some());
-    pieces.keep_out_of(None);
-    pieces.forget_pages(block as u64 * BLOCK, BLOCK);
-    emptied
+    for block in &stuck.0 {
+        if let Some(count) = movable.get_mut(*block) {
+            *count = 0;
+        }
+    }
+    for _ in 0..TRIES {
+        let Some(block) = pieces.cheapest(kernel, &movable) else {
+            // Next time, those that were kept may be tried again.
+            stuck.0.pop_front();
+            return false;
+        };
+        pieces.keep_out_of(Some(block));
+        let emptied = homes(paged).all(|home| empty(kernel, pieces, home, block).is_some());
+        pieces.keep_out_of(None);
+        pieces.forget_pages(block as u64 * BLOCK, BLOCK);
+        if emptied {
+            return true;
+        }
+        stuck.remember(block);
+        movable[block] = 0;
+    }
+    false
 }
 
 /// Moves the pages of a region that lie in a block. `None` if one must stay.
@@ -101,7 +137,7 @@ fn relocate(kernel: &mut impl Kernel, pieces: &mut Pieces, home: Home, offset: u
     if word[0] == 0 || word[0] & (UNMOVABLE | MapFlags::SHARED) != 0 {
         return None;
     }
-    let run = pieces.find(kernel, 1)?;
+    let run = pieces.find(kernel, Kind::Movable, 1)?;
     kernel.unshare(home.region, offset * PAGE_SIZE, run.slot, run.page).ok()?;
     pieces.used(run, 1);
     fail::hit(Point::CompactMoved);

@@ -9,7 +9,7 @@
 
 use crate::blocks::BLOCK;
 use crate::kernel::{Kernel, Table, slot};
-use crate::pieces::Pieces;
+use crate::pieces::{Kind, Pieces};
 use crate::saved::Ledger;
 use crate::wish;
 use abi::{Error, FaultAccess, MapFlags, ObjectKind, PAGE_SIZE};
@@ -57,6 +57,16 @@ struct Place {
     wants_huge: bool,
     /// Pages from there to the window's end.
     left: u64,
+}
+
+impl Place {
+    /// Whether its page can be moved later.
+    fn kind(self) -> Kind {
+        match self.window {
+            Window::Heap => Kind::Fixed,
+            Window::Region(_) => Kind::Movable,
+        }
+    }
 }
 
 fn place(paged: &Paged, address: u64) -> Option<Place> {
@@ -111,7 +121,7 @@ fn back(kernel: &mut impl Kernel, pieces: &mut Pieces, space: u32, address: u64,
     }
     let around = place.left.min(FAULT_AROUND);
     with_tables(kernel, pieces, space, |kernel, pieces| {
-        let run = pieces.find(kernel, around).ok_or(Error::KernelLimit)?;
+        let run = pieces.find(kernel, place.kind(), around).ok_or(Error::KernelLimit)?;
         match kernel.map_zeroed(space, address, run.slot, run.page, run.pages) {
             Ok(done) => pieces.used(run, done),
             Err(Error::AlreadyMapped) => {}
@@ -153,7 +163,7 @@ fn region_page(kernel: &mut impl Kernel, pieces: &mut Pieces, space: u32, region
     match share(kernel, pieces, space, region, place, place.left.min(FAULT_AROUND)) {
         // Somebody cloned the page, so the region may not write it any more: it gets a copy of its own, the clone keeps the old page.
         Err(Error::MissingRight) => {
-            let run = pieces.find(kernel, 1).ok_or(Error::KernelLimit)?;
+            let run = pieces.find(kernel, Kind::Movable, 1).ok_or(Error::KernelLimit)?;
             kernel.unshare(region, place.page * PAGE_SIZE, run.slot, run.page)?;
             pieces.used(run, 1);
             share(kernel, pieces, space, region, place, 1)
@@ -171,7 +181,7 @@ pub fn open_region(kernel: &mut impl Kernel, pieces: &mut Pieces, region: u32) -
     if kernel.describe(Table::Own, region)?.kind == ObjectKind::AddressSpace {
         return Ok(());
     }
-    let run = pieces.find(kernel, 1).ok_or(Error::KernelLimit)?;
+    let run = pieces.find(kernel, Kind::Fixed, 1).ok_or(Error::KernelLimit)?;
     kernel.make_region(run.slot, run.page, region)?;
     pieces.used(run, 1);
     Ok(())
@@ -189,7 +199,7 @@ fn with_tables<K: Kernel>(
             Err(Error::NeedsTable) => {}
             result => return result,
         }
-        let run = pieces.find(kernel, 1).ok_or(Error::KernelLimit)?;
+        let run = pieces.find(kernel, Kind::Fixed, 1).ok_or(Error::KernelLimit)?;
         kernel.add_table(space, run.slot, run.page)?;
         pieces.used(run, 1);
     }

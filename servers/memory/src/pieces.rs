@@ -6,7 +6,8 @@
 //!
 //! Why not buddies: their lists are a second truth, which a crash between list and page table would have to reconcile page by page, and joining
 //! neighbours is all that they give beyond it. Joining costs nothing here, because being free is a property of each page: 512 free pages in an aligned row *are* a
-//! 2 MiB page. What buddies do for order, placement does: single pages come from the fullest block, sales and 2 MiB pages from the highest whole one.
+//! 2 MiB page. What buddies do for order, placement does: pages that never move (tables, objects, heaps) come from the lowest block, pages of
+//! regions, which [`crate::compact`] can move, from the highest begun one, sales and 2 MiB pages from the highest whole one.
 
 use crate::blocks::{BLOCK, Blocks, Number};
 use crate::kernel::{Kernel, Table, slot};
@@ -62,12 +63,22 @@ struct Cursor {
     free: u64,
 }
 
-/// All pieces and the cursor.
+/// Whether a page can be moved later: see [`crate::compact`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A table, an object, a page of a heap.
+    Fixed,
+    /// A page of a region.
+    Movable,
+}
+
+/// All pieces and the cursors.
 #[derive(Debug, Default)]
 pub struct Pieces {
     pieces: Vec<Piece, MAX_PIECES>,
     blocks: Blocks,
-    cursor: Cursor,
+    /// By [`Kind`].
+    cursors: [Cursor; 2],
     /// A block that is being emptied.
     except: Option<Number>,
 }
@@ -94,7 +105,7 @@ impl Pieces {
     /// Reads the pieces from the vault again.
     pub fn refresh(&mut self, kernel: &mut impl Kernel) {
         self.pieces.clear();
-        self.cursor = Cursor::default();
+        self.cursors = Default::default();
         for slot in slot::PIECES {
             match kernel.describe(Table::Own, slot) {
                 Ok(found) if found.kind == ObjectKind::Memory => {
@@ -148,14 +159,14 @@ impl Pieces {
     }
 
     /// A run of one to `most` free pages, in one block. It stays free until it is used; what is used must be told to [`Pieces::used`].
-    pub fn find(&mut self, kernel: &mut impl Kernel, most: u64) -> Option<Run> {
-        self.look(kernel);
-        if self.cursor.free == 0 {
+    pub fn find(&mut self, kernel: &mut impl Kernel, kind: Kind, most: u64) -> Option<Run> {
+        self.look(kernel, kind);
+        if self.cursors[kind as usize].free == 0 {
             // What others gave back was not told: everything is counted once more before there is no memory.
             self.blocks.forget_all();
-            self.look(kernel);
+            self.look(kernel, kind);
         }
-        let Cursor { first, free } = self.cursor;
+        let Cursor { first, free } = self.cursors[kind as usize];
         if free == 0 {
             return None;
         }
@@ -164,13 +175,18 @@ impl Pieces {
         self.piece_of(first).map(|piece| piece.run(first, length.min(most)))
     }
 
-    /// Puts the cursor on a word with free pages, if it is on none.
-    fn look(&mut self, kernel: &mut impl Kernel) {
-        while self.cursor.free == 0 {
+    /// Puts a cursor on a word with free pages, if it is on none.
+    fn look(&mut self, kernel: &mut impl Kernel, kind: Kind) {
+        while self.cursors[kind as usize].free == 0 {
             let Self { pieces, blocks, except, .. } = self;
-            let Some(block) = blocks.fullest(1, *except, |block| free_in(kernel, pieces, block)) else { return };
+            let count = |block: Number| free_in(kernel, pieces, block);
+            let found = match kind {
+                Kind::Fixed => blocks.lowest(count),
+                Kind::Movable => blocks.highest(*except, count),
+            };
+            let Some(block) = found else { return };
             match words(pieces, block).map(|(piece, first, pages)| (first, free_word(kernel, &piece, first, pages))).find(|(_, free)| *free != 0) {
-                Some((first, free)) => self.cursor = Cursor { first, free },
+                Some((first, free)) => self.cursors[kind as usize] = Cursor { first, free },
                 // Fewer than were counted: somebody else uses pages of ours, which only a wrong kernel could allow. Counted as none, so that this ends.
                 None => blocks.used(block as u64 * BLOCK, BLOCK),
             }
@@ -186,9 +202,11 @@ impl Pieces {
         let Some(piece) = self.pieces.iter().find(|piece| piece.slot == run.slot) else { return };
         let first = piece.first + run.page;
         self.blocks.used(first, pages);
-        if let Some(low) = first.checked_sub(self.cursor.first).filter(|low| *low < WORD) {
-            let bits = if pages >= WORD { u64::MAX } else { (1 << pages) - 1 };
-            self.cursor.free &= !(bits << low);
+        let bits = if pages >= WORD { u64::MAX } else { (1 << pages) - 1 };
+        for cursor in &mut self.cursors {
+            if let Some(low) = first.checked_sub(cursor.first).filter(|low| *low < WORD) {
+                cursor.free &= !(bits << low);
+            }
         }
     }
 
@@ -200,15 +218,13 @@ impl Pieces {
             let piece = pieces.iter().find(|piece| piece.has(first(block), BLOCK))?;
             Some(piece.run(first(block), BLOCK))
         });
-        if found.is_some_and(|run| self.overlaps_cursor(run)) {
-            self.cursor = Cursor::default();
+        let first = found.map_or(0, |run| self.first(run));
+        for cursor in &mut self.cursors {
+            if first < cursor.first + WORD && cursor.first < first + BLOCK {
+                *cursor = Cursor::default();
+            }
         }
         found
-    }
-
-    fn overlaps_cursor(&self, run: Run) -> bool {
-        let first = self.first(run);
-        first < self.cursor.first + WORD && self.cursor.first < first + run.pages
     }
 
     /// Free blocks that lie in one piece each.
@@ -247,7 +263,7 @@ impl Pieces {
             // The smallest block that suffices, so all of them must be known.
             let _free = self.count_free(kernel);
             let Self { pieces, blocks, .. } = self;
-            if let Some(block) = blocks.fullest(pages, None, |block| free_in(kernel, pieces, block)) {
+            if let Some(block) = blocks.fullest(pages, |block| free_in(kernel, pieces, block)) {
                 let low = block as u64 * BLOCK;
                 let found =
                     pieces.iter().rev().find_map(|piece| highest_run(kernel, piece, (low, low + BLOCK), pages).map(|first| piece.run(first, pages)));
@@ -288,25 +304,24 @@ impl Pieces {
         self.pieces.iter().find(|piece| piece.slot == slot).map_or(0, |piece| piece.pages)
     }
 
-    /// The block that costs the fewest moves to make whole: all of it in one piece, `movable` pages in use that can go elsewhere, and the rest free. How
-    /// many there are to move, too. Only if other blocks that are begun have room for them.
-    pub fn cheapest(&mut self, kernel: &mut impl Kernel, movable: &[u16]) -> Option<(Number, u64)> {
+    /// The block that costs the fewest moves to make whole: all of it in one piece, `movable` pages in use that can go elsewhere, and the rest free. Only
+    /// if other blocks that are begun have room for them.
+    pub fn cheapest(&mut self, kernel: &mut impl Kernel, movable: &[u16]) -> Option<Number> {
         let Self { pieces, blocks, .. } = self;
         let mut count = |block: Number| free_in(kernel, pieces, block);
-        let frees: alloc::vec::Vec<u64> = (0..blocks.len()).map(|block| blocks.count(block, &mut count)).collect();
-        let begun: u64 = frees.iter().filter(|free| **free < BLOCK).sum();
-        let candidates = frees.iter().zip(movable).enumerate().filter(|(block, (free, movable))| {
-            let movable = u64::from(**movable);
+        let begun: u64 = (0..blocks.len()).map(|block| blocks.count(block, &mut count)).filter(|free| *free < BLOCK).sum();
+        let candidates = movable.iter().enumerate().filter(|(block, movable)| {
+            let (free, movable) = (blocks.count(*block, &mut count), u64::from(**movable));
             let in_one_piece = pieces.iter().any(|piece| piece.has(*block as u64 * BLOCK, BLOCK));
-            in_one_piece && movable > 0 && **free + movable == BLOCK && begun - **free >= movable
+            in_one_piece && movable > 0 && free + movable == BLOCK && begun.saturating_sub(free) >= movable
         });
-        candidates.min_by_key(|(_, (_, movable))| **movable).map(|(block, (_, movable))| (block, u64::from(*movable)))
+        candidates.min_by_key(|(_, movable)| **movable).map(|(block, _)| block)
     }
 
-    /// Keeps a block out of [`Pieces::find`] while it is being emptied.
+    /// Keeps a block out of [`Pieces::find`] for what moves while it is being emptied.
     pub fn keep_out_of(&mut self, block: Option<Number>) {
         self.except = block;
-        self.cursor = Cursor::default();
+        self.cursors = Default::default();
     }
 
     /// Blocks that pieces reach.

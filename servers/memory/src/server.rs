@@ -28,6 +28,7 @@ pub struct Memory<'s, K> {
     area: &'s Area<Ledger>,
     paged: &'s [Paged],
     pieces: Pieces,
+    stuck: compact::Stuck,
     /// How often there was nothing, by service.
     refused: [u64; slot::SERVICES as usize],
 }
@@ -37,7 +38,7 @@ impl<'s, K: Kernel> Memory<'s, K> {
     pub fn restart(mut kernel: K, area: &'s Area<Ledger>, paged: &'s [Paged]) -> Self {
         trade::recover(&mut kernel, area);
         let pieces = Pieces::gather(&mut kernel);
-        Self { kernel, area, paged, pieces, refused: [0; slot::SERVICES as usize] }
+        Self { kernel, area, paged, pieces, stuck: compact::Stuck::default(), refused: [0; slot::SERVICES as usize] }
     }
 
     /// Answers a fault at `address`.
@@ -222,7 +223,7 @@ impl<K: Kernel> memory::Service for Memory<'_, K> {
     }
 
     fn compact(&mut self) -> u64 {
-        compact::step(&mut self.kernel, &mut self.pieces, self.paged);
+        compact::step(&mut self.kernel, &mut self.pieces, &mut self.stuck, self.paged);
         self.pieces.count_whole(&mut self.kernel)
     }
 

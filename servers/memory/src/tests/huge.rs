@@ -172,15 +172,17 @@ fn compaction_makes_whole_blocks_and_keeps_every_page() {
 #[test]
 fn pages_that_others_map_or_that_are_objects_stay() {
     let (mut fake, area) = (scattered(), Area::on_host());
+    // One block can be emptied, and is, whatever keeps the others.
+    let free = 3;
     let linux = fake.instance(99, 1);
-    let kept: Vec<u64> = (1..4).map(|block| block * HUGE + 1).collect();
+    let kept: Vec<u64> = (1..5).filter(|block| *block != free).map(|block| block * HUGE + 1).collect();
     for (at, page) in kept.iter().enumerate() {
         fake.spaces.get_mut(&linux).expect("made").pages.insert(at as u64, *page);
     }
     fake.objects.push(4 * HUGE + 2);
     let before = offsets(&fake);
     let mut memory = start(&mut fake, area);
-    assert_eq!((0..6).map(|_| memory.compact()).max(), Some(0));
+    assert_eq!((0..6).map(|_| memory.compact()).max(), Some(1));
     drop(memory);
     assert_eq!(offsets(&fake), before);
     assert!(kept.iter().all(|page| region(&fake).pages.values().any(|mapped| mapped == page)));
