@@ -115,7 +115,8 @@ impl System {
             machine.threads.values().filter(|thread| thread.redeliver && thread.runs == Runs::Running).map(|thread| thread.lane).collect()
         };
         for lane in again {
-            if let Some((number, arguments)) = self.calls[lane] {
+            // One that is delivered first may have ended another.
+            if let Some((number, arguments)) = self.calls[lane].filter(|_| self.runs(lane) == Some(Runs::Running)) {
                 self.deliver(lane, number, arguments);
             }
         }

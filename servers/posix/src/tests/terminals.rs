@@ -378,3 +378,29 @@ fn a_terminal_is_made_once_and_outlives_posix() {
     assert_eq!(read(&mut system, lane, pair.slave).as_deref(), Ok("kept\n"));
     assert_eq!(open(&mut system, lane, "/dev/pts/0", O_RDWR), i64::try_from(pair.slave).unwrap() + 1);
 }
+
+#[test]
+fn a_hang_up_happens_whichever_store_is_the_last() {
+    let mut nth = 0;
+    loop {
+        let (mut system, lane) = System::start();
+        let (pair, leader, job) = session(&mut system, lane);
+        let group = system.pid(job);
+        system.poke(leader, DATA, &group.to_le_bytes());
+        assert_eq!(ioctl(&mut system, leader, pair.slave, TIOCSPGRP, DATA), 0);
+        system.call(job, CLOSE, [pair.master, 0, 0, 0, 0, 0]);
+        for waiter in [leader, job] {
+            assert_eq!(system.call(waiter, 34, [0; 6]), None, "pause");
+        }
+        let (died, _) = system.call_crashing_at_store(lane, CLOSE, [pair.master, 0, 0, 0, 0, 0], nth);
+        assert_eq!((system.runs(leader), system.runs(job)), (None, None), "store {nth}");
+        assert_eq!(system.call(lane, CLOSE, [pair.slave, 0, 0, 0, 0, 0]), Some(0), "store {nth}");
+        assert_eq!(system.posix().store.terminal(2), crate::saved::Terminal::default(), "store {nth}");
+        if !died {
+            assert!(nth > 10);
+            break;
+        }
+        // Every store of the hang-up itself, then a sample of the ends that follow from it.
+        nth += if nth < 40 { 1 } else { 23 };
+    }
+}
