@@ -183,7 +183,9 @@ impl<M: Machine> Kernel<M> {
         if !memory.covers(first, pages) || memory.kind() == ObjectKind::Device && flags & MapFlags::ZERO != 0 {
             return Err(Error::InvalidArgument);
         }
-        let bits = bits | limit_bits(memory.rights);
+        // What a device has in its registers is never the cache's, whatever was asked for.
+        let cache = if memory.kind() == ObjectKind::Device { UNCACHED } else { 0 };
+        let bits = bits | limit_bits(memory.rights) | cache;
         if flags & MapFlags::HUGE != 0 {
             return self.map_huge(space, address, &memory, first, pages, bits, flags);
         }

@@ -387,6 +387,9 @@ fn device_memory_is_mapped_uncached_and_never_copied_or_zeroed() {
         &[(&[0x20_0000, device, 0, 1, MapFlags::ZERO], Error::InvalidArgument), (&[0x20_0000, device, 0, 1, MapFlags::HUGE], Error::InvalidArgument)],
     );
     assert_eq!(world.ask(process.space, Operation::CopyFrom, &[BASE, BASE, 8]), Err(Error::NeedsPage));
+    // Not asked for, and still not cached: the kernel itself would read a register through the cache.
+    world.must(process.space, Operation::Map, &[0x30_0000, device, 0, 1, WRITE]);
+    assert_eq!(world.ask(process.space, Operation::CopyFrom, &[0x30_0000, BASE, 8]), Err(Error::NeedsPage));
     let retyped = world.ask(device as u32, Operation::Retype, &[0, ObjectKind::Endpoint as u64, 1, 100, 0]);
     assert_eq!(retyped, Err(Error::WrongKind));
 }
