@@ -33,6 +33,8 @@ static const struct difference {
 	{SYS_clone, NULL, 1, "kernel image", "likewise"},
 	{SYS_clone, NULL, 1, "last byte", "likewise"},
 	{SYS_pwrite64, NULL, 3, "upper half set", "SynOS has a smaller largest file"},
+	{SYS_pwritev, NULL, 3, "upper half set", "likewise"},
+	{SYS_pwritev2, NULL, 3, "upper half set", "likewise"},
 	{SYS_truncate, NULL, 1, "2^57", "likewise"},
 	{SYS_truncate, NULL, 1, "largest signed", "likewise"},
 	{SYS_ftruncate, NULL, 1, "2^57", "likewise"},

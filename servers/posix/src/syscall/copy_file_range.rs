@@ -25,6 +25,10 @@ pub fn sys_copy_file_range(call: &mut Call<'_, '_>) -> SysResult {
     if !file.reads() || !out.writes() || out.flags & APPEND != 0 {
         return Err(Errno::EBADF.into());
     }
+    // Linux looks at the sums before it shortens the length to what there is.
+    if start.checked_add(length).is_none() || out_start.checked_add(length).is_none() {
+        return Err(Errno::EOVERFLOW.into());
+    }
     let size = call.stat_file(index, &file)?.size;
     let length = length.min(size.saturating_sub(start));
     if start.checked_add(length).is_none_or(|end| end > i64::MAX as u64) || out_start.checked_add(length).is_none_or(|end| end > i64::MAX as u64) {
