@@ -6,7 +6,7 @@
 //! # What a death costs: nothing
 //! Rings and results are transactions; the device is not. But the kernel counts what is done through a capability to ports, and each transaction says
 //! what it stands for in those counts ([`crate::saved::Progress`]). An instance that dies on the few instructions between an access and its
-//! transaction leaves the two apart, and [`Console::catch_up`] completes the transaction: the byte that was read is in the record, and the bytes that
+//! transaction leaves the two apart, and `Console::catch_up` completes the transaction: the byte that was read is in the record, and the bytes that
 //! were sent are still the next ones of the ring. A script's piece goes the other way round, recorded first, because only the record names its writer.
 
 use libsys::saved::Transaction;

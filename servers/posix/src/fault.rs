@@ -33,7 +33,7 @@ pub enum Refused {
     },
     /// SIGBUS: the file does not reach so far.
     Bus,
-    /// SIGKILL: a limit other than the lack of pages, for which the largest process goes ([`crate::oom`]).
+    /// SIGKILL: a limit other than the lack of pages, for which the largest process goes (`crate::oom`).
     NoMemory,
     /// Not yet.
     Wait(Wait),

@@ -2,7 +2,7 @@
 //!
 //! A terminal is named by its index. Terminal 1 is the console, whose line discipline is the console server's ([`console`]); from 2 on come the pseudo
 //! terminals, whose lines lie in posix's own saved state ([`pty`], [`master`]). Sessions, foreground groups and waits are posix's for both: this file.
-//! What can be asked of either is in [`line`].
+//! What can be asked of either is in `line`.
 
 pub mod console;
 pub mod line;

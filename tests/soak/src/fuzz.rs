@@ -3,7 +3,7 @@
 //! A [`Target`] is a function of bytes that panics when something is wrong. Targets share their time evenly. What comes of one:
 //!
 //! - Inputs are mutated from a corpus: the committed one in `corpus/NAME`, the target's own seeds, and what earlier runs left in
-//!   `target/soak/corpus`. With a build that counts edges ([`coverage`]) an input that reaches something new joins the corpus; without
+//!   `target/soak/corpus`. With a build that counts edges (`coverage`) an input that reaches something new joins the corpus; without
 //!   one the targets are thrown at blindly, which is what `cargo test` does for a moment.
 //! - An input that panics is cut down, kept in `target/soak/crashes`, and the command that runs it again is printed. So is one that runs
 //!   for longer than ten seconds, by a thread that watches.

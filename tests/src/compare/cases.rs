@@ -42,7 +42,8 @@ const PLACES: [(&str, &str, Kind); 5] = [
 ];
 
 /// Programs of those places that are no cases, and why.
-const NO_CASES: [(&str, &str); 1] = [("bench", "what it prints is how fast the machine is")];
+const NO_CASES: [(&str, &str); 2] =
+    [("bench", "what it prints is how fast the machine is"), ("svc", "Linux has no servers to look at; tests/svc.rs runs it")];
 
 /// All cases of the project in `root`, sorted by name.
 ///
@@ -123,7 +124,7 @@ mod tests {
             assert!(cases.iter().any(|case| case.name == name && case.kind == kind), "{name}");
         }
         assert!(cases.windows(2).all(|pair| pair[0].name != pair[1].name));
-        assert!(cases.iter().all(|case| case.name != "bench"));
+        assert!(cases.iter().all(|case| case.name != "bench" && case.name != "svc"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ const LEAST_SECONDS: u32 = 180;
 pub enum Adversity {
     /// Nothing.
     None,
-    /// vfs answers `Pending` at random, from this seed, and dies at [`DEATHS`].
+    /// vfs answers `Pending` at random, from this seed, and dies at `DEATHS`.
     Pending(u64),
 }
 
@@ -52,7 +52,8 @@ fn boot(names: &[String], adversity: Adversity) -> Result<Brought, String> {
     let outcome = match adversity {
         Adversity::None => boot,
         Adversity::Pending(seed) => {
-            let boot = boot.with("--option", format!("vfs-pending={seed}"));
+            // Much is done several times.
+            let boot = boot.within_seconds(3 * seconds).with("--option", format!("vfs-pending={seed}"));
             DEATHS.iter().fold(boot, |boot, (point, nth)| boot.failing("vfs", point, *nth))
         }
     }

@@ -87,9 +87,10 @@ pub(crate) fn is_root() -> bool {
     capture(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
-/// Copies a folder with everything in it; `to` must not exist yet.
+/// Copies a folder with everything in it; `to` must not exist yet. The files are new: cargo, which goes by the time of the last change, must not
+/// take what it built from an earlier copy for what this one makes.
 pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    capture(Command::new("cp").arg("-a").args([from.as_os_str(), to.as_os_str()] as [&OsStr; 2])).map(drop)
+    capture(Command::new("cp").args(["-dR", "--preserve=mode"]).args([from.as_os_str(), to.as_os_str()] as [&OsStr; 2])).map(drop)
 }
 
 #[cfg(test)]
@@ -101,6 +102,19 @@ mod tests {
         let error = capture(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"])).map_err(|error| error.to_string());
         let text = error.err().unwrap_or_default();
         assert!(text.contains("out") && text.contains("err") && text.contains("exit status: 3"), "{text}");
+    }
+
+    #[test]
+    fn a_copy_is_newer_than_what_it_was_copied_from() {
+        let root = std::env::temp_dir().join(format!("synos-copy-{}", std::process::id()));
+        let (from, to) = (root.join("from"), root.join("to"));
+        std::fs::create_dir_all(&from).expect("a folder");
+        std::fs::write(from.join("file"), "text").expect("a file");
+        capture(Command::new("touch").args(["-d", "2001-01-01"]).arg(from.join("file"))).expect("touch");
+        copy_tree(&from, &to).expect("a copy");
+        let changed = |folder: &Path| folder.join("file").metadata().and_then(|data| data.modified()).expect("a time");
+        assert!(changed(&to) > changed(&from));
+        std::fs::remove_dir_all(&root).expect("removed");
     }
 
     #[test]
