@@ -8,12 +8,16 @@ use core::fmt::Write as _;
 
 use crate::call::{Call, Stop};
 use crate::errno::Errno;
-use crate::saved::{Process, ProcessIndex, Vma, flag, slot, state};
+use crate::saved::{Process, ProcessIndex, SIGNALS, Vma, flag, slot, state};
 use crate::server::Posix;
+use crate::signal::IGNORE;
 use crate::vma::{EXEC, FILE, HEAP, PAGE, READ, SHARED, STACK, VDSO, VVAR, WRITE};
 
 /// Bytes of arguments or environment that are shown.
 const SHOWN_BYTES: u64 = crate::stack::MAX_BYTES as u64;
+
+/// The capabilities that Linux 6.1 knows (capabilities(7)): user 0 has all, everybody else none.
+const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
 
 /// A name up to its first zero.
 pub(crate) fn name_of(process: &Process) -> String {
@@ -163,12 +167,32 @@ impl Call<'_, '_> {
         let (name, pid, threads) = (name_of(record), record.pid, record.lanes.max(1));
         let (uids, gids) = (ids(record.uid), ids(record.gid));
         let (size, resident) = (pages * 4, present * 4);
-        let Process { umask, descriptor_limit, pending, .. } = *record;
+        let Process { umask, descriptor_limit, pending: shared, .. } = *record;
+        let (pending, blocked) = self.signals_of_leader(process, pid);
+        let ignored = self.signals_with(process, |handler| handler == IGNORE);
+        let caught = self.signals_with(process, |handler| handler > IGNORE);
+        let capabilities = if record.uid[1] == 0 { ALL_CAPABILITIES } else { 0 };
+        let no_new_privileges = u32::from(record.flags & flag::NO_NEW_PRIVILEGES != 0);
         format!(
             "Name:\t{name}\nUmask:\t{umask:04o}\nState:\t{letter} ({word})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{pid}\nPPid:\t{parent}\n\
              TracerPid:\t0\nUid:\t{uids}\nGid:\t{gids}\nFDSize:\t{descriptor_limit}\nGroups:\t\nVmSize:\t{size:>8} kB\n\
-             VmRSS:\t{resident:>8} kB\nThreads:\t{threads}\nSigPnd:\t{pending:016x}\n"
+             VmRSS:\t{resident:>8} kB\nThreads:\t{threads}\nSigPnd:\t{pending:016x}\nShdPnd:\t{shared:016x}\n\
+             SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\nSigCgt:\t{caught:016x}\nCapInh:\t0000000000000000\nCapPrm:\t{capabilities:016x}\n\
+             CapEff:\t{capabilities:016x}\nCapBnd:\t{ALL_CAPABILITIES:016x}\nCapAmb:\t0000000000000000\nNoNewPrivs:\t{no_new_privileges}\nSeccomp:\t0\n"
         )
+    }
+
+    /// Signals that wait for a process's first thread alone, and those that it blocks.
+    fn signals_of_leader(&self, process: ProcessIndex, pid: u32) -> (u64, u64) {
+        let threads = self.posix.lanes.iter().map(|lane| self.posix.store.thread(*lane));
+        let mut leader = threads.filter(|thread| thread.process as usize == process && thread.tid == pid);
+        leader.next().map_or((0, 0), |thread| (thread.pending, thread.mask))
+    }
+
+    /// The set of signals whose handler is such a one.
+    fn signals_with(&self, process: ProcessIndex, is_one: impl Fn(u64) -> bool) -> u64 {
+        let signals = (1..=SIGNALS).filter(|signal| is_one(self.posix.store.action(process, *signal).handler));
+        signals.fold(0, |set, signal| set | 1 << (signal - 1))
     }
 
     fn process_maps(&mut self, record: &Process) -> Result<String, Stop> {
