@@ -192,6 +192,7 @@ global_asm!(
     wall_clocks = const WALL_CLOCKS,
 );
 
+// SAFETY: the assembly above defines all three, with these types: two labels that stand around the code, and an entry for each function.
 unsafe extern "C" {
     static posix_vdso_code: u8;
     static posix_vdso_code_end: u8;

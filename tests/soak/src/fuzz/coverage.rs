@@ -19,6 +19,7 @@ struct Range {
 static RANGES: [Range; MOST_RANGES] = [const { Range { start: AtomicPtr::new(std::ptr::null_mut()), length: AtomicUsize::new(0) } }; MOST_RANGES];
 
 /// The pass calls this for every module before `main`; modules of one object name the same range.
+// SAFETY: this is the one definition of the name, with the signature that the pass expects (LLVM, SanitizerCoverage, inline 8-bit counters).
 #[unsafe(no_mangle)]
 extern "C" fn __sanitizer_cov_8bit_counters_init(start: *mut u8, end: *mut u8) {
     let known = |range: &&Range| [std::ptr::null_mut(), start].contains(&range.start.load(Ordering::Relaxed));
