@@ -8,12 +8,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
-use posix::table::CALLS;
 use tests::compare::staged::Staged;
 use tests::{Boot, Outcome, root, victim_and_probe, xtask};
 
-/// posix's table for the C compiler.
-const CALLS_HEADER: &str = "tests/linux/badargs/calls.h";
 /// Children of each run of random calls.
 const FUZZ_CHILDREN: u32 = 150;
 const FUZZ_SEEDS: [u32; 3] = [1, 2, 3];
@@ -25,7 +22,7 @@ const TABLE: usize = 64;
 const ENTRY_BYTES: usize = 64;
 
 /// Every server that has requests and that the probe may be declared to call; the supervisor may be called by all.
-const SERVERS: &str = r#"["memory", "vfs", "console", "victim"]"#;
+const SERVERS: &str = r#"["memory", "vfs", "console", "posix", "victim"]"#;
 
 /// Runs `script` with the C program `program` in `/run/programs`.
 fn run_with(program: &str, script: &str) -> Outcome {
@@ -37,24 +34,6 @@ fn run_with(program: &str, script: &str) -> Outcome {
 fn expect_no_death(outcome: &Outcome) {
     assert!(!outcome.log.contains(" died, instance"), "{outcome}");
     assert!(!outcome.log.contains("registers were refused"), "{outcome}");
-}
-
-#[test]
-fn table_of_badargs_is_that_of_posix() {
-    let mut header = String::from(
-        "/* The calls of posix's table and the kinds of their arguments. Made from it by tests/tests/bad_input.rs, with SYNOS_WRITE=1. */\n",
-    );
-    for entry in CALLS {
-        let kinds: Vec<String> = entry.kinds.iter().map(|kind| format!("{kind:?}").to_uppercase()).collect();
-        let kinds = if kinds.is_empty() { "NONE".into() } else { kinds.join(", ") };
-        writeln!(header, "CALL({}, {}, {kinds})", entry.number, entry.name).expect("a String takes everything");
-    }
-    let path = root().join(CALLS_HEADER);
-    if std::env::var_os("SYNOS_WRITE").is_some() {
-        fs::write(&path, &header).expect("the project can be written");
-    }
-    let found = fs::read_to_string(&path).expect("the project can be read");
-    assert!(found == header, "{CALLS_HEADER} is not posix's table; make it again: SYNOS_WRITE=1 cargo test -p tests --test bad_input table");
 }
 
 #[test]
@@ -76,7 +55,7 @@ fn random_system_calls_hurt_nobody_else() {
 fn every_server_answers_messages_that_are_no_requests() {
     let boot = Boot::new("garbage").services(&victim_and_probe(SERVERS)).with("--option", "probe=garbage");
     let outcome = boot.script("i=0; while [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; echo alive > /tmp/f; cat /tmp/f");
-    for server in ["supervisor", "memory", "vfs", "console", "victim"] {
+    for server in ["supervisor", "memory", "vfs", "console", "posix", "victim"] {
         assert!(outcome.log.contains(&format!("probe: {server} ok")), "{server}: {outcome}");
         let answered = outcome.log.lines().find_map(|line| line.split_once(&format!("probe: {server} answered "))?.1.trim().parse::<usize>().ok());
         println!("{server}: {answered:?} messages");

@@ -348,8 +348,8 @@ impl Kernel for Native {
 
 impl Serve for Posix<'_> {
     /// Nobody calls posix: see `protocols::posix`.
-    fn serve(&mut self, _caller: &mut dyn Caller, _request: &[u8], _reply: &mut [u8]) -> Answer {
-        Answer::new(0)
+    fn serve(&mut self, _caller: &mut dyn Caller, _request: &[u8], reply: &mut [u8]) -> Answer {
+        protocols::posix::refuse(reply)
     }
 
     fn notified(&mut self, bits: u64) {

@@ -141,6 +141,19 @@ fn every_kind_of_request_has_a_sample_and_every_sample_is_one() {
 }
 
 #[test]
+fn posix_which_has_no_requests_refuses_whole_ones() {
+    struct Refuses;
+    impl Carrier for Refuses {
+        fn attempt(&mut self, _: RequestNumber, _: &[u8], _: &[Lease], _: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
+            Ok(protocols::posix::refuse(reply).bytes)
+        }
+    }
+    let sent = garbage::run(ServiceName::Posix, &mut Refuses, &mut Log::default());
+    assert!(sent.is_some_and(|sent| sent > 1000), "{sent:?}");
+    assert!(garbage::samples(ServiceName::Posix).all(|sample| !garbage::is_request(ServiceName::Posix, &sample)));
+}
+
+#[test]
 fn server_that_accepts_half_a_request_or_gives_no_answer_fails() {
     struct Says(Result<usize, Error>);
     impl Carrier for Says {
