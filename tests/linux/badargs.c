@@ -1,8 +1,8 @@
 /* Every argument of every system call, given what no program should give: a line for each argument with what each bad value came to.
  *
  * Build: gcc -static -O1 -fno-stack-protector -Wall -Wextra -Werror -o badargs badargs.c
- * badargs/calls.h has the calls and the kinds of their arguments: it is made from posix's own table, which tests/tests/bad_input.rs
- * checks. badargs/base.h has for each of them arguments that are right. One argument at a time is then replaced by each bad value of
+ * badargs/calls.h has the calls and the kinds of their arguments: it is made from posix's own table, by servers/posix/tests/badargs.rs,
+ * which also sees to it that no argument is left out. badargs/base.h has for each of them arguments that are right. One argument at a time is then replaced by each bad value of
  * its kind. A call that has none of these, or no right arguments, fails the program. badargs/frames.h does the same to signal frames.
  *
  * Each call is made in a child of its own, which reports by its exit status, so that a call that kills costs one value. The output

@@ -1,4 +1,4 @@
-/* The calls of posix's table and the kinds of their arguments. Made from it by tests/tests/bad_input.rs, with SYNOS_WRITE=1. */
+/* The calls of posix's table and the kinds of their arguments. Made from it by servers/posix/tests/badargs.rs, with SYNOS_WRITE=1. */
 CALL(0, read, DESCRIPTOR, OUTPUT, LENGTH)
 CALL(1, write, DESCRIPTOR, INPUT, LENGTH)
 CALL(2, open, PATH, FLAGS, VALUE)

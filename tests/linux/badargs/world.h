@@ -37,7 +37,7 @@ static struct data {
 	char file[16], folder[16], link[16], new[16], self[16], name[16];
 	struct iovec vector[1], vector_wild[2], vector_kernel[1], vector_huge[1], vector_sum[2];
 	u64 arguments[2], arguments_wild[3], arguments_kernel[2], arguments_endless[PAGE / 8];
-	struct timespec negative_seconds, many_nanoseconds, endless;
+	struct timespec negative_seconds, many_nanoseconds, endless, moment;
 	struct timeval many_microseconds;
 	stack_t no_stack, kernel_stack;
 	struct clone_args clone, clone_wild;
@@ -82,7 +82,7 @@ static void make_memory(void)
 		.vector_huge = {{(void *)SPACE, (size_t)1 << 63}},
 		.vector_sum = {{(void *)SPACE, SIZE_MAX / 2}, {(void *)SPACE, SIZE_MAX / 2}},
 		.arguments = {AT(name), 0}, .arguments_wild = {AT(name), wild, 0}, .arguments_kernel = {kernel, 0},
-		.negative_seconds = {-1, 0}, .many_nanoseconds = {0, 1000000000}, .endless = {INT64_MAX, 0},
+		.negative_seconds = {-1, 0}, .many_nanoseconds = {0, 1000000000}, .endless = {INT64_MAX, 0}, .moment = {2000000000, 0},
 		.many_microseconds = {0, 1000000},
 		.no_stack = {NULL, SS_DISABLE, 0}, .kernel_stack = {(void *)kernel, 0, 1 << 16},
 		.clone = {.exit_signal = SIGCHLD}, .clone_wild = {.flags = CLONE_PARENT_SETTID, .parent_tid = wild, .exit_signal = SIGCHLD},
