@@ -53,7 +53,8 @@ fn call_against_the_order_is_refused() {
 
 #[test]
 fn peer_that_is_not_started_has_no_endpoint() {
-    assert!(error(&vfs("calls = [\"block\"]")).contains("has no endpoint"));
+    let text = error(&vfs("calls = [\"block\"]"));
+    assert!(text.starts_with("services.toml:10: ") && text.contains("has no endpoint"), "{text}");
 }
 
 #[test]
