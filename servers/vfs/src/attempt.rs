@@ -6,6 +6,7 @@
 //! beyond the end of a file.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use libsys::saved::Transaction;
 use protocols::serve::Caller;
@@ -68,6 +69,18 @@ impl<H: Host> Attempt<'_, H> {
     pub fn data_page(&mut self, number: u32, inode: &Inode, page: u64) -> Result<Option<u32>, Error> {
         self.ready.data(number, page)?;
         self.state.page_of(inode, page)
+    }
+
+    /// Asks for all pages of a range at once, before any is looked at: what is missing is fetched together and costs one attempt.
+    ///
+    /// # Errors
+    /// [`Error::Pending`], for the first that is missing.
+    pub fn data_pages(&mut self, number: u32, pages: Range<u64>) -> Result<(), Error> {
+        let mut there = Ok(());
+        for page in pages {
+            there = there.and(self.ready.data(number, page));
+        }
+        there
     }
 
     /// As [`Self::data_page`]; a hole is filled with a page of zeros. The inode is changed, not put back.

@@ -24,6 +24,7 @@ impl<H: Host> Attempt<'_, H> {
         if end > MAX_FILE_PAGES {
             return Err(Error::TooLarge);
         }
+        self.data_pages(number, first..end)?;
         for page in first..end {
             self.filled_page(number, &mut inode, page)?;
         }

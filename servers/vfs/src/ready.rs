@@ -1,8 +1,8 @@
 //! Whether what an attempt needs is there, or has to be fetched first.
 //!
 //! In a file system of memory everything is there, always. The option `vfs-pending=SEED` pretends otherwise: about every fourth inode and page is missing when it
-//! is first asked for, the attempt stops with [`Error::Pending`], and the thing counts as fetched until several thousand others were. Which ones are missing is a function
-//! of the seed alone, so a failure can be repeated.
+//! is first asked for, the attempt stops with [`Error::Pending`], and the thing counts as fetched until several thousand others were, or `COUNT` of them with
+//! `vfs-pending=SEED:COUNT`. Which ones are missing is a function of the seed alone, so a failure can be repeated.
 //!
 //! Nothing here is saved: a restarted vfs has fetched nothing, which must not matter.
 
@@ -10,7 +10,7 @@ use alloc::collections::BTreeSet;
 
 use protocols::vfs::Error;
 
-/// How many fetched things are remembered: more than one attempt can need (the pages of a transfer, the parts of two paths).
+/// How many fetched things are remembered unless the option says: more than one attempt can need (the pages of a transfer, the parts of two paths).
 const REMEMBERED: usize = 4096;
 /// One in so many is missing.
 const MISSING: u64 = 4;
@@ -21,6 +21,7 @@ const OPTION: &str = "vfs-pending=";
 #[derive(Debug, Default)]
 pub struct Readiness {
     seed: Option<u64>,
+    remembered: usize,
     fetched: BTreeSet<u64>,
     rounds: u64,
     put_off: u64,
@@ -30,14 +31,15 @@ impl Readiness {
     /// As this run's options say: one `key=value` a line.
     #[must_use]
     pub fn from_options(options: &str) -> Self {
-        let seed = options.lines().find_map(|line| line.trim().strip_prefix(OPTION)).and_then(|seed| seed.parse().ok());
-        Self { seed, ..Self::default() }
+        let value = options.lines().find_map(|line| line.trim().strip_prefix(OPTION)).unwrap_or_default();
+        let (seed, remembered) = value.split_once(':').map_or((value, None), |(seed, count)| (seed, count.parse().ok()));
+        Self { seed: seed.parse().ok(), remembered: remembered.unwrap_or(REMEMBERED), ..Self::default() }
     }
 
     /// Pretends, with this seed.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self { seed: Some(seed), ..Self::default() }
+        Self { seed: Some(seed), remembered: REMEMBERED, ..Self::default() }
     }
 
     /// Asks for an inode and what belongs to it: its directory entries, what a link says.
@@ -61,7 +63,7 @@ impl Readiness {
         if self.fetched.contains(&key) || !mix(seed ^ mix(key ^ self.rounds << 48)).is_multiple_of(MISSING) {
             return Ok(());
         }
-        if self.fetched.len() == REMEMBERED {
+        if self.fetched.len() >= self.remembered {
             self.fetched.clear();
             self.rounds += 1;
         }
@@ -98,6 +100,14 @@ mod tests {
         let missing = (0..1000).filter(|page| ready.data(1, *page).is_err()).count();
         assert!((150..350).contains(&missing));
         assert!((0..1000).all(|page| ready.data(1, page).is_ok()));
+    }
+
+    #[test]
+    fn no_more_is_remembered_than_the_option_says() {
+        let mut ready = Readiness::from_options("vfs-pending=7:10");
+        let missing = |ready: &mut Readiness| (0..1000).filter(|page| ready.data(1, *page).is_err()).count();
+        assert!((150..350).contains(&missing(&mut ready)));
+        assert!(missing(&mut ready) > 100, "all but the last ten were forgotten");
     }
 
     #[test]

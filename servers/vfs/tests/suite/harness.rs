@@ -106,6 +106,8 @@ pub(crate) struct System {
     /// The next request dies at this store, and its stub asks again after the restart.
     pub(crate) crash_at: Option<u64>,
     pending: Option<u64>,
+    /// How many attempts ended in `Pending`.
+    pub(crate) put_off: usize,
     archive: Vec<u8>,
 }
 
@@ -175,7 +177,10 @@ impl Carrier for System {
                 continue;
             };
             match wire::decode::<Result<Reply, Error>>(&reply[..answer.bytes]).unwrap() {
-                Err(Error::Pending(_)) => assert!(self.pending.is_some()),
+                Err(Error::Pending(_)) => {
+                    assert!(self.pending.is_some());
+                    self.put_off += 1;
+                }
                 Err(Error::NeedsPage { address, .. }) => assert!(self.missing.remove(&(address / PAGE as u64))),
                 _ => return Ok(answer.bytes),
             }
@@ -232,6 +237,7 @@ impl System {
             last: RequestNumber::new(Service::Posix.id(), 1, 1, 0),
             crash_at: None,
             pending,
+            put_off: 0,
             archive: archive.to_vec(),
         };
         system.vfs = Some(Vfs::new(area, Opened::Fresh, host, system.ready(), archive)?);

@@ -37,6 +37,17 @@ fn punch_within_a_page_clears_only_its_bytes() {
 }
 
 #[test]
+fn pages_that_are_missing_are_fetched_together() {
+    let mut system = System::pending(7);
+    let file = system.create("/f");
+    let before = system.put_off;
+    system.ask(|vfs, number, _| vfs.allocate(number, file, 0, MAX_ALLOCATED)).unwrap();
+    assert!((1..=2).contains(&(system.put_off - before)), "for the inode, and for all pages");
+    assert_eq!(system.stat_file(file).map(|seen| seen.pages), Ok(u64::from(MAX_ALLOCATED)));
+    system.check();
+}
+
+#[test]
 fn data_and_holes_are_found() {
     let mut system = System::pending(9);
     let file = system.create("/f");
