@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use protocols::vfs::{FileId, WriteAt};
 
-use crate::call::{ASK, Call, EFFECT, Stop, SysResult, vfs_stop};
+use crate::call::{Call, EFFECT, Stop, SysResult, vfs_stop};
 use crate::errno::Errno;
 use crate::fd::{APPEND, kind};
 use crate::saved::File;
@@ -48,6 +48,17 @@ impl Data<'_> {
             Self::Bytes(bytes) => bytes.len(),
         }
     }
+}
+
+/// What comes next after the first `done` bytes of some buffers: of one of them, and no more than the transfer buffer holds.
+fn part_from(buffers: &[Vector], mut done: usize) -> Option<Vector> {
+    for Vector { address, length } in buffers.iter().copied() {
+        if done < length {
+            return Some(Vector { address: address + done as u64, length: (length - done).min(BUFFER_BYTES) });
+        }
+        done -= length;
+    }
+    None
 }
 
 /// Sent to who writes beyond RLIMIT_FSIZE.
@@ -139,7 +150,7 @@ impl Call<'_, '_> {
             return Err(Errno::ESPIPE.into());
         }
         match file.kind {
-            kind::REGULAR => self.read_regular(index, file, offset, to),
+            kind::REGULAR => self.read_regular(index, file, offset, &[to]),
             kind::DIRECTORY => Err(Errno::EISDIR.into()),
             kind::PIPE => self.read_pipe(file, to.address, to.length),
             kind::TERMINAL => self.read_terminal(file, to.address, to.length),
@@ -155,33 +166,47 @@ impl Call<'_, '_> {
         }
     }
 
-    fn read_regular(&mut self, index: usize, file: &File, offset: Option<u64>, to: Vector) -> SysResult {
+    /// Reads from a file of vfs into several buffers. A program's read of such a file is not cut short (POSIX, `read`), so one that has to wait goes on where it was.
+    ///
+    /// # Errors
+    /// Linux's for `readv`, or a wait.
+    pub fn read_regular(&mut self, index: usize, file: &File, offset: Option<u64>, to: &[Vector]) -> SysResult {
+        if !file.reads() {
+            return Err(Errno::EBADF.into());
+        }
         let id = self.posix.node_id(file.node);
-        let start = offset.unwrap_or(file.offset);
-        let number = self.number.with_step(ASK);
-        let mut done = 0;
-        while done < to.length {
-            let part = (to.length - done).min(BUFFER_BYTES);
-            let count = self.with_buffer(part, |call, buffer| {
-                let lease = call.posix.kernel.lend_mut(buffer);
-                let at = start.wrapping_add(done as u64);
-                let count = call.vfs().read(number, id, at, part as u32, lease).map_err(vfs_stop)?;
-                let count = (count as usize).min(buffer.len());
-                call.write_some(to.address + done as u64, buffer.get(..count).unwrap_or_default())
-            });
-            let count = match count {
+        let mut done = self.progress() as usize;
+        // A read that goes on has moved the file's own offset already.
+        let start = offset.unwrap_or(file.offset.wrapping_sub(done as u64));
+        let end = |done: usize| start.wrapping_add(done as u64);
+        let move_on = |call: &mut Self, done: usize| {
+            if offset.is_none() && done > 0 {
+                call.posix.store.edit_file(index, |file| file.offset = end(done));
+            }
+        };
+        while let Some(part) = part_from(to, done) {
+            match self.read_piece(id, end(done), part) {
+                Ok(count) => {
+                    done += count;
+                    if count < part.length {
+                        break;
+                    }
+                }
                 Err(Stop::Errno(_)) if done > 0 => break,
-                other => other?,
-            };
-            done += count;
-            if count < part {
-                break;
+                Err(stop) => return Err(self.stop_at(stop, done as u64, |call| move_on(call, done))),
             }
         }
-        if offset.is_none() && done > 0 {
-            self.posix.store.edit_file(index, |file| file.offset = start + done as u64);
-        }
+        move_on(self, done);
         Ok(done as u64)
+    }
+
+    fn read_piece(&mut self, id: FileId, at: u64, to: Vector) -> Result<usize, Stop> {
+        let number = self.ask();
+        self.with_buffer(to.length, |call, buffer| {
+            let (lease, length) = (call.posix.kernel.lend_mut(buffer), buffer.len() as u32);
+            let count = call.vfs().read(number, id, at, length, lease).map_err(vfs_stop)?;
+            call.write_some(to.address, buffer.get(..count as usize).unwrap_or_default())
+        })
     }
 
     /// Writes to a file, at its own offset or at `offset`.
@@ -254,11 +279,17 @@ impl Call<'_, '_> {
         if limit == u64::MAX {
             return Ok(limit);
         }
-        let at = match place {
-            Some(at) => at,
+        if let Some(at) = place {
+            return Ok(limit.saturating_sub(at));
+        }
+        // Where the end was before the first piece: the next run would find it behind what this one has written.
+        let found = match self.progress().checked_sub(1) {
+            Some(end) => end,
             None => self.stat_at(file, b"", false)?.size,
         };
-        Ok(limit.saturating_sub(at))
+        self.set_progress(found + 1);
+        self.posix.store.commit();
+        Ok(limit.saturating_sub(found))
     }
 
     fn write_piece(

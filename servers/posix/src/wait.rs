@@ -3,7 +3,7 @@
 //! A wait only says when to try again: the call is run from its start and may wait again, so waking too many is slow and never wrong. That is
 //! why `poll` simply wakes at everything, and why nothing of this needs to survive a crash.
 
-use crate::call::Call;
+use crate::call::{Call, Stop};
 use crate::saved::{Lane, ProcessIndex};
 use crate::server::Posix;
 
@@ -144,6 +144,19 @@ impl Call<'_, '_> {
     pub fn progress(&self) -> u64 {
         let thread = self.posix.store.thread(self.lane);
         if thread.wait_number == self.number.0 { thread.progress } else { 0 }
+    }
+
+    /// A long call stops in its middle. If it waits, its next run goes on from here and not from its start: what it needs at once stays bounded, and it ends however little
+    /// of its files is there at a time. All else that this run changed and did not commit is taken back, as [`Posix::put_off`] will; `also` changes what belongs to the
+    /// progress.
+    pub fn stop_at(&mut self, stop: Stop, progress: u64, also: impl FnOnce(&mut Self)) -> Stop {
+        if matches!(stop, Stop::Wait(_)) && progress != self.progress() {
+            self.posix.store.roll_back();
+            self.set_progress(progress);
+            also(self);
+            self.posix.store.commit();
+        }
+        stop
     }
 
     /// Remembers what this request has achieved.

@@ -19,6 +19,9 @@ pub(crate) const DATA: u64 = 0x10_0000_0000;
 /// Bytes there.
 pub(crate) const DATA_BYTES: u64 = 0x10_0000;
 
+/// Most signals of vfs for one call.
+const MOST_SIGNALS: usize = 5_000;
+
 std::thread_local! {
     /// What [`System::with_pending`] has asked for.
     static PENDING: Cell<Option<u64>> = const { Cell::new(None) };
@@ -91,9 +94,13 @@ impl System {
 
     /// Passes vfs's signals on until it is silent: then nothing is pending any more.
     pub(crate) fn hear_vfs(&mut self) {
-        while self.machine.0.borrow().vfs_ready.replace(false) {
+        for _ in 0..MOST_SIGNALS {
+            if !self.machine.0.borrow().vfs_ready.replace(false) {
+                return;
+            }
             self.posix().notified(protocols::posix::event::VFS_READY);
         }
+        panic!("an attempt needs more than there ever is at once");
     }
 
     pub(crate) fn posix(&mut self) -> &mut Posix<'static> {

@@ -57,11 +57,13 @@ fn allocate(call: &mut Call<'_, '_>, id: FileId, offset: u64, end: u64, grows: b
     if grows && end > call.me().limits[LIMIT_FILE_SIZE] {
         return Err(Errno::EFBIG.into());
     }
-    let mut first = offset / PAGE;
-    while first < end.div_ceil(PAGE) {
-        let count = (end.div_ceil(PAGE) - first).min(u64::from(MAX_ALLOCATED));
-        call.vfs().allocate(ask, id, first, count as u32).map_err(vfs_stop)?;
-        first += count;
+    let mut done = call.progress();
+    while let Some(left) = end.div_ceil(PAGE).checked_sub(offset / PAGE + done).filter(|left| *left > 0) {
+        let count = left.min(u64::from(MAX_ALLOCATED));
+        if let Err(error) = call.vfs().allocate(ask, id, offset / PAGE + done, count as u32) {
+            return Err(call.stop_at(vfs_stop(error), done, |_| ()));
+        }
+        done += count;
     }
     if grows {
         let number = call.effect();

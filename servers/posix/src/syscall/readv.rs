@@ -16,10 +16,7 @@ pub fn sys_readv(call: &mut Call<'_, '_>) -> SysResult {
         return if file.reads() { Ok(0) } else { Err(Errno::EBADF.into()) };
     }
     if file.kind == kind::REGULAR {
-        let start = file.offset;
-        let done = call.over_vectors(&vectors, |call, vector, done| call.read_from(index, &file, Some(start + done), vector))?;
-        call.posix.store.edit_file(index, |file| file.offset = start + done);
-        return Ok(done);
+        return call.read_regular(index, &file, None, &vectors);
     }
     if file.kind == kind::SOCKET {
         return call.receive_message(&file, &vectors, 0, |_, _| Ok(alloc::vec::Vec::new()));
@@ -60,6 +57,9 @@ fn read_at(call: &mut Call<'_, '_>, offset: Option<u64>) -> SysResult {
     let [descriptor, address, count, ..] = call.arguments;
     let (index, file) = call.posix.file_of(call.process, descriptor)?;
     let vectors = call.vectors(address, count)?;
+    if file.kind == kind::REGULAR && !vectors.is_empty() {
+        return call.read_regular(index, &file, Some(offset), &vectors);
+    }
     call.over_vectors(&vectors, |call, vector, done| call.read_from(index, &file, Some(offset + done), vector))
 }
 

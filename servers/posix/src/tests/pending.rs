@@ -5,7 +5,13 @@ use crate::fake::Runs;
 use crate::fake::harness::{DATA, System};
 
 const READ: u64 = 0;
+const WRITE: u64 = 1;
 const OPEN: u64 = 2;
+const LSEEK: u64 = 8;
+const MMAP: u64 = 9;
+const PREADV: u64 = 295;
+const FALLOCATE: u64 = 285;
+const SETRLIMIT: u64 = 160;
 const KILL: u64 = 62;
 const SIGKILL: u64 = 9;
 const SIGUSR1: u64 = 10;
@@ -132,4 +138,99 @@ fn signal_waits_for_the_file_but_a_kill_does_not() {
     assert_eq!(system.call(lane, KILL, [pid, SIGUSR1, 0, 0, 0, 0]), Some(0));
     system.hear_vfs();
     assert_eq!(system.runs(child), None, "the signal is taken when the read is done");
+}
+
+/// A system whose vfs never has as much at once as the calls of these tests work on; the lane of its program.
+fn short_of_cache(seed: u64) -> (System, usize) {
+    System::start_with(format!("script=/run/script\nvfs-pending={seed}:100").leak())
+}
+
+const LARGE: u64 = 4 << 20;
+
+/// Bytes that differ wherever they stand.
+fn pattern(length: u64) -> Vec<u8> {
+    (0..length as u32 / 4).flat_map(|word| word.wrapping_mul(0x9e37_79b9).to_le_bytes()).collect()
+}
+
+/// An open file with as many bytes as asked for, at its start, and memory for them: descriptor and address.
+fn large_file(system: &mut System, lane: usize, length: u64) -> (u64, u64) {
+    system.install("/large", &[]);
+    let path = system.text(lane, 0, "/large");
+    let file = system.call(lane, OPEN, [path, 2, 0, 0, 0, 0]).expect("an open file");
+    let memory = system.call(lane, MMAP, [0, length, 3, 0x22, u64::MAX, 0]).expect("memory");
+    system.poke(lane, memory, &pattern(length));
+    let mut written = 0;
+    while written < length {
+        written += system.call(lane, WRITE, [file, memory + written, length - written, 0, 0, 0]).expect("a count");
+    }
+    system.poke(lane, memory, &vec![0; length as usize]);
+    assert_eq!(system.call(lane, LSEEK, [file, 0, 0, 0, 0, 0]), Some(0));
+    (file, memory)
+}
+
+#[test]
+fn a_read_of_more_than_is_there_at_once_ends() {
+    let (mut system, lane) = short_of_cache(3);
+    let (file, memory) = large_file(&mut system, lane, LARGE);
+    assert_eq!(system.call(lane, READ, [file, memory, LARGE, 0, 0, 0]), Some(LARGE));
+    assert!(system.peek(lane, memory, LARGE as usize) == pattern(LARGE));
+    assert_eq!(system.call(lane, LSEEK, [file, 0, 1, 0, 0, 0]), Some(LARGE));
+    assert_eq!(system.call(lane, READ, [file, memory, LARGE, 0, 0, 0]), Some(0), "the end of the file");
+
+    system.poke(lane, memory, &vec![0; LARGE as usize]);
+    let vectors: Vec<u8> = [memory, 5, memory + 5, LARGE - 5].iter().flat_map(|word| word.to_le_bytes()).collect();
+    system.poke(lane, DATA, &vectors);
+    assert_eq!(system.call(lane, PREADV, [file, DATA, 2, 0, 0, 0]), Some(LARGE));
+    assert!(system.peek(lane, memory, LARGE as usize) == pattern(LARGE));
+}
+
+#[test]
+fn pages_for_more_of_a_file_than_is_there_at_once_are_given() {
+    let (mut system, lane) = short_of_cache(3);
+    system.install("/large", &[]);
+    let path = system.text(lane, 0, "/large");
+    let file = system.call(lane, OPEN, [path, 2, 0, 0, 0, 0]).expect("an open file");
+    assert_eq!(system.call(lane, FALLOCATE, [file, 0, 100, LARGE, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 5, [file, DATA, 0, 0, 0, 0]), Some(0));
+    let stat = system.peek(lane, DATA, 144);
+    let word = |at: usize| u64::from_le_bytes(stat[at..at + 8].try_into().unwrap());
+    assert_eq!((word(48), word(64)), (LARGE + 100, (LARGE + 4096) / 512), "bytes and blocks");
+    assert_eq!(system.call(lane, FALLOCATE, [file, 0, 0, 1 << 40, 0, 0]), Some((-28i64) as u64), "ENOSPC");
+}
+
+#[test]
+fn a_read_in_parts_is_right_whichever_store_is_the_last() {
+    const LENGTH: u64 = 200_000;
+    for nth in 0.. {
+        let (mut system, lane) = short_of_cache(2);
+        let (file, memory) = large_file(&mut system, lane, LENGTH);
+        // Nothing is there, so that it stops in its middle.
+        system.machine.0.borrow_mut().restart_vfs();
+        system.hear_vfs();
+        let (died, result) = system.call_crashing_at_store(lane, READ, [file, memory, LENGTH, 0, 0, 0], nth);
+        assert_eq!(result, Some(LENGTH), "store {nth}");
+        assert!(system.peek(lane, memory, LENGTH as usize) == pattern(LENGTH), "store {nth}");
+        assert_eq!(system.call(lane, LSEEK, [file, 0, 1, 0, 0, 0]), Some(LENGTH), "store {nth}");
+        if !died {
+            assert!(nth > 10, "{nth} stores: it was not put off");
+            break;
+        }
+    }
+}
+
+#[test]
+fn an_append_across_the_size_limit_ends_at_it_however_often_it_is_put_off() {
+    const LENGTH: u64 = 300_000;
+    const LIMIT: u64 = 200_000;
+    for seed in 1..8 {
+        let (mut system, lane) = short_of_cache(seed);
+        let (_, memory) = large_file(&mut system, lane, LENGTH);
+        system.install("/appended", &[]);
+        let path = system.text(lane, 0, "/appended");
+        let file = system.call(lane, OPEN, [path, 0o2001, 0, 0, 0, 0]).expect("an open file");
+        system.poke(lane, DATA, &[LIMIT.to_le_bytes(), u64::MAX.to_le_bytes()].concat());
+        assert_eq!(system.call(lane, SETRLIMIT, [1, DATA, 0, 0, 0, 0]), Some(0));
+        assert_eq!(system.call(lane, WRITE, [file, memory, LENGTH, 0, 0, 0]), Some(LIMIT), "seed {seed}");
+        assert_eq!(system.call(lane, LSEEK, [file, 0, 2, 0, 0, 0]), Some(LIMIT), "seed {seed}");
+    }
 }
