@@ -65,6 +65,30 @@ pub struct Policy {
     pub on_giving_up: OnGivingUp,
 }
 
+/// How much bought memory a service may hold: both limits count. None by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Of all memory, in hundredths.
+    pub percent: u8,
+    /// In pages.
+    pub pages: u32,
+}
+
+impl Quota {
+    /// Whether it may buy at all.
+    #[must_use]
+    pub const fn allows_some(self) -> bool {
+        self.percent > 0 && self.pages > 0
+    }
+
+    /// Pages that may be held where there are `total` in the machine.
+    #[must_use]
+    pub const fn of(self, total: u64) -> u64 {
+        let share = total / 100 * self.percent as u64;
+        if share < self.pages as u64 { share } else { self.pages as u64 }
+    }
+}
+
 /// What a service is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -86,8 +110,6 @@ pub struct Entry {
     pub region_pages: u32,
     /// Slots of its vault; 0 for none.
     pub keeps: u32,
-    /// It may buy memory.
-    pub buys_memory: bool,
     /// It is given the root file system's archive.
     pub rootfs: bool,
     /// How its deaths are answered.
@@ -98,6 +120,8 @@ pub struct Entry {
     pub irqs: Vec<u8, MAX_IRQS>,
     /// The numbers of the services that it calls.
     pub calls: Vec<u8, MAX_CALLS>,
+    /// What it may buy.
+    pub quota: Quota,
 }
 
 /// All services, in the order in which they start.

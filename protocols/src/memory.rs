@@ -30,7 +30,7 @@ pub mod vault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// Moves owned Memory of exactly `pages` contiguous pages into `slot` of the caller's vault. A filled slot was filled by this request before.
-    /// For services declared `buys_memory`. Idempotent.
+    /// For services that the manifest gives a quota. Idempotent.
     Buy {
         /// How many pages.
         pages: u32,
@@ -133,7 +133,7 @@ pub enum Error {
     Malformed,
     /// The caller is not declared for this.
     NotAllowed,
-    /// Not enough contiguous free pages, or the caller's quota is used up.
+    /// Not enough contiguous free pages.
     OutOfMemory,
     /// The slot cannot hold this, or holds something else than owned Memory.
     InvalidSlot,
@@ -145,6 +145,8 @@ pub enum Error {
     NoRegion,
     /// 2 MiB pages are wanted in too many ranges.
     TooManyRanges,
+    /// The caller would hold more bought memory than the manifest allows it.
+    QuotaExceeded,
 }
 
 /// Calls memory.
@@ -162,7 +164,7 @@ impl<C: Carrier> Client<C> {
     /// Buys `pages` contiguous pages into `slot` of the own vault.
     ///
     /// # Errors
-    /// [`Error::NotAllowed`], [`Error::OutOfMemory`], [`Error::InvalidSlot`].
+    /// [`Error::NotAllowed`], [`Error::OutOfMemory`], [`Error::QuotaExceeded`], [`Error::InvalidSlot`].
     pub fn buy(&mut self, number: RequestNumber, pages: u32, slot: u32) -> Result<(), CallError<Error>> {
         self.done(number, Request::Buy { pages, slot })
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::{self, CallError, Carrier};
 use crate::crash::Crash;
-use crate::manifest::Policy;
+use crate::manifest::{Policy, Quota};
 use crate::serve::{self, Answer, Caller};
 use crate::service::Badge;
 use crate::victim::How;
@@ -57,6 +57,17 @@ pub struct StartInfo {
     pub fail: Option<FailPoint>,
     /// For memory: the windows that it backs.
     pub paged: Vec<Paged, MAX_PAGED>,
+    /// For memory: what its buyers may hold.
+    pub buyers: Vec<Buyer, MAX_PAGED>,
+}
+
+/// A service that may buy memory for its vault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Buyer {
+    /// The service's number.
+    pub service: u8,
+    /// How much.
+    pub quota: Quota,
 }
 
 /// A failpoint to arm: the instance dies when it reaches it for the `nth` time.

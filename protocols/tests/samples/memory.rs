@@ -88,6 +88,7 @@ impl Protocol for Memory {
             Error::TooFragmented,
             Error::NoRegion,
             Error::TooManyRanges,
+            Error::QuotaExceeded,
         ]
     }
 

@@ -4,11 +4,11 @@ use super::Protocol;
 use abi::RequestNumber;
 use heapless::{String, Vec};
 use protocols::crash::{Blamed, Cause, Crash, MAX_BACKTRACE, MAX_LOG, MAX_WORDS, Registers};
-use protocols::manifest::{OnGivingUp, Policy, Restart};
+use protocols::manifest::{OnGivingUp, Policy, Quota, Restart};
 use protocols::serve::{Answer, Caller};
 use protocols::service::Badge;
 use protocols::supervisor::{
-    self, Error, FailPoint, Health, Logged, MAX_LOGGED, MAX_OPTIONS, MAX_PAGED, MAX_POINT, MAX_REPORT, Paged, Reply, Request, StartInfo, State,
+    self, Buyer, Error, FailPoint, Health, Logged, MAX_LOGGED, MAX_OPTIONS, MAX_PAGED, MAX_POINT, MAX_REPORT, Paged, Reply, Request, StartInfo, State,
     Status,
 };
 use protocols::victim::How;
@@ -177,6 +177,7 @@ pub(crate) fn start_info() -> StartInfo {
         options: text(9),
         fail: Some(FailPoint { point: text(12), nth: 1 }),
         paged: [Paged { service: 6, heap_pages: 1, saved_pages: 2, region_pages: 3, buys_memory: true }].into_iter().collect(),
+        buyers: [Buyer { service: 6, quota: Quota { percent: 75, pages: 300 } }].into_iter().collect(),
     }
 }
 
@@ -196,5 +197,6 @@ pub(crate) fn largest_start_info() -> StartInfo {
         options: text(MAX_OPTIONS),
         fail: Some(FailPoint { point: text(MAX_POINT), nth: u32::MAX }),
         paged: [paged; MAX_PAGED].into_iter().collect(),
+        buyers: [Buyer { service: 255, quota: Quota { percent: 255, pages: u32::MAX } }; MAX_PAGED].into_iter().collect(),
     }
 }

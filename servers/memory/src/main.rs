@@ -14,7 +14,7 @@ fn run() -> ! {
 
     let info = libsys::start::info();
     let (area, _how_found) = Area::open(libsys::layout::SAVED);
-    let mut server = Memory::restart(Native, area, &info.paged);
+    let mut server = Memory::restart(Native, area, &info.paged, &info.buyers);
     if let Err(error) = libsys::serve::bind_notification() {
         panic!("cannot hear of deaths: {error:?}");
     }

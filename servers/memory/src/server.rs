@@ -4,8 +4,8 @@ use abi::{BUDGET_PAGES, MapFlags, PAGE_SIZE, Rights};
 use libsys::fail;
 use libsys::saved::Area;
 use protocols::memory::{self, Error, ServiceUsage, Usage, Window};
-use protocols::service::Badge;
-use protocols::supervisor::Paged;
+use protocols::service::{Badge, Service};
+use protocols::supervisor::{Buyer, Paged};
 
 use crate::blocks::BLOCK;
 use crate::compact;
@@ -27,6 +27,7 @@ pub struct Memory<'s, K> {
     kernel: K,
     area: &'s Area<Ledger>,
     paged: &'s [Paged],
+    buyers: &'s [Buyer],
     pieces: Pieces,
     stuck: compact::Stuck,
     /// How often there was nothing, by service.
@@ -35,10 +36,10 @@ pub struct Memory<'s, K> {
 
 impl<'s, K: Kernel> Memory<'s, K> {
     /// Starts, which is recovery: what a predecessor began is settled, everything else is read from the kernel.
-    pub fn restart(mut kernel: K, area: &'s Area<Ledger>, paged: &'s [Paged]) -> Self {
+    pub fn restart(mut kernel: K, area: &'s Area<Ledger>, paged: &'s [Paged], buyers: &'s [Buyer]) -> Self {
         trade::recover(&mut kernel, area);
         let pieces = Pieces::gather(&mut kernel);
-        Self { kernel, area, paged, pieces, stuck: compact::Stuck::default(), refused: [0; slot::SERVICES as usize] }
+        Self { kernel, area, paged, buyers, pieces, stuck: compact::Stuck::default(), refused: [0; slot::SERVICES as usize] }
     }
 
     /// Answers a fault at `address`.
@@ -114,8 +115,21 @@ impl<'s, K: Kernel> Memory<'s, K> {
         self.paged.iter().find(|paged| paged.service == service && service < slot::SERVICES)
     }
 
-    fn buyer(&self, from: Badge) -> Result<u8, Error> {
-        self.paged(from.service).filter(|paged| paged.buys_memory).map(|paged| paged.service).ok_or(Error::NotAllowed)
+    fn buyer(&self, from: Badge) -> Result<Buyer, Error> {
+        let declared = |buyer: &&Buyer| buyer.service == from.service && buyer.quota.allows_some() && buyer.service < slot::SERVICES;
+        self.buyers.iter().find(declared).copied().ok_or(Error::NotAllowed)
+    }
+
+    /// Says in the log that a buyer has all that it may have: as [`Memory::refuse`].
+    fn refuse_quota(&mut self, buyer: Buyer, pages: u64) {
+        let Some(count) = self.refused.get_mut(usize::from(buyer.service)) else { return };
+        *count += 1;
+        if count.is_power_of_two() {
+            let times = *count;
+            let (bought, total) = (self.area.state().sold_to(buyer.service), self.total_pages() + self.area.state().total());
+            let (name, most) = (Service::from_id(buyer.service).map_or("?", Service::name), buyer.quota.of(total));
+            libsys::log!("quota: {name} wants {pages} pages, has bought {bought} and may have {most} of {total}, {times} times now");
+        }
     }
 
     fn region_pages(&self, service: u8) -> Result<u64, Error> {
@@ -163,15 +177,17 @@ impl<K: Kernel> memory::Service for Memory<'_, K> {
     fn buy(&mut self, from: Badge, pages: u32, slot: u32) -> Result<(), Error> {
         let buyer = self.buyer(from)?;
         let bought = trade::buy(&mut self.kernel, &mut self.pieces, self.area, buyer, u64::from(pages), slot);
-        if bought == Err(Error::OutOfMemory) {
-            self.refuse(from.service, u64::from(pages));
+        match bought {
+            Err(Error::OutOfMemory) => self.refuse(from.service, u64::from(pages)),
+            Err(Error::QuotaExceeded) => self.refuse_quota(buyer, u64::from(pages)),
+            _ => {}
         }
         bought
     }
 
     fn give_back(&mut self, from: Badge, slot: u32) -> Result<(), Error> {
         let buyer = self.buyer(from)?;
-        trade::take_back(&mut self.kernel, &mut self.pieces, self.area, buyer, slot)
+        trade::take_back(&mut self.kernel, &mut self.pieces, self.area, buyer.service, slot)
     }
 
     fn region(&mut self, _from: Badge, service: u8) -> Result<u32, Error> {

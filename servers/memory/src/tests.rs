@@ -6,7 +6,8 @@ use libsys::layout;
 use libsys::saved::Area;
 use protocols::memory::{Error, Service as _};
 use protocols::service::{Badge, Service};
-use protocols::supervisor::Paged;
+use protocols::manifest::Quota;
+use protocols::supervisor::{Buyer, Paged};
 
 use crate::fake::{Cap, Fake};
 use crate::kernel::slot;
@@ -29,6 +30,8 @@ const PAGED: [Paged; 2] = [
     Paged { service: POSIX, heap_pages: 8, saved_pages: 0, region_pages: 0, buys_memory: true },
 ];
 
+const BUYERS: &[Buyer] = &[Buyer { service: POSIX, quota: Quota { percent: 75, pages: u32::MAX } }];
+
 /// Two pieces with a gap between them, and an instance of each service.
 fn machine() -> Fake {
     let mut fake = Fake::new(&[(1000, 200), (5000, 100)]);
@@ -39,7 +42,7 @@ fn machine() -> Fake {
 
 /// Memory over a kernel that outlives it.
 fn start<'s>(fake: &'s mut Fake, area: &'s Area<Ledger>) -> Memory<'s, &'s mut Fake> {
-    Memory::restart(fake, area, &PAGED)
+    Memory::restart(fake, area, &PAGED, BUYERS)
 }
 
 const fn vfs() -> Badge {
@@ -169,7 +172,7 @@ fn purchases_are_bounded_and_only_for_buyers() {
     assert_eq!(memory.buy(vfs(), 1, 8), Err(Error::NotAllowed));
     assert_eq!(memory.give_back(vfs(), 8), Err(Error::NotAllowed));
     assert_eq!(memory.buy(posix(), 0, 8), Err(Error::InvalidRange));
-    assert_eq!(memory.buy(posix(), u32::MAX, 8), Err(Error::OutOfMemory));
+    assert_eq!(memory.buy(posix(), u32::MAX, 8), Err(Error::QuotaExceeded));
     assert_eq!(memory.buy(posix(), 1, 101), Err(Error::InvalidSlot));
     let bought: Vec<_> = (8..100).take_while(|slot| memory.buy(posix(), 10, *slot).is_ok()).collect();
     assert_eq!(bought.len() as u64 * 10, ALL / 4 * 3 / 10 * 10);
@@ -180,6 +183,30 @@ fn purchases_are_bounded_and_only_for_buyers() {
     assert_eq!(memory.usage().sold, 0);
     fake.check_ownership(ALL);
     assert_eq!(Pieces::gather(&mut fake).all().len(), 2, "the pieces are joined again");
+}
+
+#[test]
+fn each_buyer_has_a_quota_of_its_own_which_outlives_its_instances() {
+    const PROBE: u8 = Service::Probe.id();
+    const TWO: &[Buyer] = &[
+        Buyer { service: POSIX, quota: Quota { percent: 50, pages: 40 } },
+        Buyer { service: PROBE, quota: Quota { percent: 10, pages: u32::MAX } },
+    ];
+    let (mut fake, area) = (machine(), Area::on_host());
+    let mut memory = Memory::restart(&mut fake, area, &PAGED, TWO);
+    let probe = Badge::new(Service::Probe, 1);
+    assert_eq!(memory.buy(posix(), 41, 8), Err(Error::QuotaExceeded));
+    assert_eq!(memory.buy(posix(), 30, 8), Ok(()));
+    let next = Badge::new(Service::Posix, 2);
+    assert_eq!(memory.buy(next, 11, 9), Err(Error::QuotaExceeded), "its predecessor's memory is its own");
+    assert_eq!(memory.buy(next, 10, 9), Ok(()));
+    assert_eq!(memory.buy(probe, 31, 8), Err(Error::QuotaExceeded));
+    assert_eq!(memory.buy(probe, 30, 8), Ok(()));
+    assert_eq!(memory.give_back(next, 9), Ok(()));
+    assert_eq!(memory.buy(next, 10, 9), Ok(()), "what was given back may be bought again");
+    assert_eq!(memory.service_usage(POSIX).expect("a service").refused, 2);
+    drop(memory);
+    fake.check_ownership(ALL);
 }
 
 #[test]

@@ -3,19 +3,18 @@
 //! What is sold moves: the owning capability goes from memory's vault into the slot that the buyer named in its own, by one kernel operation. So
 //! there is no moment at which both or neither has it, and the slot tells whether it happened. Around it the ledger: intent, effect, record.
 //! At a restart an intent is settled by looking at the slot.
+//!
+//! The quota is the service's, because what it bought lies in its vault, which outlives its instances: a successor finds it there and has it already.
 
 use abi::ObjectKind;
 use libsys::fail;
 use libsys::saved::Area;
 use protocols::memory::Error;
+use protocols::supervisor::Buyer;
 
 use crate::kernel::{Described, Kernel, Table};
 use crate::pieces::{Pieces, Run};
 use crate::saved::{self, Intent, Kind, Ledger};
-
-/// Of all memory, what buyers together may hold: the rest is kept for the servers' heaps and regions, the file system's pages among them.
-const SALE_NUMERATOR: u64 = 3;
-const SALE_DENOMINATOR: u64 = 4;
 
 libsys::failpoints! {
     /// Where a test lets memory die.
@@ -53,8 +52,9 @@ fn buyers_slot(kernel: &mut impl Kernel, buyer: u8, slot: u32) -> Result<Describ
 /// Moves `pages` pages into the buyer's slot.
 ///
 /// # Errors
-/// [`Error::InvalidRange`] for none, [`Error::InvalidSlot`], [`Error::OutOfMemory`].
-pub fn buy(kernel: &mut impl Kernel, pieces: &mut Pieces, area: &Area<Ledger>, buyer: u8, pages: u64, slot: u32) -> Result<(), Error> {
+/// [`Error::InvalidRange`] for none, [`Error::InvalidSlot`], [`Error::QuotaExceeded`], [`Error::OutOfMemory`].
+pub fn buy(kernel: &mut impl Kernel, pieces: &mut Pieces, area: &Area<Ledger>, buyer: Buyer, pages: u64, slot: u32) -> Result<(), Error> {
+    let Buyer { service: buyer, quota } = buyer;
     if pages == 0 {
         return Err(Error::InvalidRange);
     }
@@ -63,10 +63,9 @@ pub fn buy(kernel: &mut impl Kernel, pieces: &mut Pieces, area: &Area<Ledger>, b
         found if found.kind == ObjectKind::Memory && found.pages == pages => return Ok(()),
         _ => return Err(Error::InvalidSlot),
     }
-    let sold = area.state().total();
-    let allowed = (pieces.total() + sold) / SALE_DENOMINATOR * SALE_NUMERATOR;
-    if sold.saturating_add(pages) > allowed {
-        return Err(Error::OutOfMemory);
+    let total = pieces.total() + area.state().total();
+    if area.state().sold_to(buyer).saturating_add(pages) > quota.of(total) {
+        return Err(Error::QuotaExceeded);
     }
     let run = pieces.find_sale(kernel, pages).ok_or(Error::OutOfMemory)?;
     let first = pieces.first(run);

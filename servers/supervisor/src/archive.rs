@@ -136,7 +136,7 @@ fn spec<'a>(archive: &Archive<'a>, entry: &Entry) -> Result<Spec<'a>, ArchiveErr
         saved_pages: entry.saved_pages,
         region_pages: entry.region_pages,
         keeps: entry.keeps,
-        buys_memory: entry.buys_memory,
+        quota: entry.quota,
         rootfs: entry.rootfs,
         policy: entry.policy,
         ports: entry.ports.clone(),

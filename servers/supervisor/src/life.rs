@@ -228,13 +228,15 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             saved_pages: spec.saved_pages,
             region_pages: spec.region_pages,
             rootfs_bytes: if spec.rootfs { self.facts.rootfs.bytes } else { 0 },
-            // Its length was checked at boot.
-            options: heapless::String::try_from(self.facts.options).unwrap_or_default(),
+            // Their length was checked at boot.
+            options: options::shown(self.facts.options).unwrap_or_default(),
             fail: options::armed(self.facts.options, spec.service, record.instance),
             paged: Vec::new(),
+            buyers: Vec::new(),
         };
         if spec.service == Service::Memory {
             info.paged.extend(self.services.iter().filter(|other| other.spec.is_paged()).map(|other| other.spec.paged()));
+            info.buyers.extend(self.services.iter().filter_map(|other| other.spec.buyer()));
         }
         info
     }

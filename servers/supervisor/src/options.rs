@@ -5,12 +5,26 @@
 
 use heapless::String;
 use protocols::service::Service;
-use protocols::supervisor::FailPoint;
+use protocols::supervisor::{FailPoint, MAX_OPTIONS};
+
+/// What a line begins with that arms a failpoint.
+const ARMS: &str = "fail=";
+
+/// The options as servers are shown them: without the failpoints, of which each is told its own, so that there may be any number of those. `None` if that
+/// is too long.
+#[must_use]
+pub fn shown(options: &str) -> Option<String<MAX_OPTIONS>> {
+    let mut text = String::new();
+    for line in options.lines().filter(|line| !line.trim().starts_with(ARMS)) {
+        text.push_str(line).and_then(|()| text.push('\n')).ok()?;
+    }
+    Some(text)
+}
 
 /// The failpoint to arm in `instance` of `service`. Lines that cannot be read are passed over.
 #[must_use]
 pub fn armed(options: &str, service: Service, instance: u32) -> Option<FailPoint> {
-    let lines = options.lines().filter_map(|line| line.trim().strip_prefix("fail="));
+    let lines = options.lines().filter_map(|line| line.trim().strip_prefix(ARMS));
     let mut points = lines.filter_map(|line| parse(line, service));
     points.nth(instance.checked_sub(1)? as usize)
 }
@@ -26,7 +40,7 @@ fn parse(line: &str, service: Service) -> Option<FailPoint> {
 
 #[cfg(test)]
 mod tests {
-    use super::armed;
+    use super::{armed, shown};
     use protocols::service::Service;
 
     const OPTIONS: &str = "script=/s\nfail=vfs:write.intent:1\nfail=posix:fork.effect:3\nfail=vfs:write.effect:2\nfail=vfs:bad\nfail=vfs::x\n";
@@ -39,5 +53,12 @@ mod tests {
         assert_eq!(name(Service::Vfs, 3), None);
         assert_eq!(name(Service::Posix, 1), Some(("fork.effect".to_owned(), 3)));
         assert_eq!(name(Service::Console, 1), None);
+    }
+
+    #[test]
+    fn servers_are_shown_all_but_failpoints_of_which_there_may_be_any_number() {
+        let many = "fail=vfs:write.intent:1\n".repeat(1000) + OPTIONS + "vfs-pending=3";
+        assert_eq!(shown(&many).as_deref(), Some("script=/s\nvfs-pending=3\n"));
+        assert_eq!(shown(&"x=1\n".repeat(1000)), None);
     }
 }

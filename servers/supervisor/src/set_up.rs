@@ -103,7 +103,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         facts: Facts<'a>,
         records: &'a mut Records,
     ) -> Result<Self, SetUpError> {
-        if facts.options.len() > MAX_OPTIONS {
+        if crate::options::shown(facts.options).is_none() {
             return Err(SetUpError::OptionsTooLong);
         }
         let needed = reserve_pages(&specs, facts.rootfs.pages());
@@ -160,7 +160,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         for (to, from) in vault::PIECES.zip(pieces) {
             self.kernel.give(table, to, from)?;
         }
-        for buyer in self.services.iter().filter(|record| record.spec.buys_memory) {
+        for buyer in self.services.iter().filter(|record| record.spec.buyer().is_some()) {
             let service = buyer.spec.service;
             let mint = Mint { rights: Rights::INSERT | Rights::TAKE, badge: None };
             self.kernel.copy(table, vault::BUYERS + u32::from(service.id()), slot::vault(service), mint)?;

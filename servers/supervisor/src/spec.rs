@@ -6,9 +6,9 @@
 use abi::boot::Image;
 use heapless::Vec;
 use protocols::service::Service;
-use protocols::supervisor::Paged;
+use protocols::supervisor::{Buyer, Paged};
 
-pub use protocols::manifest::{MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_SERVICES, Policy, Ports};
+pub use protocols::manifest::{MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_SERVICES, Policy, Ports, Quota};
 
 const _: () = assert!(MAX_PORTS <= libsys::slot::PORTS_COUNT as usize && MAX_IRQS <= libsys::slot::IRQ_COUNT as usize);
 
@@ -33,8 +33,8 @@ pub struct Spec<'a> {
     pub region_pages: u32,
     /// Slots of its vault; 0 for none.
     pub keeps: u32,
-    /// It may buy memory.
-    pub buys_memory: bool,
+    /// What it may buy.
+    pub quota: Quota,
     /// It is given the root file system's archive.
     pub rootfs: bool,
     /// How its deaths are answered.
@@ -68,6 +68,12 @@ impl Spec<'_> {
         self.service != Service::Memory
     }
 
+    /// What memory is told about it as a buyer, if it is one.
+    #[must_use]
+    pub fn buyer(&self) -> Option<Buyer> {
+        self.quota.allows_some().then_some(Buyer { service: self.service.id(), quota: self.quota })
+    }
+
     /// What memory is told about it.
     #[must_use]
     pub fn paged(&self) -> Paged {
@@ -76,7 +82,7 @@ impl Spec<'_> {
             heap_pages: self.heap_pages,
             saved_pages: self.saved_pages,
             region_pages: self.region_pages,
-            buys_memory: self.buys_memory,
+            buys_memory: self.quota.allows_some(),
         }
     }
 }

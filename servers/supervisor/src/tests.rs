@@ -7,7 +7,7 @@ use abi::{EndpointState, MapFlags, PAGE_SIZE, Rights, ThreadSetting};
 use heapless::Vec as Bounded;
 use libsys::layout;
 use protocols::crash::Cause;
-use protocols::manifest::{OnGivingUp, Policy, Restart};
+use protocols::manifest::{OnGivingUp, Policy, Quota, Restart};
 use protocols::memory::vault;
 use protocols::service::{Badge, Service};
 use protocols::supervisor::{Error, STATUS_GAVE_UP, Service as _, StartInfo, State};
@@ -63,7 +63,7 @@ fn spec(service: Service, calls: &[Service]) -> Spec<'static> {
         saved_pages: 4,
         region_pages: 0,
         keeps: 0,
-        buys_memory: false,
+        quota: Quota::default(),
         rootfs: false,
         helpers: 0,
         helper_priority: 0,
@@ -79,7 +79,7 @@ fn spec(service: Service, calls: &[Service]) -> Spec<'static> {
 fn specs() -> Bounded<Spec<'static>, MAX_SERVICES> {
     let memory = Spec { keeps: 256, policy: ESSENTIAL, ..spec(Service::Memory, &[]) };
     let vfs = Spec { rootfs: true, region_pages: 99, ..spec(Service::Vfs, &[Service::Memory]) };
-    let mut posix = Spec { threads: 2, keeps: 512, buys_memory: true, ..spec(Service::Posix, &[Service::Memory, Service::Vfs]) };
+    let mut posix = Spec { threads: 2, keeps: 512, quota: Quota { percent: 75, pages: 999 }, ..spec(Service::Posix, &[Service::Memory, Service::Vfs]) };
     posix.ports.push(Ports { first: 0x3f8, count: 8 }).expect("room");
     posix.irqs.push(4).expect("room");
     [memory, vfs, posix].into_iter().collect()

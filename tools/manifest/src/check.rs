@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use protocols::manifest::{self, MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_SERVICES, MAX_THREADS, Manifest, Policy};
+use protocols::manifest::{self, MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_SERVICES, MAX_THREADS, Manifest, Policy, Quota};
 use protocols::service::Service;
 
 use crate::Error;
@@ -12,6 +12,8 @@ use crate::source::{self, Entry};
 const SUPERVISOR_PRIORITY: u8 = 30;
 /// The shortest watchdog: five samples 20 ms apart.
 const LEAST_WATCHDOG_MS: u32 = 100;
+/// Of all memory, what all buyers together may be promised. `initrd/services.toml` argues it.
+const MOST_SOLD_PERCENT: u32 = 80;
 /// Interrupt lines of the machine.
 const LINES: u8 = 24;
 
@@ -59,9 +61,6 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
         return Err(entry.error(written.threads.span(), format!("{threads} threads: 1 to {MAX_THREADS} are possible")));
     }
     let (helpers, helper_priority) = check_helpers(entry, threads, priority)?;
-    if written.buys_memory && written.keeps == 0 {
-        return Err(entry.error(0..0, "buys_memory needs a vault to keep it in: keeps is 0".into()));
-    }
     let mut checked = manifest::Entry {
         name: written.name.get_ref().as_str().try_into().map_err(|_| entry.error(written.name.span(), "the name is too long".into()))?,
         priority,
@@ -72,12 +71,12 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
         saved_pages: written.saved_pages,
         region_pages: written.region_pages,
         keeps: written.keeps,
-        buys_memory: written.buys_memory,
         rootfs: written.rootfs,
         policy: policy(entry)?,
         ports: heapless::Vec::new(),
         irqs: heapless::Vec::new(),
         calls: heapless::Vec::new(),
+        quota: quota(entry, before)?,
     };
     add_devices(entry, before, &mut checked)?;
     for peer in &written.calls {
@@ -102,6 +101,35 @@ fn check_helpers(entry: &Entry<'_>, threads: u8, priority: u8) -> Result<(u8, u8
         return Err(entry.error(entry.service.helper_priority.span(), what));
     }
     Ok((helpers, helper_priority))
+}
+
+/// What is promised can be kept, and there is a vault to keep it in.
+pub(crate) fn quota(entry: &Entry<'_>, before: &[Entry<'_>]) -> Result<Quota, Error> {
+    let written = &entry.service;
+    let percent = *written.buys_percent.get_ref();
+    let Some(pages) = written.buys_pages.as_ref().filter(|_| percent == 0) else {
+        return promised(entry, before, percent, written.buys_pages.as_ref().map_or(u32::MAX, |pages| *pages.get_ref()));
+    };
+    Err(entry.policy_error(pages.span(), "buys_pages without buys_percent: it buys nothing".into()))
+}
+
+fn promised(entry: &Entry<'_>, before: &[Entry<'_>], percent: u8, pages: u32) -> Result<Quota, Error> {
+    let at = entry.service.buys_percent.span();
+    if percent == 0 {
+        return Ok(Quota::default());
+    }
+    if entry.service.keeps == 0 {
+        return Err(entry.policy_error(at, "buys_percent needs a vault to keep the memory in: keeps is 0".into()));
+    }
+    if pages == 0 {
+        return Err(entry.policy_error(at, "buys_pages 0: that is buys_percent = 0".into()));
+    }
+    let others: u32 = before.iter().map(|other| u32::from(*other.service.buys_percent.get_ref())).sum();
+    let all = others + u32::from(percent);
+    if all > MOST_SOLD_PERCENT {
+        return Err(entry.policy_error(at, format!("buys_percent {percent} makes {all} for all services, of which {MOST_SOLD_PERCENT} may be promised")));
+    }
+    Ok(Quota { percent, pages })
 }
 
 /// The numbers of a policy make sense together.

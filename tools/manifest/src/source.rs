@@ -17,7 +17,7 @@ struct File {
     policy: Vec<Spanned<Patch>>,
 }
 
-/// Another policy for a service of an earlier file: what is not written here stays.
+/// Another policy, or another quota, for a service of an earlier file: what is not written here stays.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Patch {
@@ -28,6 +28,8 @@ struct Patch {
     per_ms: Option<Spanned<u32>>,
     watchdog_ms: Option<Spanned<u32>>,
     on_giving_up: Option<OnGivingUp>,
+    buys_percent: Option<Spanned<u8>>,
+    buys_pages: Option<Spanned<u32>>,
 }
 
 /// A range of I/O ports.
@@ -69,8 +71,10 @@ pub(crate) struct Service {
     pub(crate) region_pages: u32,
     #[serde(default)]
     pub(crate) keeps: u32,
+    #[serde(default = "none")]
+    pub(crate) buys_percent: Spanned<u8>,
     #[serde(default)]
-    pub(crate) buys_memory: bool,
+    pub(crate) buys_pages: Option<Spanned<u32>>,
     #[serde(default)]
     pub(crate) rootfs: bool,
     #[serde(default = "always")]
@@ -195,6 +199,8 @@ impl<'a> Entry<'a> {
         put(&mut self.service.per_ms, patch.per_ms);
         put(&mut self.service.watchdog_ms, patch.watchdog_ms);
         put(&mut self.service.on_giving_up, patch.on_giving_up);
+        put(&mut self.service.buys_percent, patch.buys_percent);
+        self.service.buys_pages = patch.buys_pages.or(self.service.buys_pages.take());
         self.policy_place = place;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use protocols::manifest::{OnGivingUp, Restart};
+use protocols::manifest::{OnGivingUp, Quota, Restart};
 
 use super::{Error, Services};
 
@@ -76,7 +76,36 @@ fn priority_of_the_supervisor_is_refused() {
 
 #[test]
 fn buyer_needs_a_vault() {
-    assert!(error(&vfs("buys_memory = true")).contains("keeps is 0"));
+    assert!(error(&vfs("buys_percent = 10")).starts_with("services.toml:10: buys_percent needs a vault"));
+}
+
+#[test]
+fn quota_is_read_and_one_that_makes_no_sense_is_named_with_its_line() {
+    let quota = |lines: &str| parse(&vfs(lines)).expect("valid").manifest.services[1].quota;
+    assert_eq!(quota(""), Quota::default());
+    assert_eq!(quota("keeps = 8\nbuys_percent = 80"), Quota { percent: 80, pages: u32::MAX });
+    assert_eq!(quota("keeps = 8\nbuys_percent = 1\nbuys_pages = 300"), Quota { percent: 1, pages: 300 });
+    for (lines, what) in [
+        ("buys_percent = 81\nkeeps = 8", "buys_percent 81 makes 81 for all services"),
+        ("buys_pages = 9\nkeeps = 8", "buys_pages without buys_percent"),
+        ("buys_percent = 9\nkeeps = 8\nbuys_pages = 0", "buys_pages 0"),
+    ] {
+        let text = error(&vfs(lines));
+        assert!(text.starts_with("services.toml:10: ") && text.contains(what), "{text}");
+    }
+    let memory = MEMORY.to_owned() + "keeps = 8\nbuys_percent = 50\n";
+    let both = memory + "[[service]]\nname = \"vfs\"\npriority = 20\nheap_pages = 4\nkeeps = 8\nbuys_percent = 31\n";
+    assert_eq!(error(&both), "services.toml:12: buys_percent 31 makes 81 for all services, of which 80 may be promised");
+}
+
+#[test]
+fn overlay_changes_a_quota() {
+    let base = vfs("keeps = 8\nbuys_percent = 50");
+    let load = |overlay: &str| Services::parse(&[(Path::new("a.toml"), base.as_str()), (Path::new("b.toml"), overlay)]);
+    let services = load("[[policy]]\nname = \"vfs\"\nbuys_pages = 64\n").expect("valid");
+    assert_eq!(services.manifest.services[1].quota, Quota { percent: 50, pages: 64 });
+    let error = load("[[policy]]\nname = \"vfs\"\nbuys_percent = 90\n").map(|_| ()).expect_err("too much").to_string();
+    assert!(error.starts_with("b.toml:3: buys_percent 90"), "{error}");
 }
 
 #[test]

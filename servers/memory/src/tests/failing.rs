@@ -6,7 +6,7 @@ use libsys::saved::Area;
 use protocols::memory::{Error, Service as _, Usage, Window};
 use protocols::supervisor::Paged;
 
-use super::{POSIX, VFS, posix, vfs};
+use super::{BUYERS, POSIX, VFS, posix, vfs};
 use crate::fake::Fake;
 use crate::pager::Verdict;
 use crate::saved::Ledger;
@@ -28,7 +28,7 @@ fn machine() -> Fake {
 }
 
 fn start<'s>(fake: &'s mut Fake, area: &'s Area<Ledger>) -> Server<'s> {
-    Memory::restart(fake, area, &PAGED)
+    Memory::restart(fake, area, &PAGED, BUYERS)
 }
 
 fn touch(memory: &mut Server<'_>, address: u64) -> Result<(), Error> {

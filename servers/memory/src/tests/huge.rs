@@ -8,7 +8,7 @@ use protocols::memory::{Error, Service as _, Window};
 use protocols::service::{Badge, Service};
 use protocols::supervisor::Paged;
 
-use super::{VFS, vfs};
+use super::{BUYERS, VFS, vfs};
 use crate::fake::{Cap, Fake, Space};
 use crate::kernel::slot;
 use crate::pager::Verdict;
@@ -27,7 +27,7 @@ fn machine(blocks: u64) -> Fake {
 }
 
 fn start<'s>(fake: &'s mut Fake, area: &'s Area<Ledger>) -> Memory<'s, &'s mut Fake> {
-    Memory::restart(fake, area, &PAGED)
+    Memory::restart(fake, area, &PAGED, BUYERS)
 }
 
 fn space(fake: &Fake, slot: u32) -> &Space {

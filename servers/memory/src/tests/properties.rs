@@ -12,7 +12,7 @@ use protocols::memory::{Service as _, Window};
 use protocols::service::{Badge, Service};
 use protocols::supervisor::Paged;
 
-use super::{POSIX, VFS, posix};
+use super::{BUYERS, POSIX, VFS, posix};
 use crate::fake::{Cap, Fake};
 use crate::kernel::slot;
 use crate::saved::Ledger;
@@ -133,7 +133,7 @@ fn check(fake: &mut Fake, area: &Area<Ledger>) {
         .map(|cap| if let Cap::Memory { first, pages } = cap { (*first..first + pages).filter(|page| fake.is_free(*page)).count() } else { 0 });
     let truly_free = truly_free.sum::<usize>() as u64;
     let sold = fake.sold();
-    let usage = Memory::restart(fake, area, &PAGED).usage();
+    let usage = Memory::restart(fake, area, &PAGED, BUYERS).usage();
     assert_eq!((usage.free, usage.sold, usage.total), (truly_free, sold, ALL));
 }
 
@@ -152,7 +152,7 @@ proptest! {
             // As long as one instance of memory lives: what it remembers must not mislead it.
             let end = rest.iter().position(|step| matches!(step, Step::Restart | Step::NewInstance)).map_or(rest.len(), |at| at + 1);
             let (now, later) = rest.split_at(end);
-            let mut memory = Memory::restart(&mut fake, area, &PAGED);
+            let mut memory = Memory::restart(&mut fake, area, &PAGED, BUYERS);
             for step in now {
                 apply(&mut memory, badge, step);
                 assert!(memory.usage().free <= ALL);
@@ -166,7 +166,7 @@ proptest! {
             rest = later;
         }
         // When all is given back, all but objects is free.
-        let mut memory = Memory::restart(&mut fake, area, &PAGED);
+        let mut memory = Memory::restart(&mut fake, area, &PAGED, BUYERS);
         for slot in 8..14 {
             assert_eq!(memory.give_back(posix(), slot), Ok(()));
         }

@@ -2,7 +2,7 @@
 
 use abi::boot::{ARCHIVE_MAGIC, ENTRY_BYTES, FormatError, HEADER_BYTES, IMAGE_MAGIC, NAME_BYTES, seal};
 use heapless::Vec as Bounded;
-use protocols::manifest::{Entry, Manifest, OnGivingUp, Policy, Restart};
+use protocols::manifest::{Entry, Manifest, OnGivingUp, Policy, Quota, Restart};
 use protocols::service::Service;
 
 use super::{ArchiveError, read};
@@ -43,7 +43,6 @@ fn entry(name: &str) -> Entry {
         saved_pages: 0,
         region_pages: 0,
         keeps: 0,
-        buys_memory: false,
         rootfs: false,
         helpers: 0,
         helper_priority: 0,
@@ -51,6 +50,7 @@ fn entry(name: &str) -> Entry {
         ports: Bounded::new(),
         irqs: Bounded::new(),
         calls: Bounded::new(),
+        quota: Quota { percent: 5, pages: 9 },
     }
 }
 
