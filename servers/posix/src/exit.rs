@@ -191,7 +191,11 @@ impl Posix<'_> {
         }
         while let Some(map) = self.dying.maps.pop() {
             let handle = slot::space(map);
-            while let Ok(true) = self.kernel.dismantle(handle) {}
+            let mut steps = 0;
+            while let Ok(true) = self.kernel.dismantle(handle) {
+                steps += 1;
+            }
+            self.frames.space_ended(steps);
             self.destroy(handle, self.store.map(map).page);
             self.store.set_map(map, Map::default());
             self.store.commit();

@@ -40,6 +40,14 @@ libsys::failpoints! {
         WaitEffect => "wait.effect",
         /// wait4: the child is forgotten.
         WaitRecord => "wait.record",
+        /// A chunk of memory is about to be bought.
+        ChunkBuy => "chunk.buy",
+        /// It lies in its slot.
+        ChunkBought => "chunk.bought",
+        /// A chunk that no program uses is about to go back.
+        ChunkReturn => "chunk.return",
+        /// Its slot is empty.
+        ChunkReturned => "chunk.returned",
         /// A handler's frame is on the stack.
         SignalEffect => "signal.effect",
         /// The handler's registers are to be set.

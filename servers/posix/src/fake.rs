@@ -660,4 +660,14 @@ impl Kernel for Shared {
         machine.chunks.insert(slot, chunk);
         true
     }
+
+    fn give_back(&mut self, slot: u32) -> bool {
+        let mut machine = self.0.borrow_mut();
+        if let Some(pages) = machine.chunks.remove(&slot) {
+            let all_free = pages.iter().all(|page| page.used == Use::Plain && Machine::maps(&page.bytes, 0) == 0);
+            assert!(all_free, "memory that is used was given back");
+            machine.for_sale += pages.len();
+        }
+        true
+    }
 }

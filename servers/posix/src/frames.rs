@@ -3,10 +3,18 @@
 //! A page is free when the kernel says so: plain memory that nothing maps. So nothing here is saved, and nothing can be lost: this is a cache of
 //! answers of [`Kernel::free_pages`]. A page handed out is used at once, by an operation of the kernel that maps it or makes an object of it; the cached
 //! answer is dropped as soon as it was used.
+//!
+//! Whole chunks go back when programs ended, so that what a program had can be bought by others, files among them. Two limits keep that from
+//! going to and fro: a few free chunks stay, and chunks are only looked through when a good part of all pages were given up since the last time. That a
+//! chunk went back shows in its empty slot, and giving back what is gone is no error, so a crash anywhere leaves nothing to be settled. What a program
+//! unmaps while it lives stays here: its page tables stay with it, and they lie in every chunk.
 
 use alloc::vec::Vec;
 
+use libsys::fail;
+
 use crate::errno::Errno;
+use crate::fail::Point;
 use crate::kernel::{Kernel, Source};
 use crate::saved::slot;
 
@@ -14,6 +22,14 @@ use crate::saved::slot;
 const CHUNK_PAGES: u32 = 1024;
 /// What is bought when no such run is left.
 const SMALL_CHUNK_PAGES: u32 = 64;
+/// Free pages that stay when chunks go back: what the next few programs need is not to be bought again.
+const KEPT_PAGES: u64 = 2 * CHUNK_PAGES as u64;
+/// Chunks are looked through when pages for this many chunks were given up, and one page in [`GIVEN_UP_SHARE`] of all: each look asks about every chunk.
+const GIVEN_UP_LEAST: u64 = 2 * CHUNK_PAGES as u64;
+const GIVEN_UP_SHARE: u64 = 8;
+/// What the space of a usual program comes to: text, data, heap, stack, libraries and the vDSO have a table each.
+const USUAL_STEPS: u64 = 8;
+const USUAL_PAGES: u64 = 64;
 /// Pages that one answer covers.
 const WORD: u64 = 64;
 
@@ -50,12 +66,15 @@ pub struct Frames {
     bits: u64,
     /// Pages set aside for objects that are not made yet: [`Place`]s.
     reserved: Vec<Place>,
+    /// Pages that programs gave up since chunks were looked through, as far as is known.
+    given_up: u64,
 }
 
 impl Frames {
     /// Finds what was bought before.
     pub fn recover(kernel: &mut dyn Kernel) -> Self {
-        let mut frames = Self::default();
+        // A predecessor may have died before it gave back what it had too much.
+        let mut frames = Self { given_up: u64::MAX, ..Self::default() };
         for slot in slot::CHUNK..slot::CHUNK + slot::CHUNKS {
             if let Some((abi::ObjectKind::Memory, pages)) = kernel.describe(slot) {
                 frames.chunks.push(Chunk { slot, pages });
@@ -150,14 +169,62 @@ impl Frames {
         self.current = if page + WORD < pages { (chunk, page + WORD) } else { ((chunk + 1) % self.chunks.len().max(1), 0) };
     }
 
+    /// A program's space was taken apart in so many steps, each of a table at most. The first few are mostly empty, whatever the program.
+    pub fn space_ended(&mut self, steps: u64) {
+        let pages = USUAL_PAGES + steps.saturating_sub(USUAL_STEPS) * abi::BUDGET_PAGES;
+        self.given_up = self.given_up.saturating_add(pages);
+    }
+
+    /// Gives whole free chunks back to memory, if that is worth a look; see the module. No page may be between [`Frames::take`] and its use.
+    pub fn give_back_surplus(&mut self, kernel: &mut dyn Kernel) {
+        if self.given_up < GIVEN_UP_LEAST.max(self.total() / GIVEN_UP_SHARE) {
+            return;
+        }
+        self.given_up = 0;
+        let reserved = |slot: u32, places: &[Place]| places.iter().any(|place| place.source().chunk == slot);
+        let whole = |chunk: &Chunk, kernel: &mut dyn Kernel| !reserved(chunk.slot, &self.reserved) && is_free(kernel, *chunk);
+        let mut free: Vec<Chunk> = self.chunks.iter().filter(|chunk| whole(chunk, kernel)).copied().collect();
+        // Small ones first: they take a slot each, and a piece of memory's.
+        free.sort_unstable_by_key(|chunk| chunk.pages);
+        let mut left: u64 = free.iter().map(|chunk| chunk.pages).sum();
+        for chunk in free {
+            if left.saturating_sub(chunk.pages) < KEPT_PAGES || !self.give_back(kernel, chunk) {
+                return;
+            }
+            left -= chunk.pages;
+        }
+    }
+
+    fn give_back(&mut self, kernel: &mut dyn Kernel, chunk: Chunk) -> bool {
+        fail::hit(Point::ChunkReturn);
+        let returned = kernel.give_back(chunk.slot);
+        fail::hit(Point::ChunkReturned);
+        if returned {
+            self.chunks.retain(|other| other.slot != chunk.slot);
+            // From the first chunk on: what is used next to what is used leaves the others whole.
+            (self.current, self.bits) = ((0, 0), 0);
+        }
+        returned
+    }
+
     fn buy(&mut self, kernel: &mut dyn Kernel) -> Result<(), Errno> {
         let used = |slot: u32| self.chunks.iter().any(|chunk| chunk.slot == slot);
         let slot = (slot::CHUNK..slot::CHUNK + slot::CHUNKS).find(|slot| !used(*slot)).ok_or(Errno::ENOMEM)?;
+        fail::hit(Point::ChunkBuy);
         let pages = [CHUNK_PAGES, SMALL_CHUNK_PAGES].into_iter().find(|pages| kernel.buy(*pages, slot)).ok_or(Errno::ENOMEM)?;
+        fail::hit(Point::ChunkBought);
         // A slot filled by a purchase that was forgotten holds what was asked for then.
         let pages = kernel.describe(slot).map_or(u64::from(pages), |(_, pages)| pages);
         self.chunks.push(Chunk { slot, pages });
         self.current = (self.chunks.len() - 1, pages);
         Ok(())
     }
+}
+
+fn is_free(kernel: &mut dyn Kernel, chunk: Chunk) -> bool {
+    (0..chunk.pages).step_by(WORD as usize).all(|page| {
+        let left = chunk.pages - page;
+        let mask = if left >= WORD { u64::MAX } else { (1 << left) - 1 };
+        kernel.free_pages(chunk.slot, page).is_ok_and(|bits| bits & mask == mask)
+    })
 }

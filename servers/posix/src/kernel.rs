@@ -181,6 +181,8 @@ pub trait Kernel {
     fn lend_mut(&mut self, bytes: &mut [u8]) -> Lease;
     /// Asks memory for `pages` contiguous pages in a vault slot; whether they are there.
     fn buy(&mut self, pages: u32, slot: u32) -> bool;
+    /// Gives the memory in a vault slot back; whether memory has it.
+    fn give_back(&mut self, slot: u32) -> bool;
 }
 
 /// Carries messages to one service.

@@ -323,6 +323,11 @@ impl Kernel for Native {
         memory.buy(libsys::next_number(), pages, slot).is_ok()
     }
 
+    fn give_back(&mut self, slot: u32) -> bool {
+        let mut memory = protocols::memory::Client(Peer::to(Service::Memory));
+        memory.give_back(libsys::next_number(), slot).is_ok()
+    }
+
     fn begin_message(&mut self, lane: Lane, reply_slot: u32) {
         // An older Reply of this lane is stale: a thread makes one call at a time.
         let old = core::mem::replace(&mut self.replies[lane], reply_slot);

@@ -202,6 +202,7 @@ impl<'k> Posix<'k> {
             }
         }
         self.drain_closes();
+        self.frames.give_back_surplus(self.kernel);
         self.set_next_deadline();
         self.waits_changed = false;
         // What settling itself has changed is settled.

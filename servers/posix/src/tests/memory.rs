@@ -155,6 +155,69 @@ pub(super) fn a_memory_hog_is_stopped_and_others_live() {
     assert_eq!(system.runs(other), Some(Runs::Running));
 }
 
+/// Pages that a new hog touches, all of them.
+const HOG_PAGES: u64 = 8192;
+
+fn run_hog(system: &mut System, lane: usize) -> usize {
+    let hog = system.fork(lane);
+    let at = system.call(hog, 9, [0, HOG_PAGES * 0x1000, 3, 0x22, u64::MAX, 0]).unwrap();
+    for page in 0..HOG_PAGES / 8 {
+        fault(system, hog, at + page * 0x8000, FaultAccess::WRITE);
+    }
+    hog
+}
+
+#[test]
+fn what_a_hog_had_can_be_bought_by_others_when_it_ends_and_a_little_stays() {
+    let (mut system, lane) = System::start();
+    let before = system.machine.0.borrow().for_sale;
+    let hog = run_hog(&mut system, lane);
+    let meanwhile = system.machine.0.borrow().for_sale;
+    assert!(before - meanwhile >= HOG_PAGES as usize - 2048, "{before} {meanwhile}");
+    system.call(hog, 231, [0; 6]);
+    let after = system.machine.0.borrow().for_sale;
+    assert!(before - after <= 3 * 1024, "before {before}, meanwhile {meanwhile}, after {after}");
+    assert!(after < before, "something stays for the next program");
+    // What stays suffices for small programs: nothing goes to and fro.
+    for _ in 0..100 {
+        let child = system.fork(lane);
+        system.call(child, 231, [0; 6]);
+        system.call(lane, 61, [u64::MAX, 0, 0, 0, 0, 0]);
+        assert_eq!(system.machine.0.borrow().for_sale, after);
+    }
+}
+
+#[test]
+fn chunks_go_back_once_whichever_failpoint_kills() {
+    for point in ["chunk.return", "chunk.returned"] {
+        let (mut system, lane) = System::start();
+        let before = system.machine.0.borrow().for_sale;
+        let hog = run_hog(&mut system, lane);
+        system.call_crashing(hog, 231, [0; 6], point);
+        assert_eq!(system.runs(hog), None, "{point}");
+        assert_eq!(system.call(lane, 61, [u64::MAX, 0, 0, 0, 0, 0]), Some(3), "{point}");
+        let after = system.machine.0.borrow().for_sale;
+        assert!(before - after <= 3 * 1024 && after < before, "{point}: before {before}, after {after}");
+        let other = system.fork(lane);
+        assert_eq!(system.runs(other), Some(Runs::Running), "{point}");
+    }
+}
+
+#[test]
+fn purchase_is_made_once_whichever_failpoint_kills() {
+    for point in ["chunk.buy", "chunk.bought"] {
+        let (mut system, lane) = System::start();
+        let at = system.call(lane, 9, [0, HOG_PAGES * 0x1000, 3, 0x22, u64::MAX, 0]).unwrap();
+        for page in 0..HOG_PAGES / 8 {
+            // Posix itself writes there, so it brings the page.
+            assert_eq!(system.call_crashing(lane, 201, [at + page * 0x8000, 0, 0, 0, 0, 0], point), Some(1_700_000_000), "{point} at {page}");
+        }
+        let used = system.machine.0.borrow().used_pages();
+        let bought = (1 << 14) - system.machine.0.borrow().for_sale;
+        assert!(used <= bought && bought < used + 2048, "{point}: {used} used, {bought} bought");
+    }
+}
+
 /// A child that has taken all pages but the last few, and one that has hardly any.
 fn hog_and_other(system: &mut System, lane: usize) -> (usize, usize) {
     system.machine.0.borrow_mut().for_sale = 0;
