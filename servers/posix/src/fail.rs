@@ -52,12 +52,112 @@ libsys::failpoints! {
         SignalEffect => "signal.effect",
         /// The handler's registers are to be set.
         SignalRecord => "signal.record",
+        /// A call that makes, doubles or ends descriptors: before anything.
+        DescriptorIntent => "descriptor.intent",
+        /// Likewise: all is done, and uncommitted here.
+        DescriptorEffect => "descriptor.effect",
+        /// Likewise: committed.
+        DescriptorRecord => "descriptor.record",
+        /// Likewise: answered.
+        DescriptorReply => "descriptor.reply",
+        /// A call that changes the map of memory: before anything.
+        MapIntent => "map.intent",
+        /// Likewise: all is done, and uncommitted here.
+        MapEffect => "map.effect",
+        /// Likewise: committed.
+        MapRecord => "map.record",
+        /// Likewise: answered.
+        MapReply => "map.reply",
+        /// A call on the own signals: before anything.
+        MaskIntent => "mask.intent",
+        /// Likewise: all is done, and uncommitted here.
+        MaskEffect => "mask.effect",
+        /// Likewise: committed.
+        MaskRecord => "mask.record",
+        /// Likewise: answered.
+        MaskReply => "mask.reply",
+        /// A call that sends a signal: before anything.
+        KillIntent => "kill.intent",
+        /// Likewise: all is done, and uncommitted here.
+        KillEffect => "kill.effect",
+        /// Likewise: committed.
+        KillRecord => "kill.record",
+        /// Likewise: answered.
+        KillReply => "kill.reply",
+        /// A call on a socket's connection: before anything.
+        ConnectionIntent => "connection.intent",
+        /// Likewise: all is done, and uncommitted here.
+        ConnectionEffect => "connection.effect",
+        /// Likewise: committed.
+        ConnectionRecord => "connection.record",
+        /// Likewise: answered.
+        ConnectionReply => "connection.reply",
+        /// A call of epoll: before anything.
+        EpollIntent => "epoll.intent",
+        /// Likewise: all is done, and uncommitted here.
+        EpollEffect => "epoll.effect",
+        /// Likewise: committed.
+        EpollRecord => "epoll.record",
+        /// Likewise: answered.
+        EpollReply => "epoll.reply",
+        /// A call that arms a timer or sleeps: before anything.
+        TimerIntent => "timer.intent",
+        /// Likewise: all is done, and uncommitted here.
+        TimerEffect => "timer.effect",
+        /// Likewise: committed.
+        TimerRecord => "timer.record",
+        /// Likewise: answered.
+        TimerReply => "timer.reply",
+        /// A call that changes what a process is: before anything.
+        ProcessIntent => "process.intent",
+        /// Likewise: all is done, and uncommitted here.
+        ProcessEffect => "process.effect",
+        /// Likewise: committed.
+        ProcessRecord => "process.record",
+        /// Likewise: answered.
+        ProcessReply => "process.reply",
+        /// Ioctl: before anything.
+        TerminalIntent => "terminal.intent",
+        /// Likewise: all is done, and uncommitted here.
+        TerminalEffect => "terminal.effect",
+        /// Likewise: committed.
+        TerminalRecord => "terminal.record",
+        /// Likewise: answered.
+        TerminalReply => "terminal.reply",
+        /// Futex: before anything.
+        FutexIntent => "futex.intent",
+        /// Likewise: all is done, and uncommitted here.
+        FutexEffect => "futex.effect",
+        /// Likewise: committed.
+        FutexRecord => "futex.record",
+        /// Likewise: answered.
+        FutexReply => "futex.reply",
+        /// A call that changes names or attributes of files: before anything.
+        NameIntent => "name.intent",
+        /// Likewise: all is done, and uncommitted here.
+        NameEffect => "name.effect",
+        /// Likewise: committed.
+        NameRecord => "name.record",
+        /// Likewise: answered.
+        NameReply => "name.reply",
+        /// A call that changes a file's data or where it stands: before anything.
+        OffsetIntent => "offset.intent",
+        /// Likewise: all is done, and uncommitted here.
+        OffsetEffect => "offset.effect",
+        /// Likewise: committed.
+        OffsetRecord => "offset.record",
+        /// Likewise: answered.
+        OffsetReply => "offset.reply",
     }
 }
 
-/// When a call's commit and answer pass.
+/// A step that every call passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passed {
+    /// Nothing was done.
+    Intent,
+    /// It has its result, and nothing is committed.
+    Effect,
     /// Its effect and result were committed.
     Record,
     /// It was answered.
@@ -66,22 +166,73 @@ pub enum Passed {
 
 /// Passes the failpoint of a call, if it has one there.
 pub fn passed(call_number: u64, passed: Passed) {
-    const READS: [u64; 3] = [0, 45, 47];
-    const WRITES: [u64; 3] = [1, 44, 46];
-    const FORKS: [u64; 4] = [56, 57, 58, 435];
-    const EXECS: [u64; 2] = [59, 322];
-    const EXITS: [u64; 2] = [60, 231];
-    const WAITS: [u64; 2] = [61, 247];
-    let point = match (call_number, passed) {
-        (number, Passed::Record) if READS.contains(&number) => Point::ReadRecord,
-        (number, Passed::Record) if WRITES.contains(&number) => Point::WriteRecord,
-        (number, Passed::Reply) if WRITES.contains(&number) => Point::WriteReply,
-        (number, Passed::Record) if FORKS.contains(&number) => Point::ForkRecord,
-        (number, Passed::Reply) if FORKS.contains(&number) => Point::ForkReply,
-        (number, Passed::Record) if EXECS.contains(&number) => Point::ExecRecord,
-        (number, Passed::Record) if EXITS.contains(&number) => Point::ExitRecord,
-        (number, Passed::Record) if WAITS.contains(&number) => Point::WaitRecord,
-        _ => return,
+    if !libsys::fail::is_armed() {
+        return;
+    }
+    let point = match passed {
+        Passed::Intent => points(call_number)[0],
+        Passed::Effect => points(call_number)[1],
+        Passed::Record => points(call_number)[2],
+        Passed::Reply => points(call_number)[3],
     };
-    libsys::fail::hit(point);
+    if let Some(point) = point {
+        libsys::fail::hit(point);
+    }
+}
+
+macro_rules! all_of {
+    ($($point:ident)+) => { [$(Some(Point::$point)),+] };
+}
+
+/// The failpoints of a call by Linux's number, in the order of [`Passed`]. Those that bytes, processes and programs pass elsewhere are left out; a call that changes
+/// nothing has none.
+const fn points(call_number: u64) -> [Option<Point>; 4] {
+    match call_number {
+        // read, readv, recvfrom, recvmsg
+        0 | 19 | 45 | 47 => [None, None, Some(Point::ReadRecord), None],
+        // write, writev, sendto, sendmsg
+        1 | 20 | 44 | 46 => [None, None, Some(Point::WriteRecord), Some(Point::WriteReply)],
+        // clone, fork, vfork, clone3
+        56..=58 | 435 => [None, None, Some(Point::ForkRecord), Some(Point::ForkReply)],
+        // execve, execveat
+        59 | 322 => [None, None, Some(Point::ExecRecord), None],
+        // exit, exit_group
+        60 | 231 => [None, None, Some(Point::ExitRecord), None],
+        // wait4, waitid
+        61 | 247 => [None, None, Some(Point::WaitRecord), None],
+        // open, close, pipe, dup, dup2, socket, socketpair, fcntl, creat; epoll_create; openat; signalfd, timerfd_create, eventfd; signalfd4, eventfd2,
+        // epoll_create1, dup3, pipe2; memfd_create; close_range, openat2
+        2 | 3 | 22 | 32 | 33 | 41 | 53 | 72 | 85 | 213 | 257 | 282..=284 | 289..=293 | 319 | 436 | 437 => {
+            all_of!(DescriptorIntent DescriptorEffect DescriptorRecord DescriptorReply)
+        }
+        // mmap to brk, mremap, madvise
+        9..=12 | 25 | 28 => all_of!(MapIntent MapEffect MapRecord MapReply),
+        // rt_sigaction to rt_sigreturn, rt_sigtimedwait, rt_sigsuspend, sigaltstack
+        13..=15 | 128 | 130 | 131 => all_of!(MaskIntent MaskEffect MaskRecord MaskReply),
+        // kill, tkill, tgkill
+        62 | 200 | 234 => all_of!(KillIntent KillEffect KillRecord KillReply),
+        // connect, accept, shutdown to listen, setsockopt, accept4
+        42 | 43 | 48..=50 | 54 | 288 => all_of!(ConnectionIntent ConnectionEffect ConnectionRecord ConnectionReply),
+        // epoll_wait, epoll_ctl, epoll_pwait, epoll_pwait2
+        232 | 233 | 281 | 441 => all_of!(EpollIntent EpollEffect EpollRecord EpollReply),
+        // nanosleep, alarm, setitimer, clock_nanosleep, timerfd_settime
+        35 | 37 | 38 | 230 | 286 => all_of!(TimerIntent TimerEffect TimerRecord TimerReply),
+        // chdir, fchdir, umask; setuid to setsid and setfsgid; personality; setpriority; prctl, arch_prctl, setrlimit, chroot; sethostname;
+        // sched_setaffinity; set_tid_address; set_robust_list; prlimit64
+        80 | 81 | 95 | 105 | 106 | 109 | 112..=114 | 116 | 117 | 119 | 122 | 123 | 135 | 141 | 157 | 158 | 160 | 161 | 170 | 203 | 218 | 273 | 302 => {
+            all_of!(ProcessIntent ProcessEffect ProcessRecord ProcessReply)
+        }
+        // ioctl
+        16 => all_of!(TerminalIntent TerminalEffect TerminalRecord TerminalReply),
+        // futex
+        202 => all_of!(FutexIntent FutexEffect FutexRecord FutexReply),
+        // rename to rmdir, link to symlink, chmod to lchown; utime, mknod; the calls of attributes; utimes; mkdirat to futimesat, unlinkat to symlinkat,
+        // fchmodat; utimensat; renameat2
+        82..=84 | 86..=88 | 90..=94 | 132 | 133 | 188..=190 | 197..=199 | 235 | 258..=261 | 263..=266 | 268 | 280 | 316 => {
+            all_of!(NameIntent NameEffect NameRecord NameReply)
+        }
+        // lseek, pwrite64, sendfile, flock, truncate, ftruncate; getdents64; fallocate; pwritev, copy_file_range, pwritev2
+        8 | 18 | 40 | 73 | 76 | 77 | 217 | 285 | 296 | 326 | 328 => all_of!(OffsetIntent OffsetEffect OffsetRecord OffsetReply),
+        _ => [None; 4],
+    }
 }

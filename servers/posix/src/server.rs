@@ -239,7 +239,11 @@ impl<'k> Posix<'k> {
         let process = thread.process as usize;
         let map = self.store.process(process).map as usize;
         let mut call = Call { posix: self, lane, process, map, number, call_number, arguments };
+        fail::passed(call_number, Passed::Intent);
         let result = table::dispatch(&mut call);
+        if !matches!(result, Err(Stop::Wait(_) | Stop::Interrupted { .. })) {
+            fail::passed(call_number, Passed::Effect);
+        }
         self.finish(lane, call_number, result);
     }
 

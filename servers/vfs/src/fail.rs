@@ -109,6 +109,12 @@ impl Points {
         }))
     }
 
+    /// Whether it has any.
+    #[must_use]
+    pub const fn are_there(self) -> bool {
+        self.0.is_some()
+    }
+
     /// Nothing was done.
     pub fn intent(self) {
         self.pass(0);

@@ -131,6 +131,7 @@ impl<H: Host> Vfs<H> {
     }
 
     fn attempt(&mut self, caller: &mut dyn Caller, request: &Request<'_>, opener: usize, points: Points) -> Result<Reply, Error> {
+        debug_assert_eq!(points.are_there(), request.is_numbered(), "what is done once has failpoints: {request:?}");
         points.intent();
         let wanted = pages_wanted(request);
         let room = if wanted == 0 { 0 } else { self.host.room(wanted) };
