@@ -113,6 +113,32 @@ fn memory_hog_is_killed_and_its_memory_comes_back() {
     assert!(outcome.stdout.contains("lost -") || figure(&outcome, "lost") < 8192, "{outcome}");
 }
 
+/// Takes all memory that there is for programs, and is killed.
+const HOG: &str = "awk 'BEGIN { s = \"x\"; while (1) s = s s }' 2> /dev/null; echo \"status $?\"";
+
+#[test]
+fn programs_together_get_what_the_manifest_allows_them_and_the_log_says_so() {
+    let outcome = run(
+        Boot::new("quota").policy("posix", "buys_pages = 4096"),
+        &format!("{HOG}\nhead -c 67108864 /dev/zero > /tmp/big && stat -c 'bytes %s' /tmp/big; rm /tmp/big"),
+    );
+    assert!(outcome.stdout.starts_with("status 137\n"), "{outcome}");
+    assert_eq!(figure(&outcome, "bytes"), 64 << 20, "files are not counted: {outcome}");
+    assert!(outcome.log.contains("quota: posix wants 64 pages, has bought 4096 and may have 4096 of "), "{outcome}");
+    assert_eq!(outcome.log.matches("out of memory: process").count(), 1, "{outcome}");
+}
+
+/// Programs may have 75 in a hundred of 174 MiB; the file needs more than the others, and less than the half that files may have.
+#[test]
+fn memory_that_a_hog_had_holds_files_when_it_ended() {
+    let outcome = run(
+        Boot::new("hog-then-file").with("--memory", "192M"),
+        &format!("{HOG}\nsleep 1\nhead -c 73400320 /dev/zero > /tmp/big && stat -c 'bytes %s' /tmp/big; rm /tmp/big"),
+    );
+    assert!(outcome.stdout.starts_with("status 137\n"), "{outcome}");
+    assert_eq!(figure(&outcome, "bytes"), 70 << 20, "{outcome}");
+}
+
 #[test]
 fn largest_process_goes_when_memory_runs_out_not_who_asks_for_the_last_page() {
     let outcome = run(
