@@ -38,9 +38,15 @@ pub fn die(how: How) {
         How::Overflow => {
             black_box(overflow(1));
         }
-        How::Hang => loop {
-            core::hint::spin_loop();
-        },
+        How::Hang => hang(),
+    }
+}
+
+/// Works for ever. A hint that it only waits would be no more real, and emulators leave their fast path for each one.
+fn hang() -> ! {
+    let mut count = 0u64;
+    loop {
+        count = black_box(count.wrapping_add(1));
     }
 }
 

@@ -281,6 +281,7 @@ impl Kernel for Fake {
         let (_, flags) = mapped.get(&(address & !(PAGE_SIZE - 1))).ok_or(Error::NeedsPage)?;
         assert!(flags & MapFlags::WRITE != 0, "copied into a page that is not writable");
         self.written.insert((space, address), bytes.to_vec());
+        self.memory.extend((address..).zip(bytes).map(|(address, byte)| ((space, address), *byte)));
         Ok(bytes.len() as u64)
     }
 

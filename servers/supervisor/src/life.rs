@@ -19,6 +19,7 @@ use protocols::supervisor::{STATUS_GAVE_UP, StartInfo, State};
 
 use crate::autopsy::{self, Records};
 use crate::build::{self, RootFs, Site};
+use crate::inject::Injector;
 use crate::kernel::{InHand, Kernel, Mint};
 use crate::options;
 use crate::policy::{ATTEMPTS, Deaths, Verdict};
@@ -126,6 +127,7 @@ pub struct Supervisor<'a, K> {
     /// Numbers of the last requests that are done only once.
     pub(crate) done: Deque<u64, MAX_DONE>,
     pub(crate) records: &'a mut Records,
+    pub(crate) injector: Option<Injector>,
     blocks: Blocks,
     reaper: Reaper,
 }
@@ -140,6 +142,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             next_sample: 0,
             done: Deque::new(),
             records,
+            injector: None,
             blocks: Blocks::default(),
             reaper: Reaper::default(),
         }

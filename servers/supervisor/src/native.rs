@@ -219,10 +219,11 @@ pub fn run(mut supervisor: Supervisor<'_, Native>) -> Result<core::convert::Infa
     loop {
         let next_sample = supervisor.watch();
         supervisor.start_due();
+        let next_fault = supervisor.inject().unwrap_or(u64::MAX);
         let more = supervisor.reap();
         let soon = supervisor.after_us(REAP_EVERY_US);
-        let next = supervisor.next_start().map_or(next_sample, |start| start.min(next_sample));
-        syscall::deadline(notification, if more { soon } else { next })?;
+        let next = supervisor.next_start().map_or(next_sample, |start| start.min(next_sample)).min(next_fault);
+        syscall::deadline(notification, if more { soon.min(next) } else { next })?;
         match syscall::receive(endpoint, [0; MAX_CAPS]) {
             Ok(incoming) => handle(&mut supervisor, &incoming),
             Err(Error::Kicked) => {}
@@ -234,6 +235,13 @@ pub fn run(mut supervisor: Supervisor<'_, Native>) -> Result<core::convert::Infa
 fn handle(supervisor: &mut Supervisor<'_, Native>, incoming: &Incoming) {
     let from = Badge::from_word(incoming.badge);
     let thread = Some(Badge::thread_of_word(incoming.badge));
+    if incoming.kind == Some(MessageKind::Exception)
+        && supervisor.stepped(from, Badge::thread_of_word(incoming.badge), Cause::exception(incoming.words))
+    {
+        // A thread that was ended at this very moment needs no answer.
+        let _gone = syscall::reply(slot::REPLY, ReplyKind::Resume, 0);
+        return;
+    }
     match incoming.kind {
         Some(MessageKind::Call) => answer(supervisor, incoming),
         Some(MessageKind::Exception) => supervisor.died(from, thread, Cause::exception(incoming.words)),

@@ -12,6 +12,8 @@ use protocols::service::Service;
 use protocols::supervisor::{MAX_OPTIONS, MAX_PAGED};
 
 use crate::autopsy::Records;
+use crate::inject::Injector;
+use crate::inject::plan::Plan;
 use crate::kernel::{Kernel, Mint, Range};
 use crate::life::{Facts, Record, Supervisor};
 use crate::reserve::{Reserve, Run};
@@ -121,9 +123,16 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             let _full = this.services.push(Record::new(spec, saved));
         }
         this.endow_memory(memories.len() as u32)?;
+        this.arm();
         let left = this.reserve.free_pages();
         this.say(format_args!("{needed} pages in reserve, {left} for instances; {} pieces of memory to give", memories.len()));
         Ok(this)
+    }
+
+    /// Arms the faults that the options ask for.
+    fn arm(&mut self) {
+        let present: Vec<Service, MAX_SERVICES> = self.services.iter().map(|record| record.spec.service).collect();
+        self.injector = Plan::read(self.facts.options, &present).map(Injector::new);
     }
 
     fn make_kept_of(&mut self, spec: &Spec<'_>) -> Result<Run, SetUpError> {

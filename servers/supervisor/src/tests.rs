@@ -1,6 +1,7 @@
 //! Whole lives on the fake kernel, which checks the order of steps itself.
 
 mod control;
+mod inject;
 
 use abi::boot::{IMAGE_MAGIC, Image, SEGMENT_EXECUTE, SEGMENT_WRITE};
 use abi::{EndpointState, MapFlags, PAGE_SIZE, Rights, ThreadSetting};

@@ -1,0 +1,220 @@
+//! Faults on purpose, in servers that know nothing of it.
+//!
+//! Armed by the option `inject=` alone ([`plan`]), which only who starts the machine can give. One fault after the other: the injector lets the victim's thread
+//! trap after each instruction, and when it has seen a number of them that the seed chose, it strikes ([`strike`]); leaves the system alone for as long as
+//! a consequence may take to show; undoes what nobody has met, so that the next fault finds a sound system; and says each step on the log, from which the
+//! host makes its table. After the last fault the power goes off. Under `--icount` all of it is the same in every run of the same option.
+//!
+//! Absent on purpose: any opinion on what came of a fault. Who died is on the log as always, and whether the output was right is seen outside.
+
+pub mod plan;
+pub mod strike;
+
+use core::fmt;
+use core::ops::Range;
+
+use abi::Error;
+use protocols::crash::Cause;
+use protocols::service::{Badge, Service};
+
+use crate::kernel::{Doing, Kernel};
+use crate::life::{Life, Supervisor};
+use plan::{Fault, Plan};
+use strike::{Change, Struck, Target, strike};
+
+/// Vector of the trap after an instruction (Intel SDM vol. 3, table 6-1).
+const TRAP_VECTOR: u64 = 1;
+
+/// Up to so many microseconds pass before a fault: longer than most requests take, so that each is met at any place.
+const SPREAD_US: u64 = 15_000;
+/// A fault comes after at most this power of two of instructions of its victim, chosen at random from these: up to those of several requests. The fewer
+/// the likelier, as each costs a trap.
+const MOST_INSTRUCTIONS_SHIFT: Range<u64> = 5..13;
+/// A victim that has not run so many instructions in this time is struck as it is.
+const PATIENCE_US: u64 = 100_000;
+/// How soon to look again for a thread that waits in a call, which a stop would end.
+const LOOK_US: u64 = 20;
+/// How long a consequence may take to show, besides the time that the watchdog needs.
+const WINDOW_US: u64 = 50_000;
+/// How soon to look again for servers that are not up.
+const RETRY_US: u64 = 1000;
+
+/// What has been done of a plan.
+#[derive(Debug)]
+pub(crate) struct Injector {
+    plan: Plan,
+    /// Number of the last fault that was begun.
+    last: u32,
+    stage: Stage,
+    due: u64,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Nothing is under way.
+    Calm,
+    /// The victim's thread is about to be made to trap after each instruction.
+    Arming { fault: Fault },
+    /// It traps, and is struck after so many more instructions, or at this time.
+    Stepping { fault: Fault, left: u64, until: u64 },
+    /// It was struck, in this instance.
+    Struck { service: Service, instance: u32, change: Option<Change> },
+}
+
+impl Injector {
+    pub(crate) const fn new(plan: Plan) -> Self {
+        Self { plan, last: 0, stage: Stage::Calm, due: 0 }
+    }
+}
+
+impl fmt::Display for Struck {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Thread { rip } => write!(out, "at {rip:#x}"),
+            Self::Register { register, bit, rip } => write!(out, "register {register} bit {bit} at {rip:#x}"),
+            Self::Memory(change) => write!(out, "{change}"),
+        }
+    }
+}
+
+impl<'a, K: Kernel> Supervisor<'a, K> {
+    /// Goes on with the plan, when there is something to do by now. Returns when there is more; `None` without a plan.
+    pub fn inject(&mut self) -> Option<u64> {
+        let mut injector = self.injector.take()?;
+        if self.kernel.now() >= injector.due {
+            injector.due = self.advance(&mut injector)?;
+        }
+        let due = injector.due;
+        self.injector = Some(injector);
+        Some(due)
+    }
+
+    /// One step; when the next one is due. `None` after the last.
+    fn advance(&mut self, injector: &mut Injector) -> Option<u64> {
+        if !self.services.iter().all(|record| matches!(record.life, Life::Up(_))) {
+            return Some(self.after_us(RETRY_US));
+        }
+        let (stage, due) = match core::mem::replace(&mut injector.stage, Stage::Calm) {
+            Stage::Calm => {
+                injector.last += 1;
+                let Some(mut fault) = injector.plan.fault(injector.last) else {
+                    self.say(format_args!("inject: all {} faults are over", injector.plan.faults));
+                    self.turn_off(0);
+                    return None;
+                };
+                let wait_us = fault.dice.below(SPREAD_US);
+                (Stage::Arming { fault }, self.after_us(wait_us))
+            }
+            Stage::Arming { fault } => self.make_step(fault),
+            Stage::Stepping { fault, .. } => self.strike_all(&fault, None),
+            Stage::Struck { service, instance, change } => {
+                self.conclude(injector.last, service, instance, change);
+                (Stage::Calm, self.kernel.now())
+            }
+        };
+        injector.stage = stage;
+        Some(due)
+    }
+
+    /// Makes the victim's thread trap after each instruction, as soon as it does not wait in a call.
+    fn make_step(&mut self, mut fault: Fault) -> (Stage, u64) {
+        if let Some(target) = self.target(fault.service)
+            && strike::step(&mut self.kernel, &target).is_err()
+        {
+            return (Stage::Arming { fault }, self.after_us(LOOK_US));
+        }
+        let Range { start, end } = MOST_INSTRUCTIONS_SHIFT;
+        let most = 1 << (start + fault.dice.below(end - start));
+        let (left, until) = (1 + fault.dice.below(most), self.after_us(PATIENCE_US));
+        (Stage::Stepping { fault, left, until }, until)
+    }
+
+    /// An instance's thread cannot go on. Whether that is a trap of the injector's, after which it is to go on.
+    pub fn stepped(&mut self, from: Badge, thread: u8, cause: Cause) -> bool {
+        if !matches!(cause, Cause::Exception { vector: TRAP_VECTOR, .. }) {
+            return false;
+        }
+        let (Some(index), Some(mut injector)) = (self.find(from), self.injector.take()) else { return false };
+        self.step(&mut injector, index, u32::from(thread));
+        self.injector = Some(injector);
+        true
+    }
+
+    /// Counts a trap, and strikes if it was the last. One that comes when nothing is to be counted is the thread's last too.
+    fn step(&mut self, injector: &mut Injector, index: usize, thread: u32) {
+        let Some(target) = self.target_of(index) else { return };
+        let target = Target { thread, held: true, ..target };
+        let counts = self.services.get(index).map(|record| record.spec.service);
+        match &mut injector.stage {
+            Stage::Stepping { fault, left, until } if Some(fault.service) == counts => {
+                *left -= 1;
+                if *left == 0 || self.kernel.now() >= *until {
+                    let fault = fault.clone();
+                    (injector.stage, injector.due) = self.strike_all(&fault, Some(target));
+                }
+            }
+            _ => {
+                // A thread whose registers cannot be set any more is about to end.
+                let _ended = strike::unstep(&mut self.kernel, &target);
+            }
+        }
+    }
+
+    /// Strikes the victim, whose thread is held in a trap if one is given, and its companion.
+    fn strike_all(&mut self, fault: &Fault, held: Option<Target<'a>>) -> (Stage, u64) {
+        let victim = held.or_else(|| self.target(fault.service));
+        let struck = self.strike(fault, victim);
+        self.tell(fault, fault.service, held.is_some(), struck);
+        if let Some(other) = fault.companion {
+            let companion = self.target(other);
+            let also = self.strike(fault, companion);
+            self.tell(fault, other, false, also);
+        }
+        let change = if let Ok(Struck::Memory(change)) = struck { Some(change) } else { None };
+        let record = self.services.iter().find(|record| record.spec.service == fault.service);
+        let (instance, watchdog_ms) = record.map_or((0, 0), |record| (record.instance, record.spec.policy.watchdog_ms));
+        let window_us = if struck.is_ok() { WINDOW_US + u64::from(watchdog_ms) * 1000 } else { 0 };
+        (Stage::Struck { service: fault.service, instance, change }, self.after_us(window_us))
+    }
+
+    fn tell(&mut self, fault: &Fault, service: Service, held: bool, struck: Result<Struck, Error>) {
+        let (number, name, kind) = (fault.number, service.name(), fault.kind.name());
+        let how = if held { "at work" } else { "as it was" };
+        match struck {
+            Ok(struck) => self.say(format_args!("inject {number}: {name} {kind} {how}: {struck}")),
+            Err(error) => self.say(format_args!("inject {number}: {name} {kind} is not possible: {error:?}")),
+        }
+    }
+
+    fn strike(&mut self, fault: &Fault, target: Option<Target<'_>>) -> Result<Struck, Error> {
+        strike(&mut self.kernel, &target.ok_or(Error::WrongState)?, fault.kind, &mut fault.dice.clone())
+    }
+
+    fn target(&mut self, service: Service) -> Option<Target<'a>> {
+        let index = self.services.iter().position(|record| record.spec.service == service)?;
+        self.target_of(index)
+    }
+
+    /// The thread of an instance that runs, or else its first one.
+    fn target_of(&mut self, index: usize) -> Option<Target<'a>> {
+        let record = self.services.get(index)?;
+        let Life::Up(body) = record.life else { return None };
+        let (threads, image) = (record.spec.all_threads(), record.spec.image);
+        let runs = |thread: &u32| self.kernel.counters(body.block.thread(*thread)).is_ok_and(|counters| counters.doing == Doing::Running);
+        let thread = (0..threads).find(runs).unwrap_or(0);
+        Some(Target { image, block: body.block, thread, held: false })
+    }
+
+    /// Undoes what is as the fault left it, unless the instance is gone with it.
+    fn conclude(&mut self, number: u32, service: Service, instance: u32, change: Option<Change>) {
+        let lives = self.services.iter().any(|record| record.spec.service == service && record.instance == instance);
+        let came = match change.filter(|_| lives).map(|change| change.undo(&mut self.kernel)) {
+            Some(Ok(true)) => "undone",
+            Some(Ok(false)) => "overwritten",
+            Some(Err(_)) => "unmapped",
+            None if lives => "passed",
+            None => "died",
+        };
+        self.say(format_args!("inject {number} over: {came}"));
+    }
+}

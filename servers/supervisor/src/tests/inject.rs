@@ -1,0 +1,172 @@
+//! Faults on purpose: whole plans, one fault after the other.
+
+use abi::boot::SCRIPT_STATUS_PORT;
+use abi::{Frame, MapFlags, PAGE_SIZE, ThreadSetting};
+use libsys::{death, layout};
+use protocols::crash::Cause;
+use protocols::service::{Badge, Service};
+use protocols::victim::How;
+
+use super::{ENTRY, booted, setting, start_info, up};
+use crate::fake::Fake;
+use crate::kernel::{Counters, Doing};
+use crate::life::Supervisor;
+
+const TRAP_FLAG: u64 = 1 << 8;
+const TRAP: Cause = Cause::Exception { vector: 1, code: 0, address: 0, instruction: 0 };
+
+/// A machine with a plan whose victim, vfs, is made to trap already; and the victim's thread.
+fn stepping(options: &str) -> (Supervisor<'_, Fake>, u32) {
+    let mut supervisor = booted(options);
+    let thread = supervisor.kernel().running(Service::Vfs)[0];
+    let frame = Frame { rip: ENTRY + 16, rsp: layout::stack_top(0) - 4000, rbx: 5, ..Frame::new() };
+    supervisor.kernel().threads.get_mut(&thread).expect("it runs").frame = Some(frame);
+    loop {
+        let due = supervisor.inject().expect("a plan");
+        if frame_of(&mut supervisor, thread).rflags & TRAP_FLAG != 0 {
+            return (supervisor, thread);
+        }
+        supervisor.kernel().ticks = due;
+    }
+}
+
+fn frame_of(supervisor: &mut Supervisor<'_, Fake>, thread: u32) -> Frame {
+    supervisor.kernel().threads[&thread].frame.expect("a frame")
+}
+
+/// Lets the victim trap until it is struck; how often that was.
+fn step_to_the_strike(supervisor: &mut Supervisor<'_, Fake>, thread: u32) -> usize {
+    for traps in 1.. {
+        // It waits for the answer to its trap.
+        supervisor.kernel().threads.get_mut(&thread).expect("it lives").running = false;
+        assert!(supervisor.stepped(Badge::new(Service::Vfs, 1), 0, TRAP));
+        supervisor.kernel().threads.get_mut(&thread).expect("it lives").running = true;
+        if supervisor.kernel().log.iter().any(|line| line.contains("inject 1: vfs")) {
+            return traps;
+        }
+    }
+    unreachable!("it traps for ever")
+}
+
+/// Lets the window of the fault pass.
+fn conclude(supervisor: &mut Supervisor<'_, Fake>) {
+    supervisor.kernel().ticks = supervisor.inject().expect("a plan");
+    supervisor.inject();
+}
+
+fn said(supervisor: &mut Supervisor<'_, Fake>, text: &str) -> bool {
+    supervisor.kernel().log.iter().any(|line| line.contains(text))
+}
+
+#[test]
+fn without_the_option_nothing_is_injected_and_every_trap_is_a_death() {
+    let mut supervisor = booted("");
+    assert_eq!(supervisor.inject(), None);
+    assert!(!supervisor.stepped(Badge::new(Service::Vfs, 1), 0, TRAP));
+}
+
+#[test]
+fn victim_dies_of_a_seeded_instruction_on_the_stack_that_it_has() {
+    let counts: Vec<usize> = (1..6)
+        .map(|seed| {
+            let options = format!("inject={seed}:1:vfs:panic").leak();
+            let (mut supervisor, thread) = stepping(options);
+            let traps = step_to_the_strike(&mut supervisor, thread);
+            let frame = frame_of(&mut supervisor, thread);
+            assert_eq!((frame.rip, frame.rdi, frame.rflags & TRAP_FLAG), (ENTRY, death::argument(How::Panic), 0));
+            assert!(frame.rsp % 16 == 8 && frame.rsp < layout::stack_top(0) - 4000);
+            traps
+        })
+        .collect();
+    assert!(counts.iter().any(|count| *count != counts[0]), "{counts:?}");
+}
+
+#[test]
+fn only_the_victims_traps_are_the_injectors_and_other_exceptions_are_deaths() {
+    let (mut supervisor, _) = stepping("inject=1:1:vfs:jump");
+    let other = Cause::Exception { vector: 13, code: 0, address: 0, instruction: 0 };
+    assert!(!supervisor.stepped(Badge::new(Service::Vfs, 1), 0, other));
+    assert!(!supervisor.stepped(Badge::new(Service::Vfs, 7), 0, TRAP), "of an instance that is gone");
+}
+
+#[test]
+fn thread_that_waits_in_a_call_is_left_until_it_has_its_answer() {
+    let mut supervisor = booted("inject=1:1:vfs:panic");
+    let thread = supervisor.kernel().running(Service::Vfs)[0];
+    supervisor.kernel().counters.insert(thread, Counters { doing: Doing::Calling, ..Counters::default() });
+    let before = frame_of(&mut supervisor, thread);
+    for _ in 0..50 {
+        supervisor.kernel().ticks = supervisor.inject().expect("a plan");
+    }
+    assert_eq!(frame_of(&mut supervisor, thread), before);
+    supervisor.kernel().counters.remove(&thread);
+    supervisor.kernel().ticks = supervisor.inject().expect("a plan");
+    assert_ne!(frame_of(&mut supervisor, thread).rflags & TRAP_FLAG, 0);
+}
+
+#[test]
+fn victim_that_does_not_run_is_struck_as_it_is() {
+    let (mut supervisor, thread) = stepping("inject=1:1:vfs:hang");
+    supervisor.kernel().ticks = supervisor.inject().expect("a plan");
+    supervisor.inject();
+    assert_eq!(frame_of(&mut supervisor, thread).rdi, death::argument(How::Hang));
+    assert!(said(&mut supervisor, "inject 1: vfs hang as it was"));
+}
+
+#[test]
+fn flipped_bit_of_text_is_one_and_is_undone_unless_somebody_changed_it() {
+    for changed in [false, true] {
+        let (mut supervisor, thread) = stepping("inject=3:1:vfs:text");
+        let space = setting(&mut supervisor, thread, ThreadSetting::Space).0 as u32;
+        let code = ENTRY + 16..ENTRY + 20;
+        supervisor.kernel().memory.extend(code.clone().map(|address| ((space, address), 0x90)));
+        step_to_the_strike(&mut supervisor, thread);
+        let bits: u32 = code.clone().map(|address| (supervisor.kernel().memory[&(space, address)] ^ 0x90).count_ones()).sum();
+        assert_eq!(bits, 1);
+        let page = ENTRY & !(PAGE_SIZE - 1);
+        assert_eq!(supervisor.kernel().mappings(space)[&page].1, MapFlags::READ | MapFlags::EXECUTE);
+        if changed {
+            supervisor.kernel().memory.extend(code.clone().map(|address| ((space, address), 0xcc)));
+        }
+        conclude(&mut supervisor);
+        let left = if changed { 0xcc } else { 0x90 };
+        assert!(code.clone().all(|address| supervisor.kernel().memory[&(space, address)] == left));
+        assert!(said(&mut supervisor, if changed { "inject 1 over: overwritten" } else { "inject 1 over: undone" }));
+    }
+}
+
+#[test]
+fn flipped_register_is_one_that_the_kernel_takes_and_never_the_trap_flag() {
+    for seed in 0..40 {
+        let (mut supervisor, thread) = stepping(format!("inject={seed}:1:vfs:register").leak());
+        let before = Frame { rflags: frame_of(&mut supervisor, thread).rflags & !TRAP_FLAG, ..frame_of(&mut supervisor, thread) };
+        step_to_the_strike(&mut supervisor, thread);
+        let after = frame_of(&mut supervisor, thread);
+        let words = |frame: &Frame| {
+            let Frame { rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags, .. } = *frame;
+            [rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags]
+        };
+        let bits: u32 = words(&before).into_iter().zip(words(&after)).map(|(before, after)| (before ^ after).count_ones()).sum();
+        assert_eq!(bits, 1, "{seed}");
+        assert!(
+            after.rip < 1 << 47 && after.rsp < 1 << 47 && (after.rflags ^ before.rflags) & !abi::FLAGS_USER == 0 && after.rflags & TRAP_FLAG == 0
+        );
+    }
+}
+
+#[test]
+fn after_the_last_fault_and_the_restart_the_power_goes_off() {
+    let (mut supervisor, thread) = stepping("inject=1:1:vfs:jump");
+    step_to_the_strike(&mut supervisor, thread);
+    supervisor.died(Badge::new(Service::Vfs, 1), Some(0), Cause::Hung);
+    assert_eq!(start_info(&mut supervisor, Service::Vfs).instance, 2);
+    for _ in 0..500 {
+        supervisor.kernel().ticks = supervisor.inject().expect("it waits for the successor");
+    }
+    assert!(!said(&mut supervisor, "inject 1 over"));
+    up(&mut supervisor, Service::Vfs, 2);
+    conclude(&mut supervisor);
+    assert!(said(&mut supervisor, "inject 1 over: died"));
+    assert_eq!(supervisor.inject(), None);
+    assert_eq!(supervisor.kernel().ports[0], (SCRIPT_STATUS_PORT, 0));
+}
