@@ -245,17 +245,17 @@ impl<M: Machine> Kernel<M> {
         for _ in 0..abi::BUDGET_PAGES / 8 {
             let Some(caller) = self.table(table).callers.some() else { return Ok(0) };
             self.forget_reply(caller);
-            self.redeliver(caller);
+            self.redeliver(caller, Error::PeerDied);
         }
         Ok(u64::from(self.table(table).callers.some().is_some()))
     }
 
-    /// The server died with the request: a native caller is told, a Linux thread traps again with the number kept. One whose registers the server
-    /// had set goes on with those: setting them was the commit of the request, and going back would run it with somebody else's registers.
-    fn redeliver(&mut self, caller: Ref<Thread>) {
+    /// A call ends without an answer and is to be made again: a native caller is told why, a Linux thread traps again with the number kept. One whose
+    /// registers the server had set goes on with those: setting them was the commit of the request, and going back would run it with somebody else's.
+    pub(crate) fn redeliver(&mut self, caller: Ref<Thread>, error: Error) {
         let thread = self.thread(caller);
         match thread.call_kind() {
-            CallKind::Call => thread.fail(Error::PeerDied),
+            CallKind::Call => thread.fail(error),
             CallKind::Reflected if thread.frame_set != 0 => {}
             CallKind::Reflected => {
                 thread.frame.rip = thread.frame.rip.wrapping_sub(SYSCALL_BYTES);

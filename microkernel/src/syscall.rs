@@ -191,10 +191,7 @@ impl<M: Machine> Kernel<M> {
                 Ok(Outcome::Settled)
             }
             Operation::ThreadStop => Ok(Outcome::Values([self.stop_thread(target), 0, 0, 0, 0, 0])),
-            Operation::ThreadKick => {
-                self.kick_thread(target);
-                Ok(Outcome::Done)
-            }
+            Operation::ThreadKick => Ok(Outcome::Values([self.kick_thread(target), 0, 0, 0, 0, 0])),
             _ => Ok(Outcome::Values(self.counters(target))),
         }
     }

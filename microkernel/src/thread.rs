@@ -409,15 +409,29 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Ends the wait of a thread on a notification or an endpoint.
-    pub(crate) fn kick_thread(&mut self, target: Ref<Thread>) {
+    /// Ends a thread's wait, whatever it waits for. What it was doing, as [`abi::Operation::ThreadKick`] says.
+    pub(crate) fn kick_thread(&mut self, target: Ref<Thread>) -> u64 {
         match self.thread(target).state() {
+            State::Stopped => return 0,
+            State::Runnable => return 1,
+            State::Calling => {
+                self.leave_callers(target);
+                // Registers that were set during an earlier call are no answer to this one.
+                self.thread(target).frame_set = 0;
+                self.redeliver(target, Error::Kicked);
+                return 2;
+            }
+            State::AwaitingReply => {
+                self.forget_reply(target);
+                self.redeliver(target, Error::Kicked);
+                return 2;
+            }
             State::Receiving => self.leave_receivers(target),
             State::Waiting => self.leave_notification(target),
-            _ => return,
         }
         self.thread(target).fail(Error::Kicked);
         self.make_runnable(target);
+        3
     }
 
     /// Undoes the link between a server thread and the caller that it works for.

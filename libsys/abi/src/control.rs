@@ -106,7 +106,11 @@ pub enum Operation {
     /// Thread (CONTROL). Stops it wherever it is; a call that it waits in is given up. Its frame is stored when this returns.
     /// Result 0: 1 if it was running or runnable, 2 if it waited in a call or fault, 3 if on a notification or endpoint, 0 if it was stopped before.
     ThreadStop = 0xc2,
-    /// Thread (CONTROL). A thread that waits on a notification or an endpoint returns with [`crate::Error::Kicked`].
+    /// Thread (CONTROL). Ends its wait, of whatever kind. On a notification or an endpoint, or in a native call: it returns with
+    /// [`crate::Error::Kicked`]; the call may have been received or not, so it is sent again under the same number or not at all. In a reflected call
+    /// or a fault: it runs its instruction again, and the system call keeps its number; registers that were set meanwhile are the answer instead.
+    /// Whoever had the message received finds [`crate::Error::ReplyGone`], and what it calls itself goes on. A thread that runs or is stopped has no wait
+    /// that could end: nothing happens, now or later. Result 0: what it was doing, as for [`Operation::ThreadStop`].
     ThreadKick = 0xc3,
     /// Thread (CONTROL), stopped or waiting in a call. Its [`crate::Frame`] is put into the caller's message page.
     GetFrame = 0xc4,

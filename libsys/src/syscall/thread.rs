@@ -4,7 +4,7 @@ use abi::{Error, Frame, Label, MAX_MESSAGE, MessageKind, Operation, RequestNumbe
 
 use super::{command, operate, page, query};
 
-/// What a thread was doing when it was stopped.
+/// What a thread was doing when it was stopped or kicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopped {
     /// It was stopped before.
@@ -15,6 +15,17 @@ pub enum Stopped {
     Calling,
     /// It waited on a notification or an endpoint.
     Waiting,
+}
+
+impl Stopped {
+    fn from_word(word: u64) -> Self {
+        match word {
+            1 => Self::Running,
+            2 => Self::Calling,
+            3 => Self::Waiting,
+            _ => Self::Before,
+        }
+    }
 }
 
 /// A thread's counters.
@@ -55,20 +66,16 @@ pub fn thread_start(thread: u32) -> Result<(), Error> {
 /// # Errors
 /// What the kernel says.
 pub fn thread_stop(thread: u32) -> Result<Stopped, Error> {
-    query(Operation::ThreadStop, thread, []).map(|state| match state {
-        1 => Stopped::Running,
-        2 => Stopped::Calling,
-        3 => Stopped::Waiting,
-        _ => Stopped::Before,
-    })
+    query(Operation::ThreadStop, thread, []).map(Stopped::from_word)
 }
 
-/// Makes a thread that waits on a notification or an endpoint return with [`Error::Kicked`].
+/// Ends a thread's wait: in a native system call it returns with [`Error::Kicked`], in a reflected call or a fault it runs its instruction again. A
+/// thread that does not wait goes on as if nothing had been.
 ///
 /// # Errors
 /// What the kernel says.
-pub fn thread_kick(thread: u32) -> Result<(), Error> {
-    command(Operation::ThreadKick, thread, [])
+pub fn thread_kick(thread: u32) -> Result<Stopped, Error> {
+    query(Operation::ThreadKick, thread, []).map(Stopped::from_word)
 }
 
 /// The registers of a thread that is stopped or waits in a call.

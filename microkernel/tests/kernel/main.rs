@@ -18,6 +18,7 @@ mod handles;
 mod inaccessible;
 mod interrupt;
 mod ipc;
+mod kick;
 mod lease;
 mod memory;
 mod notification;

@@ -139,30 +139,6 @@ fn thread_stops_itself_and_finds_success_when_started() {
 }
 
 #[test]
-fn kick_ends_a_wait_and_nothing_else() {
-    let mut world = World::new();
-    let (server, client, _) = world.pair(1);
-    let notification = world.notification();
-    world.give(&server, 20, notification, 0xff);
-    let kick = |world: &mut World, process: &Process| world.must(process.handle, Operation::ThreadKick, &[]);
-    world.receive(server.thread, 10);
-    kick(&mut world, &server);
-    assert_eq!(world.outcome(server.thread), Err(Error::Kicked));
-    world.begin(server.thread, 20, Operation::Wait, &[]);
-    kick(&mut world, &server);
-    assert_eq!(world.outcome(server.thread), Err(Error::Kicked));
-    world.call(client.thread, 10, &Message::words(&[1]));
-    kick(&mut world, &client);
-    assert_eq!(world.state(client.thread), State::Calling);
-    world.receive(server.thread, 10);
-    kick(&mut world, &client);
-    assert_eq!(world.state(client.thread), State::AwaitingReply);
-    world.must(client.handle, Operation::ThreadStop, &[]);
-    kick(&mut world, &client);
-    assert_eq!(world.state(client.thread), State::Stopped);
-}
-
-#[test]
 fn frame_is_read_and_set_as_a_whole() {
     let mut world = World::new();
     let process = world.spawn();

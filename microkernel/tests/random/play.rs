@@ -196,7 +196,7 @@ fn revive(world: &mut World, dice: &mut Dice, held: &[(u32, Slot)]) -> (Operatio
         State::Stopped => Operation::ThreadStart,
         State::Runnable => return (Operation::Yield, 0, Vec::new()),
         State::Receiving | State::Waiting => Operation::ThreadKick,
-        State::Calling | State::AwaitingReply if dice.chance(40) => Operation::ThreadStop,
+        State::Calling | State::AwaitingReply if dice.chance(40) => dice.pick(&[Operation::ThreadStop, Operation::ThreadKick]),
         State::Calling => return (Operation::SetState, invent(Argument::Handle(ObjectKind::Endpoint), dice, held) as u32, vec![0, 0]),
         State::AwaitingReply => return (Operation::Kill, invent(Argument::Handle(ObjectKind::CapTable), dice, held) as u32, Vec::new()),
     };
