@@ -136,7 +136,7 @@ impl<M: Machine> Kernel<M> {
     fn make_first(&mut self, mut pages: Pages) -> Result<First, BootError> {
         let slots = boot_slot::SLOTS / abi::SLOTS_PER_PAGE;
         let table: Ref<CapTable> = self.make_object(&mut pages, ObjectKind::CapTable, slots)?;
-        self.init_table(table, slots);
+        (0..slots).for_each(|_| self.grow_table(table));
         let space: Ref<AddressSpace> = self.make_object(&mut pages, ObjectKind::AddressSpace, 1)?;
         for _ in 0..TABLE_PAGES {
             let page = pages.take(1)?;
@@ -195,8 +195,8 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    fn put(&mut self, first: &First, index: u32, slot: Slot) {
-        *self.slot(SlotPlace { table: first.table, index }) = slot;
+    fn give(&mut self, first: &First, index: u32, slot: Slot) {
+        self.put(SlotPlace { table: first.table, index }, slot);
     }
 
     fn object_slot(&mut self, kind: ObjectKind, address: u64) -> Slot {
@@ -212,13 +212,13 @@ impl<M: Machine> Kernel<M> {
         let range = |kind: ObjectKind, rights: u8, first: u32, count: u64| Slot { rights, kind: kind as u8, first, object: count, ..Slot::default() };
         let epoch = self.epoch;
         let lines = u64::from(self.machine.lines());
-        self.put(first, boot_slot::TABLE, table);
-        self.put(first, boot_slot::SPACE, space);
-        self.put(first, boot_slot::THREAD, thread);
-        self.put(first, boot_slot::PORTS, range(ObjectKind::IoPorts, Rights::ALL, 0, 0x1_0000));
-        self.put(first, boot_slot::IRQS, range(ObjectKind::Irq, Rights::ALL, 0, lines));
+        self.give(first, boot_slot::TABLE, table);
+        self.give(first, boot_slot::SPACE, space);
+        self.give(first, boot_slot::THREAD, thread);
+        self.give(first, boot_slot::PORTS, range(ObjectKind::IoPorts, Rights::ALL, 0, 0x1_0000));
+        self.give(first, boot_slot::IRQS, range(ObjectKind::Irq, Rights::ALL, 0, lines));
         let archive = range(ObjectKind::Memory, Rights::READ, plan.archive.first, u64::from(plan.archive.pages));
-        self.put(first, boot_slot::ARCHIVE, Slot { epoch, ..archive });
+        self.give(first, boot_slot::ARCHIVE, Slot { epoch, ..archive });
     }
 
     /// Owned capabilities to all memory that is left, and what the first process is told.
@@ -242,7 +242,7 @@ impl<M: Machine> Kernel<M> {
                 object: u64::from(region.pages),
                 ..Slot::default()
             };
-            self.put(first, boot_slot::FIRST_MEMORY + index as u32, slot);
+            self.give(first, boot_slot::FIRST_MEMORY + index as u32, slot);
             info.memories += 1;
             if let Some(pages) = info.memory_pages.get_mut(index) {
                 *pages = u64::from(region.pages);

@@ -106,8 +106,10 @@ pub struct CapTable {
     pub users: u32,
     /// First of the callers whose Reply lies here.
     pub callers: Ref<Thread>,
+    /// Owned Memory capabilities in it: with it their pages would be lost.
+    pub owned: u64,
     /// Fills four slots.
-    pub reserved: [u64; 14],
+    pub reserved: [u64; 13],
 }
 
 const _: () = assert!(size_of::<CapTable>() as u64 == abi::FIRST_HANDLE as u64 * SLOT_BYTES);
@@ -203,11 +205,23 @@ impl<M: Machine> Kernel<M> {
         Ok(self.lookup(thread, handle, ObjectKind::CapTable, rights)?.reference())
     }
 
-    /// An empty slot to put a new capability into.
-    pub(crate) fn empty_place(&mut self, thread: Ref<Thread>, table: u64, index: u64) -> Result<SlotPlace, Error> {
+    /// Fills or empties a slot that may hold owned Memory, which its table counts.
+    pub(crate) fn put(&mut self, place: SlotPlace, slot: Slot) {
+        let before = core::mem::replace(self.slot(place), slot);
+        let header = self.table(place.table);
+        header.owned = header.owned.wrapping_add(u64::from(slot.is_owned_memory())).wrapping_sub(u64::from(before.is_owned_memory()));
+    }
+
+    /// A slot to put a new capability into, which may be full.
+    pub(crate) fn target_place(&mut self, thread: Ref<Thread>, table: u64, index: u64) -> Result<SlotPlace, Error> {
         let table = self.table_argument(thread, table, Rights::INSERT)?;
         let index = u32::try_from(index).map_err(|_| Error::InvalidArgument)?;
-        let place = self.place(table, index)?;
+        self.place(table, index)
+    }
+
+    /// An empty slot to put a new capability into.
+    pub(crate) fn empty_place(&mut self, thread: Ref<Thread>, table: u64, index: u64) -> Result<SlotPlace, Error> {
+        let place = self.target_place(thread, table, index)?;
         if self.slot(place).is_empty() { Ok(place) } else { Err(Error::SlotFull) }
     }
 
@@ -249,9 +263,9 @@ impl<M: Machine> Kernel<M> {
             slot.badge = badge;
         }
         if how & MOVE != 0 {
-            *self.slot(from) = Slot::default();
+            self.put(from, Slot::default());
         }
-        *self.slot(to) = slot;
+        self.put(to, slot);
         Ok(())
     }
 
@@ -315,21 +329,28 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Prepares the header of a new table of `pages` pages. The later ones are pinned by it: what lies at their start is a slot, not a header.
-    pub(crate) fn init_table(&mut self, table: Ref<CapTable>, pages: u32) {
-        self.table(table).slots = pages.saturating_mul(SLOTS_PER_PAGE);
-        let first = self.machine.page_of(table.address());
-        for page in first.saturating_add(1)..first.saturating_add(pages) {
-            if let Some(info) = self.machine.page_info(page) {
-                info.pins = 1;
-            }
+    /// Adds the next page, zeroed and of its kind already, to a table. All but the first are pinned by it: what lies at their start is a slot, not a header.
+    pub(crate) fn grow_table(&mut self, table: Ref<CapTable>) {
+        let pages = self.table_pages(table);
+        self.table(table).slots = pages.saturating_add(1).saturating_mul(SLOTS_PER_PAGE);
+        let page = self.machine.page_of(table.address()).saturating_add(pages);
+        if pages != 0
+            && let Some(info) = self.machine.page_info(page)
+        {
+            info.pins = 1;
         }
     }
 
-    /// Whether any slot of a table holds memory that would be lost with it.
-    pub(crate) fn holds_owned_memory(&mut self, table: Ref<CapTable>) -> bool {
-        let slots = self.table(table).slots;
-        (abi::FIRST_HANDLE..slots).any(|index| self.slot(SlotPlace { table, index }).is_owned_memory())
+    /// Takes the last page, which nobody can need any more, from a table; the page is still to be zeroed.
+    pub(crate) fn shrink_table(&mut self, table: Ref<CapTable>) -> PageNumber {
+        let pages = self.table_pages(table).saturating_sub(1);
+        self.table(table).slots = pages.saturating_mul(SLOTS_PER_PAGE);
+        self.machine.page_of(table.address()).saturating_add(pages)
+    }
+
+    /// How many pages a table has.
+    pub(crate) fn table_pages(&mut self, table: Ref<CapTable>) -> u32 {
+        self.table(table).slots / SLOTS_PER_PAGE
     }
 }
 

@@ -15,8 +15,6 @@ use crate::thread::{CallKind, State, Thread};
 pub const MAX_CPUS: usize = 8;
 /// What a Linux program gets when its system is gone: EIO.
 const EIO: u64 = 5;
-/// Queued threads that one step of an endpoint's end wakes at most.
-const WAKE_BUDGET: usize = 64;
 
 /// An endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -203,36 +201,44 @@ impl<M: Machine> Kernel<M> {
         self.make_runnable(receiver);
     }
 
-    /// Opens, holds or closes an endpoint. Opening lets queued callers meet waiting receivers; closing tells queued callers.
-    pub(crate) fn set_endpoint_state(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<(), Error> {
+    /// Opens, holds or closes an endpoint. Opening lets queued callers meet waiting receivers; closing tells queued callers. Returns whether all have met
+    /// or been told: done again, it goes on.
+    pub(crate) fn set_endpoint_state(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<bool, Error> {
         let endpoint = self.lookup(thread, handle, ObjectKind::Endpoint, Rights::CONTROL)?.reference();
         let state = EndpointState::from_word(words[0]).ok_or(Error::InvalidArgument)?;
-        let object = self.endpoint(endpoint);
-        object.state = state as u64;
-        object.closed_code = words[1];
-        match state {
-            EndpointState::Held => {}
-            EndpointState::Open => {
-                while let Some(caller) = self.endpoint(endpoint).callers_head.some() {
-                    let Some(receiver) = self.take_receiver(endpoint) else { break };
-                    self.leave_callers(caller);
-                    self.deliver(caller, receiver);
-                    self.make_runnable(receiver);
-                }
-            }
-            EndpointState::Closed => while !self.refuse_queued(endpoint) {},
+        self.endpoint(endpoint).closed_code = words[1];
+        // It opens last: until then nobody who comes passes those who wait.
+        if state == EndpointState::Open && !self.match_queued(endpoint) {
+            return Ok(false);
         }
-        Ok(())
+        self.endpoint(endpoint).state = state as u64;
+        Ok(state != EndpointState::Closed || self.refuse_queued(endpoint))
     }
 
-    /// Refuses some queued callers; `true` when none is left.
+    /// Lets queued callers meet waiting receivers, up to a preemption point: a message is as long as a page. `true` when no more can meet.
+    fn match_queued(&mut self, endpoint: Ref<Endpoint>) -> bool {
+        while let Some(caller) = self.endpoint(endpoint).callers_head.some() {
+            let Some(receiver) = self.take_receiver(endpoint) else { return true };
+            self.leave_callers(caller);
+            self.deliver(caller, receiver);
+            self.make_runnable(receiver);
+            if self.machine.interrupted() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Refuses queued callers, up to a preemption point; `true` when none is left.
     fn refuse_queued(&mut self, endpoint: Ref<Endpoint>) -> bool {
-        for _ in 0..WAKE_BUDGET {
-            let Some(caller) = self.endpoint(endpoint).callers_head.some() else { return true };
+        while let Some(caller) = self.endpoint(endpoint).callers_head.some() {
             self.leave_callers(caller);
             self.refuse(caller, endpoint);
+            if self.machine.interrupted() {
+                return false;
+            }
         }
-        self.endpoint(endpoint).callers_head.some().is_none()
+        true
     }
 
     /// One step of an endpoint's end: waiting receivers are kicked, queued callers refused. `true` when it may go.
@@ -240,6 +246,9 @@ impl<M: Machine> Kernel<M> {
         self.endpoint(endpoint).state = EndpointState::Closed as u64;
         while let Some(receiver) = self.receiver(endpoint) {
             self.kick_thread(receiver);
+            if self.machine.interrupted() {
+                return false;
+            }
         }
         let bound = core::mem::replace(&mut self.endpoint(endpoint).bound, Ref::NONE);
         if let Some(bound) = bound.some() {

@@ -6,6 +6,7 @@
 
 mod archive;
 mod ipc;
+mod meter;
 mod setup;
 mod world;
 
@@ -16,6 +17,7 @@ use abi::ObjectKind;
 
 pub use archive::{Segment, archive};
 pub use ipc::{Message, Received};
+pub use meter::{Meter, Work};
 pub use setup::{Linux, Made, Process};
 pub use world::World;
 
@@ -62,6 +64,8 @@ pub struct FakeMachine {
     pub fpu_trap: bool,
     /// How often FPU state was stored and loaded.
     pub fpu_moves: (u32, u32),
+    /// What the kernel does between two preemption points, and when an interrupt waits at one.
+    pub meter: Meter,
 }
 
 impl FakeMachine {
@@ -83,6 +87,7 @@ impl FakeMachine {
             fpu: 0,
             fpu_trap: true,
             fpu_moves: (0, 0),
+            meter: Meter::default(),
         }
     }
 
@@ -111,6 +116,7 @@ impl Machine for FakeMachine {
     }
 
     fn page_info(&mut self, page: PageNumber) -> Option<&mut PageInfo> {
+        self.meter.accessed();
         self.infos.get_mut(page as usize)
     }
 
@@ -123,6 +129,7 @@ impl Machine for FakeMachine {
     }
 
     fn resolve(&mut self, address: u64) -> *mut u8 {
+        self.meter.accessed();
         let (page, at) = split(address);
         self.pages[page].0.as_mut_ptr().cast::<u8>().wrapping_add(at)
     }
@@ -141,6 +148,14 @@ impl Machine for FakeMachine {
 
     fn flush(&mut self, address: u64) {
         self.flushes.push(address);
+    }
+
+    fn interrupted(&mut self) -> bool {
+        self.meter.point()
+    }
+
+    fn touched(&mut self, bytes: usize) {
+        self.meter.touched(bytes);
     }
 
     fn now(&mut self) -> u64 {

@@ -44,7 +44,7 @@ pub enum Violation {
     AboveUserEnd(u64),
     /// An entry lacks the user bit, or a 2 MiB entry is not aligned.
     Malformed(u64),
-    /// A page table is reached twice, or is none.
+    /// A page table is reached twice, or is none; or one that is not used yet is not zero.
     Table(PageNumber),
     /// A page of kind `PageTable` belongs to no space.
     TableLost(PageNumber),
@@ -52,6 +52,8 @@ pub enum Violation {
     KernelHalf(PageNumber),
     /// More than one owning capability covers a page.
     TwoOwners(PageNumber),
+    /// A table has not as many owning capabilities as it counts.
+    Owned(Count<u64>),
     /// A capability names pages that cannot be owned.
     OwnsNothing(Place),
     /// A slot holds what no operation could have put there.

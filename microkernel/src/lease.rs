@@ -12,6 +12,9 @@ use crate::page::{self, PAGE_BYTES, Ref};
 use crate::space::AddressSpace;
 use crate::thread::{CallKind, Thread};
 
+/// Words that describe a lease in a message page.
+const LEASE_WORDS: usize = size_of::<Lease>() / 8;
+
 /// What a copy came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyResult {
@@ -39,13 +42,13 @@ impl<M: Machine> Kernel<M> {
     /// Takes over the leases that a caller describes in its message page, so that it cannot change them any more.
     pub(crate) fn take_leases(&mut self, caller: Ref<Thread>, count: usize) -> Result<(), Error> {
         let page = self.thread(caller).message_page;
-        let words = *page::words(&mut self.machine, page);
         let first = core::mem::offset_of!(MessagePage, leases) / 8;
+        let (described, _) = page::words(&mut self.machine, page)[first..].as_chunks::<LEASE_WORDS>();
+        let described: [_; MAX_LEASES] = core::array::from_fn(|index| described[index]);
         let mut leases = [Lease::default(); MAX_LEASES];
         let mut tickets = [0; MAX_LEASES];
-        for (index, (lease, ticket)) in leases.iter_mut().zip(&mut tickets).enumerate().take(count) {
-            let at = first + index * 4;
-            let (address, length, source, rights) = (words[at], words[at + 1], words[at + 2], words[at + 3]);
+        for ((lease, ticket), words) in leases.iter_mut().zip(&mut tickets).zip(described).take(count) {
+            let [address, length, source, rights] = words;
             if address.checked_add(length).is_none_or(|end| end > abi::USER_END) || rights & !(Lease::READ | Lease::WRITE) != 0 {
                 return Err(Error::InvalidLease);
             }

@@ -28,6 +28,13 @@ pub trait Machine {
     /// Forgets the translation of one address in the loaded space.
     fn flush(&mut self, address: u64);
 
+    /// Whether an interrupt waits to be taken. This is the preemption point: between two of them, or the ends of a trap, an operation does at most
+    /// [`abi::BUDGET_PAGES`] entries or a page of bytes, and where the answer is yes it ends with its progress kept. With a second processor
+    /// it will have to be yes also when that one waits for the lock.
+    fn interrupted(&mut self) -> bool;
+    /// Is told what was zeroed, copied or looked through in one piece, before it is. Only a machine that measures work wants to know.
+    fn touched(&mut self, _bytes: usize) {}
+
     /// The time-stamp counter.
     fn now(&mut self) -> u64;
     /// Asks for a timer interrupt at an absolute time-stamp value, or for none.

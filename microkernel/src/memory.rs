@@ -11,8 +11,8 @@ use crate::machine::{Machine, PageNumber};
 use crate::page::{self, HUGE_PAGES, Ref};
 use crate::thread::Thread;
 
-/// Pages that one zeroing operation does at most.
-const ZERO_BUDGET: u64 = 64;
+/// Pages that a table has at most.
+const TABLE_PAGES: u64 = 64;
 
 impl<M: Machine> Kernel<M> {
     /// The page at `offset` of a range that `memory` names: plain, and not revoked since.
@@ -48,37 +48,50 @@ impl<M: Machine> Kernel<M> {
         epoch
     }
 
-    /// Turns plain pages into a kernel object.
-    pub(crate) fn retype(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 5]) -> Result<(), Error> {
+    /// Turns plain pages into a kernel object. A table grows page by page; returns whether it has all of them: done again, it goes on.
+    pub(crate) fn retype(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 5]) -> Result<bool, Error> {
         let [offset, kind, pages, target, table] = words;
         let (memory, _) = self.owned(thread, handle)?;
         let kind = u8::try_from(kind).ok().and_then(ObjectKind::from_byte).ok_or(Error::InvalidArgument)?;
         let multiple = kind == ObjectKind::CapTable;
         let creatable =
             matches!(kind, ObjectKind::Endpoint | ObjectKind::Notification | ObjectKind::Thread | ObjectKind::AddressSpace | ObjectKind::CapTable);
-        if !creatable || pages == 0 || pages > ZERO_BUDGET || pages > 1 && !multiple || !memory.covers(offset, pages) {
+        if !creatable || pages == 0 || pages > TABLE_PAGES || pages > 1 && !multiple || !memory.covers(offset, pages) {
             return Err(Error::InvalidArgument);
         }
         let first = memory.first.wrapping_add(offset as u32);
-        let to = self.empty_place(thread, table, target)?;
-        for index in 0..pages as u32 {
+        let to = self.target_place(thread, table, target)?;
+        let (object, pages) = (self.machine.page_address(first), pages as u32);
+        let begun = *self.slot(to);
+        let ready = if begun.is_empty() { 0 } else { self.begun_pages(&begun, kind, first, pages)? };
+        for index in ready..pages {
             if !self.is_unused(first + index) {
                 return Err(Error::Busy);
             }
         }
-        let mut epoch = 0;
-        for index in 0..pages as u32 {
+        for index in ready..pages {
             page::zero(&mut self.machine, first + index);
-            epoch = self.set_kind(first + index, kind);
+            let epoch = self.set_kind(first + index, kind);
+            match kind {
+                ObjectKind::CapTable => self.grow_table(Ref::at(object)),
+                ObjectKind::Thread => self.init_thread(Ref::at(object)),
+                _ => {}
+            }
+            if index == 0 {
+                *self.slot(to) = Slot { rights: Rights::ALL, kind: kind as u8, first, epoch, object, ..Slot::default() };
+            }
+            if index + 1 < pages && self.machine.interrupted() {
+                return Ok(false);
+            }
         }
-        let object = self.machine.page_address(first);
-        match kind {
-            ObjectKind::CapTable => self.init_table(Ref::at(object), pages as u32),
-            ObjectKind::Thread => self.init_thread(Ref::at(object)),
-            _ => {}
-        }
-        *self.slot(to) = Slot { rights: Rights::ALL, kind: kind as u8, first, epoch, object, ..Slot::default() };
-        Ok(())
+        Ok(true)
+    }
+
+    /// The pages that a table has so far whose making was preempted: its capability is in its slot already.
+    fn begun_pages(&mut self, begun: &Slot, kind: ObjectKind, first: PageNumber, pages: u32) -> Result<u32, Error> {
+        let same = kind == ObjectKind::CapTable && begun.kind() == kind && begun.first == first && self.is_valid(begun);
+        let ready = if same { self.table_pages(begun.reference()) } else { pages };
+        if ready < pages { Ok(ready) } else { Err(Error::SlotFull) }
     }
 
     /// The pages from an offset on become a capability of their own.
@@ -90,7 +103,7 @@ impl<M: Machine> Kernel<M> {
         }
         let to = self.empty_place(thread, table, target)?;
         let rest = u64::from(memory.count()).wrapping_sub(offset);
-        *self.slot(to) = Slot { first: memory.first.wrapping_add(offset as u32), object: rest, ..memory };
+        self.put(to, Slot { first: memory.first.wrapping_add(offset as u32), object: rest, ..memory });
         self.slot(place).object = offset;
         Ok(())
     }
@@ -104,34 +117,38 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::InvalidArgument);
         }
         self.slot(place).object = u64::from(memory.count()).wrapping_add(u64::from(next.count()));
-        *self.slot(next_place) = Slot::default();
+        self.put(next_place, Slot::default());
         Ok(())
     }
 
-    /// Destroys what lies in a range of pages and zeroes them, a budget at a time.
-    pub(crate) fn reclaim(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<u64, Error> {
+    /// Destroys what lies in a range of pages and zeroes them, up to a preemption point. Returns how many pages were done; none if the object in the
+    /// first one has not ended yet: done again, it goes on.
+    pub(crate) fn reclaim(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<Option<u64>, Error> {
         let [offset, pages] = words;
         let (memory, _) = self.owned(thread, handle)?;
         if !memory.covers(offset, pages) {
             return Err(Error::InvalidArgument);
         }
         let mut done = 0;
-        while done < pages.min(ZERO_BUDGET) {
+        while done < pages.min(abi::BUDGET_PAGES) {
             let page = memory.first.wrapping_add((offset + done) as u32);
             match self.reclaim_page(page, pages - done) {
-                Ok(count) => done += count,
+                Ok(gone) => done += u64::from(gone),
                 Err(error) if done == 0 => return Err(error),
                 Err(_) => break,
             }
+            if self.machine.interrupted() {
+                break;
+            }
         }
-        Ok(done)
+        Ok((done != 0 || pages == 0).then_some(done))
     }
 
-    /// Ends the object in a page. Returns how many pages it had; `left` is how many may be taken.
-    fn reclaim_page(&mut self, page: PageNumber, left: u64) -> Result<u64, Error> {
+    /// One step of the end of the object in a page. Returns whether the page is memory now; `left` is how many pages may be taken.
+    fn reclaim_page(&mut self, page: PageNumber, left: u64) -> Result<bool, Error> {
         let info = *self.machine.page_info(page).ok_or(Error::InvalidArgument)?;
         let address = self.machine.page_address(page);
-        let mut pages = 1;
+        let mut gone = page;
         match info.kind() {
             ObjectKind::Memory => {
                 if !self.is_unused(page) {
@@ -140,7 +157,7 @@ impl<M: Machine> Kernel<M> {
             }
             ObjectKind::Endpoint => {
                 if !self.destroy_endpoint(Ref::at(address)) {
-                    return Err(Error::Busy);
+                    return Ok(false);
                 }
             }
             ObjectKind::Notification => self.destroy_notification(Ref::at(address)),
@@ -156,30 +173,30 @@ impl<M: Machine> Kernel<M> {
                 }
             }
             ObjectKind::CapTable if info.pins != 0 => return Err(Error::Busy),
-            ObjectKind::CapTable => pages = self.destroy_table(Ref::at(address), left)?,
+            ObjectKind::CapTable => gone = self.destroy_table(Ref::at(address), left)?,
             ObjectKind::PageTable | ObjectKind::Empty | ObjectKind::Reply | ObjectKind::Irq | ObjectKind::IoPorts | ObjectKind::Device => {
                 return Err(Error::Busy);
             }
         }
-        for index in 0..pages as u32 {
-            page::zero(&mut self.machine, page + index);
-            self.unpin(page + index);
-            self.set_kind(page + index, ObjectKind::Memory);
-        }
-        Ok(pages)
+        page::zero(&mut self.machine, gone);
+        self.unpin(gone);
+        self.set_kind(gone, ObjectKind::Memory);
+        Ok(gone == page)
     }
 
-    /// Whether a table may go: nobody uses it, no caller waits in it, no memory would be lost. Returns its pages.
-    fn destroy_table(&mut self, table: Ref<CapTable>, left: u64) -> Result<u64, Error> {
+    /// One step of a table's end, if it may go: nobody uses it, no caller waits in it, no memory would be lost. Returns its last page, which goes first.
+    fn destroy_table(&mut self, table: Ref<CapTable>, left: u64) -> Result<PageNumber, Error> {
         let header = *self.table(table);
-        let pages = u64::from(header.slots / abi::SLOTS_PER_PAGE);
-        if pages == 0 || pages > left {
+        if u64::from(self.table_pages(table)) > left {
             return Err(Error::InvalidArgument);
         }
-        if header.users != 0 || header.callers.some().is_some() || self.holds_owned_memory(table) {
+        if header.users != 0 || header.callers.some().is_some() || header.owned != 0 {
             return Err(Error::Busy);
         }
-        Ok(pages)
+        // Every capability to it dies first, so that nobody sees it half gone.
+        let first = self.machine.page_of(table.address());
+        self.set_kind(first, ObjectKind::CapTable);
+        Ok(self.shrink_table(table))
     }
 
     /// Every lent capability to a range of pages dies.

@@ -3,7 +3,9 @@
 //! Invariants: a message is delivered whole or not at all; it is copied, never moved; each delivery gives the caller a new ticket, puts a Reply
 //! with that ticket into the slot that the receiver named, and links the caller to that slot's table.
 
-use abi::{Error, Label, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, MessagePage, ObjectKind, ReplyKind, RequestNumber, Rights};
+use abi::{
+    Control, Error, Label, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, MessagePage, ObjectKind, Operation, ReplyKind, RequestNumber, Rights,
+};
 
 use crate::capability::{Slot, SlotPlace};
 use crate::kernel::Kernel;
@@ -11,8 +13,6 @@ use crate::machine::{Machine, PageNumber};
 use crate::page::{self, Ref};
 use crate::thread::{CallKind, State, Thread};
 
-/// Bytes of the `syscall` instruction: how far back a reflected thread goes to trap again.
-const SYSCALL_BYTES: u64 = 2;
 /// What a Linux program gets when its system dropped the call: EIO.
 const EIO: u64 = 5;
 
@@ -258,7 +258,7 @@ impl<M: Machine> Kernel<M> {
             CallKind::Call => thread.fail(error),
             CallKind::Reflected if thread.frame_set != 0 => {}
             CallKind::Reflected => {
-                thread.frame.rip = thread.frame.rip.wrapping_sub(SYSCALL_BYTES);
+                thread.rewind();
                 thread.redeliver = 1;
             }
             CallKind::PageFault | CallKind::Exception => {}
@@ -357,7 +357,15 @@ impl<M: Machine> Kernel<M> {
             Err(Error::InvalidHandle | Error::ReplyGone) => None,
             Err(error) => return Err(error),
         };
-        let received = self.receive_from(server, handle);
+        // A long answer and a long message are nearly two pages: between them is a preemption point, after which the thread only receives.
+        let received = if label.bytes() > MAX_INLINE && self.machine.interrupted() {
+            let thread = self.thread(server);
+            thread.frame.rax = u64::from(Control::new(Operation::Receive, handle).0);
+            thread.rewind();
+            Ok(())
+        } else {
+            self.receive_from(server, handle)
+        };
         if let Some(caller) = caller {
             if self.cpu.current.some().is_none() {
                 self.switch_to(caller);

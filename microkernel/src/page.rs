@@ -147,6 +147,7 @@ pub(crate) fn inside<M: Machine, T: Object>(machine: &mut M, address: u64) -> &m
 
 /// Fills a page with zeros, in words: under emulation a byte costs as much as a word.
 pub fn zero<M: Machine>(machine: &mut M, page: PageNumber) {
+    machine.touched(PAGE_BYTES);
     *words(machine, page) = [0; PAGE_WORDS];
 }
 
@@ -155,6 +156,7 @@ pub fn copy<M: Machine>(machine: &mut M, from: (PageNumber, usize), to: (PageNum
     let source = machine.page_address(from.0).wrapping_add(from.1 as u64);
     let target = machine.page_address(to.0).wrapping_add(to.1 as u64);
     debug_assert!(from.1 + length <= PAGE_BYTES && to.1 + length <= PAGE_BYTES);
+    machine.touched(length);
     let source = machine.resolve(source).cast_const();
     let target = machine.resolve(target);
     if (source as usize | target as usize | length) & 7 == 0 {

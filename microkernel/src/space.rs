@@ -143,7 +143,7 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::InvalidArgument);
         }
         let mut done = 0;
-        while done < pages.min(abi::BUDGET_PAGES / 8) {
+        while done < pages.min(abi::BUDGET_PAGES) {
             let page = memory.first.wrapping_add((first + done) as u32);
             if !self.is_unused(page) {
                 return if done == 0 { Err(Error::Busy) } else { Ok(done) };
@@ -152,6 +152,9 @@ impl<M: Machine> Kernel<M> {
             page::zero(&mut self.machine, page);
             self.pool_push(space, page);
             done += 1;
+            if self.machine.interrupted() {
+                break;
+            }
         }
         Ok(done)
     }
@@ -180,16 +183,22 @@ impl<M: Machine> Kernel<M> {
         if memory.rights & rights_for(flags) != rights_for(flags) {
             return Err(Error::MissingRight);
         }
-        if !memory.covers(first, pages) || memory.kind() == ObjectKind::Device && flags & MapFlags::ZERO != 0 {
+        // A 2 MiB page is too much to zero at once: reclaiming it does, in steps.
+        let zeroless = memory.kind() == ObjectKind::Device || flags & MapFlags::HUGE != 0;
+        if !memory.covers(first, pages) || zeroless && flags & MapFlags::ZERO != 0 {
             return Err(Error::InvalidArgument);
         }
         // What a device has in its registers is never the cache's, whatever was asked for.
         let cache = if memory.kind() == ObjectKind::Device { UNCACHED } else { 0 };
         let bits = bits | limit_bits(memory.rights) | cache;
         if flags & MapFlags::HUGE != 0 {
-            return self.map_huge(space, address, &memory, first, pages, bits, flags);
+            return self.map_huge(space, address, &memory, (first, pages), bits);
         }
         self.over_pages(space, address, pages, |kernel, leaf, done| {
+            // A preemption point between two pages of zeros: this page ends the step, and begins the next one.
+            if done != 0 && flags & MapFlags::ZERO != 0 && kernel.machine.interrupted() {
+                return Err(Error::Busy);
+            }
             kernel.map_page(leaf, &memory, first + done, bits, flags)?;
             Ok(())
         })
@@ -212,36 +221,19 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Maps one 2 MiB page.
-    #[allow(clippy::too_many_arguments, reason = "the arguments of one verb, checked by its caller")]
-    fn map_huge(
-        &mut self,
-        space: Ref<AddressSpace>,
-        address: u64,
-        memory: &Slot,
-        first: u64,
-        pages: u64,
-        bits: u64,
-        flags: u64,
-    ) -> Result<u64, Error> {
+    fn map_huge(&mut self, space: Ref<AddressSpace>, address: u64, memory: &Slot, range: (u64, u64), bits: u64) -> Result<u64, Error> {
+        let (first, pages) = range;
         let head = self.memory_page(memory, first)?;
         let aligned = head.is_multiple_of(HUGE_PAGES) && address.is_multiple_of(u64::from(HUGE_PAGES) * abi::PAGE_SIZE);
         if pages != u64::from(HUGE_PAGES) || !aligned || memory.kind() == ObjectKind::Device {
             return Err(Error::InvalidArgument);
         }
         for offset in first..first + pages {
-            let page = self.memory_page(memory, offset)?;
-            if flags & MapFlags::ZERO != 0 && !self.is_unused(page) {
-                return Err(Error::Busy);
-            }
+            self.memory_page(memory, offset)?;
         }
         let place = self.directory_entry(space, address)?;
         if self.entry(place) & PRESENT != 0 {
             return Err(Error::AlreadyMapped);
-        }
-        if flags & MapFlags::ZERO != 0 {
-            for page in head..head + HUGE_PAGES {
-                page::zero(&mut self.machine, page);
-            }
         }
         let info = self.machine.page_info(head).ok_or(Error::InvalidArgument)?;
         info.huge = info.huge.checked_add(1).ok_or(Error::KernelLimit)?;

@@ -22,6 +22,8 @@ enum Outcome {
     Settled,
     /// An error that has words of its own.
     Failed(Error, [u64; 2]),
+    /// Preempted, its progress kept in the object: the thread comes again at the same instruction with the same registers.
+    Again,
 }
 
 type Result = core::result::Result<Outcome, Error>;
@@ -32,6 +34,11 @@ fn done(result: core::result::Result<(), Error>) -> Result {
 
 fn value(result: core::result::Result<u64, Error>) -> Result {
     result.map(|value| Outcome::Values([value, 0, 0, 0, 0, 0]))
+}
+
+/// Of an operation that is done as a whole, and says whether it is.
+fn finished(result: core::result::Result<bool, Error>) -> Result {
+    result.map(|finished| if finished { Outcome::Done } else { Outcome::Again })
 }
 
 fn values(result: core::result::Result<[u64; 6], Error>) -> Result {
@@ -71,6 +78,7 @@ impl<M: Machine> Kernel<M> {
                 [frame.rdi, frame.rsi, frame.rdx, frame.r8, frame.r9, frame.r10] = values;
             }
             Ok(Outcome::Settled) => {}
+            Ok(Outcome::Again) => self.thread(thread).rewind(),
             Ok(Outcome::Failed(error, words)) => {
                 let entry = self.thread(thread);
                 entry.fail(error);
@@ -129,10 +137,10 @@ impl<M: Machine> Kernel<M> {
             Operation::Delete => done(self.delete_capability(thread, u64::from(handle), a)),
             Operation::Describe => values(self.describe(thread, u64::from(handle), a)),
             Operation::Kill => value(self.kill_instance(thread, handle)),
-            Operation::Retype => done(self.retype(thread, handle, [a, b, c, d, e])),
+            Operation::Retype => finished(self.retype(thread, handle, [a, b, c, d, e])),
             Operation::Split => done(self.split(thread, handle, [a, b, c])),
             Operation::Merge => done(self.merge(thread, handle, a)),
-            Operation::Reclaim => value(self.reclaim(thread, handle, [a, b])),
+            Operation::Reclaim => Ok(self.reclaim(thread, handle, [a, b])?.map_or(Outcome::Again, |done| Outcome::Values([done, 0, 0, 0, 0, 0]))),
             Operation::Revoke => value(self.revoke(thread, handle, [a, b])),
             Operation::Derive => done(self.derive(thread, handle, [a, b, c, d, e])),
             Operation::FreePages => value(self.free_pages(thread, handle, a)),
@@ -170,7 +178,7 @@ impl<M: Machine> Kernel<M> {
             Operation::ThreadStart | Operation::ThreadStop | Operation::ThreadKick | Operation::Counters => {
                 self.dispatch_thread(thread, operation, handle)
             }
-            Operation::SetState => done(self.set_endpoint_state(thread, handle, [a, b])),
+            Operation::SetState => finished(self.set_endpoint_state(thread, handle, [a, b])),
             Operation::IrqBind => done(self.bind_line(thread, handle, [a, b, c])),
             Operation::IrqAck => done(self.acknowledge_line(thread, handle, a)),
             Operation::PortIn => value(self.read_port(thread, handle, [a, b])),

@@ -18,6 +18,9 @@ use crate::space::AddressSpace;
 /// processor fits in: a slice that ends in it lets the child run before its parent goes on, which shells hardly ever see elsewhere.
 pub const DEFAULT_SLICE: u64 = 40_000_000;
 
+/// Bytes of the `syscall` instruction.
+const SYSCALL_BYTES: u64 = 2;
+
 /// What a thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -204,6 +207,11 @@ impl Thread {
     /// Sets what a system call returns: status and label.
     pub(crate) fn set_status(&mut self, status: u32, label: u32) {
         self.frame.rax = u64::from(label) << 32 | u64::from(status);
+    }
+
+    /// Goes back to the `syscall` instruction that it executed, to execute it again.
+    pub(crate) fn rewind(&mut self) {
+        self.frame.rip = self.frame.rip.wrapping_sub(SYSCALL_BYTES);
     }
 
     pub(crate) fn fail(&mut self, error: Error) {

@@ -4,7 +4,10 @@
 
 /// An operation. The table in each variant's text: invoked handle; arguments in message words; results in message words.
 ///
-/// Operations on ranges do at most [`crate::BUDGET_PAGES`] pages and return how many they did: the caller goes on from there.
+/// Operations on ranges do at most [`crate::BUDGET_PAGES`] pages and return how many they did, at least one: the caller goes on from there. They return
+/// early when an interrupt waits, after each page that is zeroed and after so many entries. Operations that are done as a whole ([`Operation::SetState`],
+/// [`Operation::Retype`], the end of an object in [`Operation::Reclaim`]) keep their progress in the object instead, and their thread finds itself at the
+/// same `syscall` again with the same registers, after the interrupt: it need not know. If it is stopped there for good, somebody else can go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Operation {
@@ -53,12 +56,14 @@ pub enum Operation {
     Kill = 0x93,
 
     /// Memory (OWNED); word 0: page offset; 1: [`crate::ObjectKind`]; 2: pages (only tables have more than one); 3: destination slot; 4: destination table.
+    /// A table that lies there with fewer pages, its capability in that slot, gets the others: the same operation, preempted.
     Retype = 0xa0,
     /// Memory (OWNED); word 0: page offset; 1: destination slot; 2: destination table. The pages from the offset on become a capability of their own.
     Split = 0xa1,
     /// Memory (OWNED); word 0: handle of the owned Memory that begins where this one ends; that one goes.
     Merge = 0xa2,
-    /// Memory (OWNED); word 0: page offset; 1: pages. Destroys what lies there and zeroes it. Result 0: pages done.
+    /// Memory (OWNED); word 0: page offset; 1: pages. Destroys what lies there and zeroes it. Result 0: pages done. A table's later pages go first, and
+    /// all its handles before; where it ends early, they are plain pages to be reclaimed as such.
     Reclaim = 0xa3,
     /// Memory (OWNED); word 0: page offset; 1: pages. Every other capability to these pages dies. Result 0: pages done.
     Revoke = 0xa4,
@@ -69,7 +74,8 @@ pub enum Operation {
     /// Memory (PHYS); word 0: page offset. Result 0: physical address.
     PhysicalAddress = 0xa7,
 
-    /// AddressSpace (MAP); word 0: address; 1: Memory handle; 2: first page; 3: pages; 4: [`crate::MapFlags`]. Result 0: pages done.
+    /// AddressSpace (MAP); word 0: address; 1: Memory handle; 2: first page; 3: pages; 4: [`crate::MapFlags`]. Result 0: pages done. A 2 MiB page is not
+    /// zeroed by this: [`Operation::Reclaim`] does it in steps.
     Map = 0xb0,
     /// AddressSpace (MAP); word 0: address; 1: pages. Result 0: pages done (mapped or not).
     Unmap = 0xb1,
@@ -125,7 +131,8 @@ pub enum Operation {
     /// Results: 0: 1 if it has one in hand, 1: its number, 2: its [`crate::MessageKind`], 3: the caller's badge, 4: attempts counted so far, 5: 1 if refused.
     Blame = 0xc7,
 
-    /// Endpoint (CONTROL); word 0: [`crate::EndpointState`]; 1: error code that callers of a closed endpoint get.
+    /// Endpoint (CONTROL); word 0: [`crate::EndpointState`]; 1: error code that callers of a closed endpoint get. It opens when all have met who wait on
+    /// both sides, and closes before the first of those who wait is told.
     SetState = 0xd0,
     /// Irq; word 0: line offset; 1: Notification handle (SIGNAL), or 0 for none; 2: bits to signal.
     IrqBind = 0xd1,

@@ -112,7 +112,7 @@ impl MapFlags {
     pub const WRITE: u64 = 2;
     /// Executable; never together with writable.
     pub const EXECUTE: u64 = 4;
-    /// Map: zero the page first; it must not be mapped elsewhere.
+    /// Map: zero the page first; it must not be mapped elsewhere. Not with [`MapFlags::HUGE`].
     pub const ZERO: u64 = 8;
     /// Map: one 2 MiB page; address and physical address must be aligned and the range exactly that long. List: the page is part of one.
     pub const HUGE: u64 = 0x10;

@@ -1,5 +1,5 @@
-//! Address spaces and regions. An operation on a range returns how many pages it did, at most [`abi::BUDGET_PAGES`]: the caller goes on
-//! from there.
+//! Address spaces and regions. An operation on a range returns how many pages it did, at least one and at most [`abi::BUDGET_PAGES`], fewer when an
+//! interrupt came: the caller goes on from there.
 
 use abi::{Error, Operation};
 
@@ -96,12 +96,16 @@ pub fn list(space: u32, address: u64, pages: &mut [u64]) -> Result<usize, Error>
     Ok(done)
 }
 
-/// Gives the space pages for its tables.
+/// Gives the space pages for its tables, all of them.
 ///
 /// # Errors
-/// What the kernel says.
+/// What the kernel says; the pages before the one that it says it of are given.
 pub fn add_tables(space: u32, source: MapSource) -> Result<(), Error> {
-    command(Operation::AddTables, space, [u64::from(source.memory), source.first, source.pages])
+    let mut done = 0;
+    while done < source.pages {
+        done += query(Operation::AddTables, space, [u64::from(source.memory), source.first + done, source.pages - done])?;
+    }
+    Ok(())
 }
 
 /// Names the endpoint (CALL) that gets the space's page faults.

@@ -35,6 +35,8 @@ pub struct World {
     /// Pages that have an owner: the same number for ever.
     owned: u32,
     history: History,
+    /// Threads that were sent back to their system call.
+    preempted: Vec<Ref<Thread>>,
 }
 
 impl Default for World {
@@ -70,7 +72,15 @@ impl World {
         kernel.finish();
         let thread = kernel.current().expect("the first thread runs");
         let root = Process { table: boot_slot::TABLE, space: boot_slot::SPACE, handle: boot_slot::THREAD, thread };
-        let mut world = Self { kernel, root, memory: boot_slot::FIRST_MEMORY, next_slot: FIRST_SLOT, owned: 0, history: History::default() };
+        let mut world = Self {
+            kernel,
+            root,
+            memory: boot_slot::FIRST_MEMORY,
+            next_slot: FIRST_SLOT,
+            owned: 0,
+            history: History::default(),
+            preempted: Vec::new(),
+        };
         world.owned = invariants::owned_pages(&mut world.kernel);
         world.history = History::new(&mut world.kernel);
         world.must(boot_slot::THREAD, Operation::ThreadConfigure, &[abi::ThreadSetting::Priority as u64, PRIORITY]);
@@ -82,8 +92,10 @@ impl World {
     /// # Panics
     /// If an invariant is broken.
     pub fn trap(&mut self, act: impl FnOnce(&mut Kernel<FakeMachine>)) {
+        self.kernel.machine.meter.begin();
         act(&mut self.kernel);
         self.kernel.finish();
+        self.kernel.machine.meter.end();
         self.check();
     }
 
@@ -116,8 +128,20 @@ impl World {
         panic!("{thread:?} is {:?} and does not run; {:?} does", self.state(thread), self.kernel.current());
     }
 
-    /// `thread` executes `syscall` with these registers.
+    /// `thread` executes `syscall` with these registers, as often as the kernel sends it back to it, and jumps back to it: its code is a loop around one.
     pub fn enter(&mut self, thread: Ref<Thread>, control: Control, label: Label, words: &[u64], number: u64) {
+        self.prepare_syscall(thread, control, label, words, number);
+        let rip = self.frame(thread).rip;
+        while self.execute_syscall(thread) {
+            self.switch_to(thread);
+        }
+        if self.is_thread(thread) {
+            self.frame(thread).rip = rip;
+        }
+    }
+
+    /// `thread` runs and stands at a `syscall` instruction with these registers.
+    pub fn prepare_syscall(&mut self, thread: Ref<Thread>, control: Control, label: Label, words: &[u64], number: u64) {
         self.switch_to(thread);
         let entry = self.kernel.thread(thread);
         let mut all = [0; 8];
@@ -125,7 +149,23 @@ impl World {
         entry.set_words(all);
         entry.frame.rax = u64::from(label.0) << 32 | u64::from(control.0);
         entry.frame.r15 = number;
+    }
+
+    /// The current thread executes the `syscall` instruction that it stands at, once. Returns whether it stands there still: the kernel was interrupted.
+    pub fn execute_syscall(&mut self, thread: Ref<Thread>) -> bool {
+        let rip = self.frame(thread).rip;
+        self.frame(thread).rip = rip.wrapping_add(2);
         self.trap(Kernel::system_call);
+        let preempted = self.is_thread(thread) && self.frame(thread).rip == rip && self.state(thread) == State::Runnable;
+        self.preempted.retain(|other| *other != thread);
+        self.preempted.extend(preempted.then_some(thread));
+        preempted
+    }
+
+    /// Whether a thread stands at a `syscall` that the kernel sent it back to.
+    #[must_use]
+    pub fn is_preempted(&self, thread: Ref<Thread>) -> bool {
+        self.preempted.contains(&thread)
     }
 
     /// `thread` asks for an operation that may make it wait.

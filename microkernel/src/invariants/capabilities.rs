@@ -2,7 +2,7 @@
 
 use abi::{ObjectKind, Rights, SLOTS_PER_PAGE};
 
-use super::{Objects, Place, Violation, ensure};
+use super::{Count, Objects, Place, Violation, ensure};
 use crate::capability::{CapTable, Slot, SlotPlace};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -52,7 +52,13 @@ pub(super) fn check<M: Machine>(kernel: &mut Kernel<M>, objects: &Objects) -> Re
             let info = kernel.machine.page_info(page).copied().unwrap_or_default();
             ensure(info.kind() == ObjectKind::CapTable && (info.pins == 0) == (page == first), || Violation::TablePage(page))?;
         }
-        for_each_slot(kernel, *table, |kernel, place, slot| check_slot(kernel, place, &slot, &mut owners))?;
+        let mut counted = 0;
+        for_each_slot(kernel, *table, |kernel, place, slot| {
+            counted += u64::from(slot.is_owned_memory());
+            check_slot(kernel, place, &slot, &mut owners)
+        })?;
+        let recorded = kernel.table(*table).owned;
+        ensure(recorded == counted, || Violation::Owned(Count { of: table.address(), recorded, counted }))?;
     }
     Ok(())
 }

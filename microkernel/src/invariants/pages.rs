@@ -83,7 +83,9 @@ fn walk_space<M: Machine>(kernel: &mut Kernel<M>, space: Ref<AddressSpace>, coun
     let AddressSpace { root, mut pool, .. } = *kernel.space(space);
     while pool != 0 {
         claim_table(kernel, pool, counted)?;
-        pool = page::words(&mut kernel.machine, pool)[0] as PageNumber;
+        let [next, rest @ ..] = page::words(&mut kernel.machine, pool);
+        ensure(rest.iter().all(|word| *word == 0), || Violation::Table(pool))?;
+        pool = *next as PageNumber;
     }
     if root == 0 {
         return Ok(());

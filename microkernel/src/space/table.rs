@@ -27,8 +27,14 @@ pub(super) const ACCESS: u64 = USER | WRITABLE | NO_EXECUTE;
 /// Bytes that one entry of the page directory covers.
 pub(super) const DIRECTORY_SPAN: u64 = 1 << 21;
 
-/// Entries of a hole that one step passes over at most.
-const HOLE_ENTRIES: usize = 256;
+/// Entries that are looked at together: most of a table is holes.
+pub(super) const GROUP: usize = 8;
+
+/// Entries of a hole that one step looks through at most in one table.
+const HOLE_ENTRIES: usize = 224;
+/// Entries after which a walk comes to a preemption point: with another hole's they still are fewer than the budget.
+const POINT_ENTRIES: u64 = abi::BUDGET_PAGES / 2;
+const _: () = assert!(POINT_ENTRIES + HOLE_ENTRIES as u64 + 4 * GROUP as u64 <= abi::BUDGET_PAGES);
 
 /// Where an entry is: its table and its index.
 pub(crate) type Place = (PageNumber, usize);
@@ -170,7 +176,7 @@ impl<M: Machine> Kernel<M> {
         Ok(done)
     }
 
-    /// Does `act` for each leaf of a range that exists, and passes over whole holes; stops at the budget or the first error.
+    /// Does `act` for each leaf of a range that exists, and passes over whole holes; stops at the budget, the first error, or a preemption point.
     pub(super) fn over_range(
         &mut self,
         space: Ref<AddressSpace>,
@@ -180,10 +186,10 @@ impl<M: Machine> Kernel<M> {
     ) -> Result<u64, Error> {
         let end = address + pages * abi::PAGE_SIZE;
         let mut at = address;
-        let mut steps = 0;
+        let (mut steps, mut entries) = (0, 0);
         let mut table = None;
         while at < end && steps < abi::BUDGET_PAGES {
-            steps += 1;
+            (steps, entries) = (steps + 1, entries + 1);
             let leaf = match table {
                 Some(table) if index_at(at, 0) != 0 => self.page_leaf((table, index_at(at, 0))),
                 _ => self.leaf(space, at),
@@ -198,35 +204,48 @@ impl<M: Machine> Kernel<M> {
                     at + abi::PAGE_SIZE
                 }
                 Leaf::Huge(_) => next_multiple(at, DIRECTORY_SPAN),
-                Leaf::Missing => self.hole_end(space, at, 0),
+                Leaf::Missing => {
+                    let (hole_end, looked_at) = self.hole_end(space, at, 0);
+                    entries += looked_at;
+                    hole_end
+                }
             };
+            if entries >= POINT_ENTRIES {
+                if self.machine.interrupted() {
+                    break;
+                }
+                entries = 0;
+            }
         }
         Ok((at.min(end) - address) / abi::PAGE_SIZE)
     }
 
     /// Up to where the address space from `address` on is certainly empty, as the tables of level `lowest` and above tell: the next present entry of
     /// the topmost table that has none for it, or that table's end. One step passes over [`HOLE_ENTRIES`] entries at most. `address` itself if
-    /// none of them misses it.
-    pub(super) fn hole_end(&mut self, space: Ref<AddressSpace>, address: u64, lowest: u32) -> u64 {
+    /// none of them misses it. Also how many entries were looked at.
+    pub(super) fn hole_end(&mut self, space: Ref<AddressSpace>, address: u64, lowest: u32) -> (u64, u64) {
         let mut table = self.space(space).root;
         if table == 0 {
-            return 1 << 48;
+            return (1 << 48, 0);
         }
+        let mut looked_at = 0;
         for level in (lowest..4).rev() {
             let index = index_at(address, level);
             let entries = page::words(&mut self.machine, table);
             let missing = missing_entries(entries.get(index..PAGE_WORDS.min(index + HOLE_ENTRIES)).unwrap_or_default());
+            let entry = entries[index];
+            looked_at += missing + GROUP as u64;
+            self.machine.touched(8 * (missing as usize + GROUP));
             if missing != 0 {
                 let span = 1 << (12 + 9 * level);
-                return (address / span + missing) * span;
+                return ((address / span + missing) * span, looked_at);
             }
-            let entry = entries[index];
             if entry & HUGE != 0 {
                 break;
             }
             table = page_of_entry(entry);
         }
-        address
+        (address, looked_at)
     }
 
     /// Forgets a translation, if the space is loaded.
@@ -238,11 +257,15 @@ impl<M: Machine> Kernel<M> {
     }
 }
 
+/// Whether no entry of a group is present.
+pub(super) fn is_hole(group: &[u64; GROUP]) -> bool {
+    group.iter().fold(0, |bits, entry| bits | entry) & PRESENT == 0
+}
+
 /// How many entries at the start are not present. Looks at several at a time: address spaces are mostly holes.
 fn missing_entries(entries: &[u64]) -> u64 {
-    let (groups, _) = entries.as_chunks::<8>();
-    let is_hole = |group: &&[u64; 8]| group.iter().fold(0, |bits, entry| bits | entry) & PRESENT == 0;
-    let whole = groups.iter().take_while(is_hole).count() * 8;
+    let (groups, _) = entries.as_chunks::<GROUP>();
+    let whole = groups.iter().take_while(|group| is_hole(group)).count() * GROUP;
     let rest = entries.iter().skip(whole).take_while(|entry| **entry & PRESENT == 0).count();
     (whole + rest) as u64
 }

@@ -1,25 +1,22 @@
 //! Taking a space apart, a bounded step at a time.
 //!
-//! First it becomes unloadable, then its mappings go, then its tables. What was donated becomes plain memory of its owner again.
+//! First it becomes unloadable, then its mappings go, then its tables. What was donated becomes plain memory of its owner again. A table is zero by
+//! then, for each entry was cleared when what it pointed at was let go: nothing is zeroed twice.
 
 use abi::{Error, ObjectKind, Rights};
 
-use super::table::{DIRECTORY_SPAN, HUGE, PRESENT, index_at, next_multiple, page_of_entry};
+use super::table::{DIRECTORY_SPAN, GROUP, HUGE, PRESENT, index_at, is_hole, next_multiple, page_of_entry};
 use super::{AddressSpace, Leaf};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, PageNumber};
 use crate::page::{self, PAGE_WORDS, Ref};
 use crate::thread::Thread;
 
-/// Donated pages that one step gives back at most.
-const STEP_TABLES: usize = 32;
-/// Entries that are looked at together: most of a table is holes.
-const GROUP: usize = 8;
 /// End of the lower half.
 const LOWER_HALF: u64 = 1 << 47;
 
 impl<M: Machine> Kernel<M> {
-    /// One step. Returns 0 when nothing is left.
+    /// One step, up to a preemption point. Returns 0 when nothing is left.
     pub(crate) fn dismantle(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
         let space: Ref<AddressSpace> = self.lookup(thread, handle, ObjectKind::AddressSpace, Rights::CONTROL)?.reference();
         if self.space(space).users != 0 {
@@ -27,14 +24,13 @@ impl<M: Machine> Kernel<M> {
         }
         self.space(space).dismantled = 1;
         self.unload(space);
-        let mut entries = 0;
-        while entries < abi::BUDGET_PAGES {
-            if self.space(space).cursor >= LOWER_HALF || self.space(space).root == 0 {
-                return Ok(self.release_root(space));
+        while self.space(space).cursor < LOWER_HALF && self.space(space).root != 0 {
+            self.dismantle_directory(space);
+            if self.machine.interrupted() {
+                return Ok(1);
             }
-            entries += if self.dismantle_directory(space) { PAGE_WORDS as u64 } else { 1 };
         }
-        Ok(1)
+        Ok(self.release_root(space))
     }
 
     /// Whether a space has nothing left and may become memory.
@@ -51,15 +47,14 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// Clears what one directory entry at the cursor covers, or passes over a hole. Returns whether it was a full table.
-    fn dismantle_directory(&mut self, space: Ref<AddressSpace>) -> bool {
+    /// Clears what one directory entry at the cursor covers, or passes over a hole.
+    fn dismantle_directory(&mut self, space: Ref<AddressSpace>) {
         let at = self.space(space).cursor;
-        let hole_end = self.hole_end(space, at, 1);
-        let mut full = false;
+        let (hole_end, _) = self.hole_end(space, at, 1);
         let next = if hole_end > at {
             hole_end
         } else {
-            full = self.clear_directory_entry(space, at);
+            self.clear_directory_entry(space, at);
             next_multiple(at, DIRECTORY_SPAN)
         };
         if at >> 30 != next >> 30 {
@@ -69,11 +64,10 @@ impl<M: Machine> Kernel<M> {
             self.release_table(space, at, 3);
         }
         self.space(space).cursor = next;
-        full
     }
 
-    /// Ends what is mapped through the directory entry of an address. Returns whether it was a full table.
-    fn clear_directory_entry(&mut self, space: Ref<AddressSpace>, at: u64) -> bool {
+    /// Ends what is mapped through the directory entry of an address.
+    fn clear_directory_entry(&mut self, space: Ref<AddressSpace>, at: u64) {
         if let Leaf::Huge(place) = self.leaf(space, at) {
             let page = page_of_entry(self.entry(place));
             self.set_entry(place, 0);
@@ -83,18 +77,16 @@ impl<M: Machine> Kernel<M> {
         } else if let Some(table) = self.table_at(space, at, 1) {
             self.clear_table(table);
             self.release_table(space, at, 1);
-            return true;
         }
-        false
     }
 
     fn clear_table(&mut self, table: PageNumber) {
         for first in (0..PAGE_WORDS).step_by(GROUP) {
-            let (groups, _) = page::words(&mut self.machine, table).as_chunks::<GROUP>();
-            let group = groups[first / GROUP];
-            if group.iter().fold(0, |bits, entry| bits | entry) & PRESENT == 0 {
+            let (groups, _) = page::words(&mut self.machine, table).as_chunks_mut::<GROUP>();
+            if is_hole(&groups[first / GROUP]) {
                 continue;
             }
+            let group = core::mem::take(&mut groups[first / GROUP]);
             for entry in group {
                 if entry & PRESENT != 0 {
                     self.uncount_map(page_of_entry(entry));
@@ -133,8 +125,9 @@ impl<M: Machine> Kernel<M> {
         self.release_page(table);
     }
 
+    /// A table that is zero becomes memory.
     fn release_page(&mut self, page: PageNumber) {
-        page::zero(&mut self.machine, page);
+        debug_assert!(page::words(&mut self.machine, page).iter().all(|word| *word == 0), "a table is given back with entries");
         self.set_kind(page, ObjectKind::Memory);
     }
 
@@ -142,9 +135,10 @@ impl<M: Machine> Kernel<M> {
     fn release_root(&mut self, space: Ref<AddressSpace>) -> u64 {
         let root = core::mem::take(&mut self.space(space).root);
         if root != 0 {
+            page::zero(&mut self.machine, root);
             self.release_page(root);
         }
-        for _ in 0..STEP_TABLES {
+        for _ in 0..abi::BUDGET_PAGES {
             let Some(page) = self.pool_pop(space) else { return 0 };
             self.release_page(page);
         }

@@ -113,23 +113,6 @@ fn destroyed_endpoint_kicks_receivers_and_refuses_callers() {
 }
 
 #[test]
-fn endpoint_with_many_callers_is_destroyed_in_steps() {
-    let mut world = World::new();
-    let made = world.make(ObjectKind::Endpoint, 1);
-    let client = world.spawn();
-    world.give(&client, 10, made.handle, Rights::CALL);
-    let clients: Vec<Process> = (0..70).map(|_| world.spawn_thread(&client)).collect();
-    for client in &clients {
-        world.call(client.thread, 10, &Message::words(&[3]));
-    }
-    assert_eq!(world.ask(made.memory, Operation::Reclaim, &[0, 1]), Err(Error::Busy));
-    assert_eq!(world.must(made.memory, Operation::Reclaim, &[0, 1]), 1);
-    for client in &clients {
-        assert_eq!(world.outcome(client.thread), Err(Error::Closed));
-    }
-}
-
-#[test]
 fn reply_outlives_the_endpoint() {
     let mut world = World::new();
     let made = world.make(ObjectKind::Endpoint, 1);

@@ -23,6 +23,7 @@ mod lease;
 mod memory;
 mod notification;
 mod poison;
+mod preemption;
 mod reflect;
 mod schedule;
 mod space;

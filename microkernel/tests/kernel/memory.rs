@@ -185,7 +185,9 @@ fn reclaim_stops_at_what_is_in_use() {
 fn reclaim_and_revoke_do_a_budget_at_a_time() {
     let mut world = World::new();
     let huge = huge_memory(&mut world);
-    assert_eq!(world.must(huge, Operation::Reclaim, &[0, 512]), 64);
+    assert_eq!(world.must(huge, Operation::Reclaim, &[0, 512]), 512);
+    world.kernel.machine.meter.interrupt_at = 3;
+    assert_eq!(world.must(huge, Operation::Reclaim, &[0, 512]), 3, "up to where an interrupt waits");
     assert_eq!(world.must(huge, Operation::Revoke, &[0, 512]), 512);
 }
 

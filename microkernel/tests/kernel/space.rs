@@ -125,8 +125,11 @@ fn add_tables_takes_only_owned_unused_pages() {
     );
     world.must(process.space, Operation::Map, &[0x20_0000, m, 1, 1, 0]);
     assert_eq!(world.must(process.space, Operation::AddTables, &[m, 0, 3]), 1, "as far as pages are unused");
-    let many = world.pages(70);
-    assert_eq!(world.must(process.space, Operation::AddTables, &[u64::from(many), 0, 70]), 64, "a budget at a time");
+    let many = world.pages(520);
+    assert_eq!(world.must(process.space, Operation::AddTables, &[u64::from(many), 0, 520]), 512, "a budget at a time");
+    world.kernel.machine.meter.interrupt_at = 2;
+    let more = world.pages(5);
+    assert_eq!(world.must(process.space, Operation::AddTables, &[u64::from(more), 0, 5]), 2, "up to where an interrupt waits");
 }
 
 #[test]
@@ -260,12 +263,14 @@ fn two_mebibyte_page_is_changed_only_as_a_whole() {
             (&[0x20_0000, huge, 1, 511, MapFlags::HUGE], Error::InvalidArgument),
         ],
     );
-    let zero = MapFlags::HUGE | MapFlags::ZERO | WRITE;
-    assert_eq!(world.must(process.space, Operation::Map, &[0x20_0000, huge, 0, 512, zero]), 512);
+    let zero = [0x20_0000, huge, 0, 512, MapFlags::HUGE | MapFlags::ZERO | WRITE];
+    assert_eq!(world.ask(process.space, Operation::Map, &zero), Err(Error::InvalidArgument), "too much to zero at once");
+    assert_eq!(world.must(process.space, Operation::Map, &[0x20_0000, huge, 0, 512, MapFlags::HUGE | WRITE]), 512);
     let again = [0x20_0000, huge, 0, 512, MapFlags::HUGE];
     assert_eq!(world.ask(process.space, Operation::Map, &again), Err(Error::AlreadyMapped));
     assert_eq!(world.ask(process.space, Operation::Map, &[0x20_3000, huge, 0, 1, 0]), Err(Error::AlreadyMapped));
-    assert_eq!(world.ask(process.space, Operation::Map, &[0x40_0000, huge, 0, 512, zero]), Err(Error::Busy));
+    assert_eq!(world.ask(process.space, Operation::Map, &[0x40_0000, huge, 0, 1, MapFlags::ZERO]), Err(Error::Busy));
+    assert_eq!(world.ask(huge as u32, Operation::Reclaim, &[0, 512]), Err(Error::Busy));
     let partial = [(0x20_0000, 511), (0x20_1000, 511), (0x2f_f000, 1)];
     for (address, pages) in partial {
         assert_eq!(world.ask(process.space, Operation::Unmap, &[address, pages]), Err(Error::InvalidArgument));

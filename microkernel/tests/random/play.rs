@@ -20,6 +20,8 @@ pub(crate) struct Tally {
     pub(crate) programs: u32,
     pub(crate) steps: u32,
     pub(crate) idle: u32,
+    /// System calls that an interrupt sent back to their instruction.
+    pub(crate) preempted: u32,
     /// Successes and failures of each operation.
     pub(crate) operations: BTreeMap<String, (u32, u32)>,
     pub(crate) show: bool,
@@ -29,7 +31,7 @@ impl Tally {
     /// Whether every operation worked at least once and few steps were lost to an idle machine.
     pub(crate) fn is_varied(&self) -> bool {
         let worked = self.operations.values().filter(|(good, _)| *good > 0).count();
-        self.idle < self.steps / 2 && (self.steps < 20_000 || worked >= Operation::SLOW.len() + 2)
+        self.idle < self.steps / 2 && (self.steps < 20_000 || worked >= Operation::SLOW.len() + 2 && self.preempted > 0)
     }
 
     fn count(&mut self, operation: Operation, good: bool) {
@@ -91,6 +93,7 @@ pub(crate) fn step(world: &mut World, seed: u64, tally: &mut Tally) {
     let mut dice = Dice::new(seed);
     tally.steps += 1;
     world.kernel.machine.time += dice.below(100);
+    world.kernel.machine.meter.interrupt_at = dice.pick(&[0, 0, 1, 1, 2, 5]);
     let Some(current) = world.kernel.current() else {
         return wake(world, tally);
     };
@@ -106,6 +109,10 @@ pub(crate) fn step(world: &mut World, seed: u64, tally: &mut Tally) {
             world.raise(line);
         }
         5..9 => fault(world, current, &mut dice, tally),
+        9..90 if world.is_preempted(current) => {
+            show(tally, || format!("{current:?} goes on"));
+            execute(world, current, tally);
+        }
         _ if world.thread(current).is_reflected() => {
             let arguments = [0; 6].map(|_| dice.pick(&GARBAGE));
             show(tally, || format!("{current:?} linux call {arguments:x?}"));
@@ -143,7 +150,7 @@ fn fault(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &Tally
     world.exception(current, vector, code, at);
 }
 
-fn garbage_call(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &Tally) {
+fn garbage_call(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &mut Tally) {
     let (control, label) = (Control(dice.next() as u32), Label(dice.next() as u32));
     let words = [0; 8].map(|_| if dice.chance(50) { dice.pick(&GARBAGE) } else { dice.next() });
     let may_block = control.operation().is_some_and(blocks);
@@ -151,7 +158,16 @@ fn garbage_call(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally:
         return;
     }
     show(tally, || format!("{current:?} garbage {control:x?} {label:x?} {words:x?}"));
-    world.enter(current, control, label, &words, dice.next());
+    world.prepare_syscall(current, control, label, &words, dice.next());
+    execute(world, current, tally);
+}
+
+/// Executes `syscall` once. A thread that is sent back to it may stay there for long, and meet another state then.
+fn execute(world: &mut World, current: Ref<Thread>, tally: &mut Tally) -> bool {
+    let preempted = world.execute_syscall(current);
+    tally.preempted += u32::from(preempted);
+    show(tally, || format!("    {}", if preempted { "preempted" } else { "done" }));
+    preempted
 }
 
 fn blocks(operation: Operation) -> bool {
@@ -164,7 +180,10 @@ fn plausible_call(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tall
     let message = prepare(world, current, dice, &held, &words);
     let label = if blocks(operation) || operation == Operation::Reply { message.label } else { Label::default() };
     show(tally, || format!("{current:?} {operation:?} on {handle:#x} {words:x?} label {:#x}", label.0));
-    world.enter(current, Control::new(operation, handle), label, &words, message.number);
+    world.prepare_syscall(current, Control::new(operation, handle), label, &words, message.number);
+    if execute(world, current, tally) {
+        return;
+    }
     let good = world.state(current) != State::Runnable || world.thread(current).frame.rax as u32 == 0;
     tally.count(operation, good);
 }
@@ -219,6 +238,7 @@ fn choose(world: &mut World, current: Ref<Thread>, dice: &mut Dice, held: &[(u32
         Operation::ThreadConfigure => words[1] = setting_value(words[0], dice, held),
         Operation::SetState if dice.chance(70) => words[0] = 0,
         Operation::Wait => words.clear(),
+        Operation::Retype if dice.chance(40) => (words[1], words[2]) = (ObjectKind::CapTable as u64, 2 + dice.below(3)),
         _ => {}
     }
     (operation, handle, words)

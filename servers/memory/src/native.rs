@@ -72,8 +72,12 @@ impl Kernel for Native {
     }
 
     fn map_huge(&mut self, space: u32, address: u64, piece: u32, page: u64) -> Result<(), Error> {
+        let mut zeroed = 0;
+        while zeroed < BLOCK {
+            zeroed += syscall::reclaim(vault(piece), page + zeroed, BLOCK - zeroed)?;
+        }
         let source = MapSource { memory: vault(piece), first: page, pages: BLOCK };
-        syscall::map(vault(space), address, source, READ_WRITE | MapFlags::ZERO | MapFlags::HUGE).map(|_all| ())
+        syscall::map(vault(space), address, source, READ_WRITE | MapFlags::HUGE).map(|_all| ())
     }
 
     fn list(&mut self, space: u32, address: u64, words: &mut [u64]) -> Result<usize, Error> {

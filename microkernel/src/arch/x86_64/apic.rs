@@ -19,6 +19,8 @@ pub const LINES: u32 = MAX_LINES as u32;
 const REGISTER_ID: u64 = 0x20;
 const REGISTER_END_OF_INTERRUPT: u64 = 0xb0;
 const REGISTER_SPURIOUS: u64 = 0xf0;
+/// Which vectors wait to be taken, 32 in each register, 16 bytes apart (SDM vol. 3, 11.8.4): those of the lines and of the timer.
+const REGISTERS_REQUESTED: [u64; 2] = [0x210, 0x220];
 const REGISTER_TIMER: u64 = 0x320;
 const REGISTER_INITIAL_COUNT: u64 = 0x380;
 const REGISTER_CURRENT_COUNT: u64 = 0x390;
@@ -99,6 +101,11 @@ impl Apic {
             }
         }
         self.write_io(IO_TABLE + 2 * route.pin, entry);
+    }
+
+    /// Whether an interrupt waits to be taken.
+    pub fn is_requested(self) -> bool {
+        REGISTERS_REQUESTED.iter().any(|register| self.read(*register) != 0)
     }
 
     /// Tells the local APIC that an interrupt was taken.

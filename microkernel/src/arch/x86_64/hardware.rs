@@ -67,6 +67,10 @@ impl Machine for Hardware {
         unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) }
     }
 
+    fn interrupted(&mut self) -> bool {
+        self.apic.is_requested()
+    }
+
     fn now(&mut self) -> u64 {
         clock::now()
     }
