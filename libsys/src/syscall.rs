@@ -21,8 +21,8 @@ mod thread;
 
 pub use device::{PortRecord, irq_ack, irq_bind, port_in, port_out, port_out_bytes, port_record};
 pub use endpoint::{
-    CopyError, Incoming, Sent, call, lease_read, lease_write, receive, reply, reply_bytes, reply_receive, reply_word_receive, set_reply_slot,
-    set_state, take_up,
+    CopyError, Incoming, Sent, call, call_words, lease_read, lease_write, receive, reply, reply_bytes, reply_receive, reply_word_receive,
+    reply_words_receive, set_reply_slot, set_state, take_up,
 };
 pub use memory::{derive, free_pages, merge, physical_address, reclaim, retype, revoke, split};
 pub use notification::{bind, deadline, poll, signal, wait};
@@ -34,9 +34,8 @@ pub use thread::{
 
 use abi::{Control, Error, Label, Operation};
 
-/// The registers that cross the line, in memory. The layout is the assembly's.
+/// The registers that cross the line.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
 struct Registers {
     /// `rax`: control or status in the low half, label in the high half.
     control: u64,
@@ -49,15 +48,18 @@ struct Registers {
 }
 
 impl Registers {
+    #[inline]
     fn new(operation: Operation, handle: u32) -> Self {
         Self { control: u64::from(Control::new(operation, handle).0), ..Self::default() }
     }
 
+    #[inline]
     fn with_label(mut self, label: Label) -> Self {
         self.control |= u64::from(label.0) << 32;
         self
     }
 
+    #[inline]
     fn with_words<const N: usize>(mut self, words: [u64; N]) -> Self {
         for (to, from) in self.words.iter_mut().zip(words) {
             *to = from;
@@ -66,6 +68,7 @@ impl Registers {
     }
 
     /// Enters the kernel. The registers then hold what came back, also when the operation failed.
+    #[inline]
     fn enter(&mut self) -> Result<(), Error> {
         enter(self);
         Error::check(self.control as u32)
@@ -93,61 +96,36 @@ fn query<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N])
     operate(operation, handle, arguments).map(|[word, ..]| word)
 }
 
+/// Enters the kernel, which preserves rsp and rbp only. Inlined, so that registers nobody sets or reads cost nothing. `rbx` is the compiler's.
 #[cfg(target_os = "none")]
+#[inline(always)]
 fn enter(registers: &mut Registers) {
-    // SAFETY: the block is valid for reads and writes, and laid out as the assembly expects. What the kernel does with memory is said above.
-    unsafe { enter_raw(registers) }
+    let [a, b, c, d, e, f, g, h] = &mut registers.words;
+    // SAFETY: what the kernel does with memory is said above; all registers that it may change are named.
+    unsafe {
+        core::arch::asm!(
+            "push rbx",
+            "syscall",
+            "mov rcx, rbx",
+            "pop rbx",
+            inout("rax") registers.control,
+            inout("rdi") *a,
+            inout("rsi") *b,
+            inout("rdx") *c,
+            inout("r8") *d,
+            inout("r9") *e,
+            inout("r10") *f,
+            inout("r12") *g,
+            inout("r13") *h,
+            inout("r15") registers.number => _,
+            out("r14") registers.number,
+            out("rcx") registers.badge,
+            out("r11") _,
+        );
+    }
 }
 
 #[cfg(not(target_os = "none"))]
 fn enter(registers: &mut Registers) {
     registers.control = u64::from(Error::WrongState.to_status());
-}
-
-/// Loads the block, enters the kernel, stores the block. The kernel preserves rsp and rbp only, so the block's address waits in rbp.
-#[cfg(target_os = "none")]
-#[unsafe(naked)]
-unsafe extern "sysv64" fn enter_raw(registers: *mut Registers) {
-    core::arch::naked_asm!(
-        "push rbx",
-        "push rbp",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov rbp, rdi",
-        "mov rax, [rbp + {control}]",
-        "mov rdi, [rbp + {words}]",
-        "mov rsi, [rbp + {words} + 8]",
-        "mov rdx, [rbp + {words} + 16]",
-        "mov r8, [rbp + {words} + 24]",
-        "mov r9, [rbp + {words} + 32]",
-        "mov r10, [rbp + {words} + 40]",
-        "mov r12, [rbp + {words} + 48]",
-        "mov r13, [rbp + {words} + 56]",
-        "mov r15, [rbp + {number}]",
-        "syscall",
-        "mov [rbp + {control}], rax",
-        "mov [rbp + {words}], rdi",
-        "mov [rbp + {words} + 8], rsi",
-        "mov [rbp + {words} + 16], rdx",
-        "mov [rbp + {words} + 24], r8",
-        "mov [rbp + {words} + 32], r9",
-        "mov [rbp + {words} + 40], r10",
-        "mov [rbp + {words} + 48], r12",
-        "mov [rbp + {words} + 56], r13",
-        "mov [rbp + {number}], r14",
-        "mov [rbp + {badge}], rbx",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbp",
-        "pop rbx",
-        "ret",
-        control = const core::mem::offset_of!(Registers, control),
-        words = const core::mem::offset_of!(Registers, words),
-        number = const core::mem::offset_of!(Registers, number),
-        badge = const core::mem::offset_of!(Registers, badge),
-    )
 }

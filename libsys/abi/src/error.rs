@@ -84,11 +84,14 @@ impl Error {
     ///
     /// # Errors
     /// The error that a non-zero status stands for; [`Error::UnknownOperation`] for one that no kernel of this version gives.
+    #[inline]
     pub fn check(status: u32) -> Result<(), Self> {
-        if status == 0 {
-            return Ok(());
-        }
+        if status == 0 { Ok(()) } else { Err(Self::from_status(status)) }
+    }
+
+    #[cold]
+    fn from_status(status: u32) -> Self {
         let code = (status as i32).wrapping_neg();
-        Err(Self::ALL.into_iter().find(|error| *error as i32 == code).unwrap_or(Self::UnknownOperation))
+        Self::ALL.into_iter().find(|error| *error as i32 == code).unwrap_or(Self::UnknownOperation)
     }
 }

@@ -141,6 +141,30 @@ pub fn call(
     Ok(Sent { bytes: bytes.len(), caps: answer.caps() })
 }
 
+/// Sends the message words as they are, without capabilities or leases, and waits for the answer's: the least that a call can cost. What `label` does not
+/// count reaches the callee all the same.
+///
+/// # Errors
+/// What the kernel says.
+#[inline]
+pub fn call_words(endpoint: u32, number: RequestNumber, label: Label, words: [u64; 8]) -> Result<(Label, [u64; 8]), Error> {
+    let mut registers = Registers { number: number.0, words, ..Registers::new(Operation::Call, endpoint) }.with_label(label);
+    registers.enter()?;
+    Ok((registers.label(), registers.words))
+}
+
+/// Answers with the message words as they are and waits for the next message, as [`reply_receive`] does, but for the capabilities. Words that `label` does
+/// not count reach the caller all the same.
+///
+/// # Errors
+/// What the kernel says, of either half.
+#[inline]
+pub fn reply_words_receive(endpoint: u32, label: Label, words: [u64; 8]) -> Result<(Label, [u64; 8]), Error> {
+    let mut registers = Registers { words, ..Registers::new(Operation::ReplyReceive, endpoint) }.with_label(label);
+    registers.enter()?;
+    Ok((registers.label(), registers.words))
+}
+
 /// Waits for a message. Its Reply goes to the thread's reply slot, which must be empty, and its capabilities to the slots `receive`.
 ///
 /// # Errors

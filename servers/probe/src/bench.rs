@@ -2,11 +2,11 @@
 //!
 //! Each row runs an operation `ROUNDS` times between two readings of the time-stamp counter, less an empty loop, and logs `bench: NAME VALUE`,
 //! or `bench: NAME failed: WHY`. Under QEMU's `-icount shift=0` a tick is an instruction. Nothing here is tuned for the measurement: the
-//! calls are libsys' functions, the callee is a server in another address space with libsys' receive loop, and what both spend counts.
+//! calls are libsys' functions, the callee is a server in another address space that sends each message back (victim's mirror), and what both spend counts.
 
 use core::hint::black_box;
 
-use abi::{Error, MAX_CAPS, MapFlags, OWN_TABLE, ObjectKind, Rights};
+use abi::{Error, Label, MapFlags, OWN_TABLE, ObjectKind, Rights};
 use libsys::syscall::{self, MapSource};
 use libsys::{Peer, clock, slot};
 use protocols::memory::Client;
@@ -70,10 +70,8 @@ pub fn run() {
 fn calls() {
     let victim = slot::peer(Service::Victim);
     for (name, length) in [("call_reply_empty", 0), ("call_reply_32", 32), ("call_reply_64", 64), ("call_reply_1k", 1024)] {
-        let message = [0x5a; 1024];
-        let mut reply = [0; 1024];
-        let sent = message.get(..length).unwrap_or_default();
-        row(name, || syscall::call(victim, libsys::next_number(), sent, &[], &[], [0; MAX_CAPS], &mut reply).map(drop));
+        let number = libsys::next_number();
+        row(name, || syscall::call_words(victim, number, Label::new(length), [length as u64; 8]).map(|_| ()));
     }
 }
 

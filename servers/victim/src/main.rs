@@ -16,7 +16,7 @@ fn run() -> ! {
         panic!("cannot come up: {error:?}");
     }
     if libsys::start::info().options.lines().any(|line| line == victim::mirror::OPTION) {
-        libsys::serve::run(&mut victim::mirror::Mirror);
+        victim::mirror::run();
     }
     libsys::serve::run(&mut server)
 }

@@ -1,26 +1,27 @@
-//! The mirror: instead of the victim, for measuring. It answers every message with the message.
+//! The mirror: instead of the victim, for measuring. It answers every message with the message, straight from the registers.
 //!
-//! So a call of it costs what the kernel and the receive loop cost, without the decoding that is each protocol's own.
+//! So a call of it costs what the kernel costs and two stubs, as other kernels are measured, without libsys' receive loop or a protocol.
 
-use protocols::serve::{Answer, Caller, Serve};
+use abi::{Error, Label};
+use libsys::{slot, syscall, thread};
 
 /// The line of the run's options that asks for it.
 pub const OPTION: &str = "victim=mirror";
 
-/// Answers with the request.
-#[derive(Debug)]
-pub struct Mirror;
-
-impl Serve for Mirror {
-    fn serve(&mut self, _caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
-        match reply.get_mut(..request.len()) {
-            Some(room) => {
-                room.copy_from_slice(request);
-                Answer::new(request.len())
-            }
-            None => Answer::new(0),
-        }
+/// Receives and answers for ever, on the server's own endpoint. A long message lies in the message page already.
+///
+/// # Panics
+/// When the kernel refuses to receive: the server was wired wrongly.
+pub fn run() -> ! {
+    if let Err(error) = syscall::set_reply_slot(slot::reply(thread::index())) {
+        panic!("no slot for Replies: {error:?}");
+    }
+    let (mut label, mut words) = (Label::new(0), [0; 8]);
+    loop {
+        (label, words) = match syscall::reply_words_receive(slot::ENDPOINT, label, words) {
+            Ok(received) => received,
+            Err(Error::Kicked) => (Label::new(0), [0; 8]),
+            Err(error) => panic!("cannot receive: {error:?}"),
+        };
     }
 }
-
-impl libsys::serve::Server for Mirror {}
