@@ -112,12 +112,13 @@ impl<M: Machine> Kernel<M> {
             info.pins += 1;
         }
         self.thread(first.thread).message_page = message;
+        self.thread(first.thread).note_oddities();
         self.map_archive(&first, plan.archive)?;
         self.grant(&first, plan);
         let info = self.grant_memory(&mut first, plan, largest)?;
         self.write_boot_info(&info);
         let thread = self.thread(first.thread);
-        thread.priority = PRIORITY;
+        thread.set_level(PRIORITY);
         thread.frame.rip = image.entry;
         thread.frame.rsp = abi::BOOT_STACK_TOP - 8;
         self.start_thread(first.thread)?;
@@ -149,6 +150,7 @@ impl<M: Machine> Kernel<M> {
         let entry = self.thread(thread);
         entry.table = table;
         entry.space = space;
+        self.note_reply_slot(thread);
         self.table(table).users = 1;
         self.space(space).users = 1;
         self.first_space = space;

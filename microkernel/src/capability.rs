@@ -108,8 +108,10 @@ pub struct CapTable {
     pub callers: Ref<Thread>,
     /// Owned Memory capabilities in it: with it their pages would be lost.
     pub owned: u64,
+    /// Slots that a handle can name: all but the header's.
+    pub handles: u32,
     /// Fills four slots.
-    pub reserved: [u64; 13],
+    pub reserved: [u32; 25],
 }
 
 const _: () = assert!(size_of::<CapTable>() as u64 == abi::FIRST_HANDLE as u64 * SLOT_BYTES);
@@ -125,6 +127,18 @@ unsafe impl Object for CapTable {
 pub struct SlotPlace {
     pub(crate) table: Ref<CapTable>,
     pub(crate) index: u32,
+}
+
+impl SlotPlace {
+    /// The slot at an address of a table.
+    pub(crate) fn at(table: Ref<CapTable>, address: u64) -> Self {
+        Self { table, index: (address.wrapping_sub(table.address()) / SLOT_BYTES) as u32 }
+    }
+
+    /// The address of the slot.
+    pub(crate) fn address(self) -> u64 {
+        self.table.address().wrapping_add(u64::from(self.index).wrapping_mul(SLOT_BYTES))
+    }
 }
 
 impl<M: Machine> Kernel<M> {
@@ -143,8 +157,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The slot itself.
     pub(crate) fn slot(&mut self, place: SlotPlace) -> &mut Slot {
-        let address = place.table.address().wrapping_add(u64::from(place.index).wrapping_mul(SLOT_BYTES));
-        page::inside(&mut self.machine, address)
+        page::inside(&mut self.machine, place.address())
     }
 
     /// The place that a handle of `thread` names, in its own table or in its vault.
@@ -332,7 +345,7 @@ impl<M: Machine> Kernel<M> {
     /// Adds the next page, zeroed and of its kind already, to a table. All but the first are pinned by it: what lies at their start is a slot, not a header.
     pub(crate) fn grow_table(&mut self, table: Ref<CapTable>) {
         let pages = self.table_pages(table);
-        self.table(table).slots = pages.saturating_add(1).saturating_mul(SLOTS_PER_PAGE);
+        self.set_table_pages(table, pages.saturating_add(1));
         let page = self.machine.page_of(table.address()).saturating_add(pages);
         if pages != 0
             && let Some(info) = self.machine.page_info(page)
@@ -344,11 +357,17 @@ impl<M: Machine> Kernel<M> {
     /// Takes the last page, which nobody can need any more, from a table; the page is still to be zeroed.
     pub(crate) fn shrink_table(&mut self, table: Ref<CapTable>) -> PageNumber {
         let pages = self.table_pages(table).saturating_sub(1);
-        self.table(table).slots = pages.saturating_mul(SLOTS_PER_PAGE);
+        self.set_table_pages(table, pages);
         self.machine.page_of(table.address()).saturating_add(pages)
     }
 
     /// How many pages a table has.
+    fn set_table_pages(&mut self, table: Ref<CapTable>, pages: u32) {
+        let slots = pages.saturating_mul(SLOTS_PER_PAGE);
+        let header = self.table(table);
+        (header.slots, header.handles) = (slots, slots.saturating_sub(abi::FIRST_HANDLE));
+    }
+
     pub(crate) fn table_pages(&mut self, table: Ref<CapTable>) -> u32 {
         self.table(table).slots / SLOTS_PER_PAGE
     }

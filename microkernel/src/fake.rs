@@ -5,8 +5,11 @@
 //! is a panic. There is no time but what a test sets and no code: a test *is* the user program, through [`World`].
 
 mod archive;
+mod compare;
+mod fast;
 mod ipc;
 mod meter;
+mod pages;
 mod setup;
 mod world;
 
@@ -23,22 +26,20 @@ pub use world::World;
 
 use crate::machine::{Machine, PageNumber};
 use crate::page::{PAGE_BYTES, PAGE_WORDS, PageInfo};
+use pages::Pages;
 
-/// Address of page 0: no pointer of any host, so that nobody takes one for the other.
-pub const FAKE_BASE: u64 = 0xfa4e_0000_0000_0000;
+/// Address of page 0. Nothing of a host's lies there, so that who takes such an address for a pointer dies; but for one machine at a time whose pages
+/// a test of the fast path has put there ([`FakeMachine::make_real`]).
+pub const FAKE_BASE: u64 = 0x2fa4_e000_0000;
 /// Interrupt lines of the machine.
 pub const LINES: u32 = 24;
 /// What the kernel's half of a top-level table is filled with.
 pub const KERNEL_HALF: u64 = 0x6b65_726e_656c_0003;
 
-#[derive(Clone, Hash)]
-#[repr(C, align(4096))]
-struct Page([u64; PAGE_WORDS]);
-
 /// Memory, a clock, and a record of everything that the kernel did to the hardware.
 #[derive(Clone, Hash)]
 pub struct FakeMachine {
-    pages: Vec<Page>,
+    pages: Pages,
     infos: Vec<PageInfo>,
     /// The time-stamp counter; a test moves it.
     pub time: u64,
@@ -73,7 +74,7 @@ impl FakeMachine {
     #[must_use]
     pub fn new(pages: PageNumber) -> Self {
         Self {
-            pages: vec![Page([0; PAGE_WORDS]); pages as usize],
+            pages: Pages::new(pages as usize),
             infos: vec![PageInfo::default(); pages as usize],
             time: 1_000,
             timer: None,
@@ -89,6 +90,24 @@ impl FakeMachine {
             fpu_moves: (0, 0),
             meter: Meter::default(),
         }
+    }
+
+    /// Puts the pages where their addresses say that they are, for assembly that takes those for pointers. Copies of the machine lie elsewhere.
+    ///
+    /// # Panics
+    /// If another machine is there.
+    pub fn make_real(&mut self) {
+        self.pages.make_real();
+    }
+
+    /// Moves to where another machine's pages lie, and sends that one elsewhere.
+    fn take_place(&mut self, other: &mut Self) {
+        core::mem::swap(&mut self.pages, &mut other.pages);
+        self.pages.clone_from_slice(&other.pages);
+    }
+
+    pub(crate) fn info_address(&self) -> u64 {
+        self.infos.as_ptr() as u64
     }
 
     /// The word at an address of [`Machine::page_address`].

@@ -36,7 +36,7 @@ impl<M: Machine> Kernel<M> {
         let rip = self.thread(thread).frame.rip;
         self.leave_current();
         if !self.thread(thread).faulted_at(address, rip) {
-            self.thread(thread).attempts = 0;
+            self.thread(thread).set_attempts(0);
         }
         if vector == PAGE_FAULT {
             let access = fault_access(code);
@@ -97,7 +97,7 @@ impl<M: Machine> Kernel<M> {
         let entry = self.thread(thread);
         if entry.redeliver == 0 {
             entry.request = RequestNumber(entry.request).next().0;
-            entry.attempts = 0;
+            entry.set_attempts(0);
         }
         entry.redeliver = 0;
         entry.call_kind = CallKind::Reflected as u8;

@@ -76,6 +76,8 @@ pub enum Violation {
     Links(Ref<Thread>),
     /// The run queue's bit of a level, or its tail, is wrong.
     RunQueue(usize),
+    /// What the fast path reads instead of working it out is not what it would find.
+    Unnoted(Ref<Thread>),
     /// A thread is runnable with less than it needs, or its registers could not be loaded.
     Unfit(Ref<Thread>),
     /// Server and caller do not name each other.

@@ -14,41 +14,53 @@ use crate::thread::Thread;
 /// Interrupt lines that can be bound.
 pub const MAX_LINES: usize = 24;
 
-/// What belongs to one processor.
+/// [`Cpu::timer`] when it is not set.
+pub(crate) const NO_TIMER: u64 = u64::MAX;
+
+/// What belongs to one processor. `gs` points here in ring 0, so the entry code and the fast path find everything at fixed offsets.
 #[derive(Clone, Debug, Hash)]
+#[repr(C)]
 pub struct Cpu {
-    /// The thread that runs, or none: idle.
+    /// The thread that runs, or none: idle. Its frame comes first in it.
     pub(crate) current: Ref<Thread>,
-    /// Threads that could run.
-    pub(crate) queue: RunQueue,
+    /// Where the entry code keeps the user's stack pointer for a moment.
+    pub(crate) user_rsp: u64,
+    /// Top of the kernel stack.
+    pub(crate) stack: u64,
     /// The thread on whose slice and account the current one runs.
     pub(crate) payer: Ref<Thread>,
     /// Since when the present stretch is not charged yet.
     pub(crate) charged_at: u64,
     /// When the payer's slice ends.
     pub(crate) slice_end: u64,
+    /// What the timer is set to, or [`NO_TIMER`].
+    pub(crate) timer: u64,
+    /// The last ticket given out here: one for each delivery. They begin with the processor's number, so that each names its delivery in the
+    /// whole system.
+    pub(crate) ticket: u64,
+    /// Where the records of the pages lie, and where page 0 is mapped: for the fast path alone.
+    pub(crate) infos: u64,
+    pub(crate) direct_map: u64,
+    /// How often a top-level table was loaded.
+    pub(crate) roots_loaded: u64,
+    /// The bases of FS and GS in the processor's registers.
+    pub(crate) loaded_bases: [u64; 2],
+    /// Whose registers the FPU holds.
+    pub(crate) fpu_owner: Ref<Thread>,
+    /// The top-level table that is loaded, 0 for the kernel's own.
+    pub(crate) root: u32,
+    /// What CR0.TS is.
+    pub(crate) fpu_trap: bool,
     /// The payer's slice ended while somebody worked for it.
     pub(crate) expired: bool,
     /// The run queue or a deadline changed: decide anew and set the timer.
     pub(crate) reschedule: bool,
-    /// Whose registers the FPU holds.
-    pub(crate) fpu_owner: Ref<Thread>,
-    /// What CR0.TS is.
-    pub(crate) fpu_trap: bool,
-    /// The top-level table that is loaded, 0 for the kernel's own.
-    pub(crate) root: u32,
-    /// What the timer is set to.
-    pub(crate) timer: Option<u64>,
+    /// Threads that could run.
+    pub(crate) queue: RunQueue,
     pub(crate) deadlines: Deadlines,
-}
-
-/// Counts of what happened, for benchmarks and tests.
-#[derive(Clone, Copy, Debug, Default, Hash)]
-pub struct Counts {
-    /// Top-level tables loaded.
-    pub roots_loaded: u64,
-    /// Messages delivered.
-    pub deliveries: u64,
+    /// What stands for the processor in tests of the fast path.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) host: crate::fastpath::host::Seam,
 }
 
 /// All of the kernel's state that is not in pages.
@@ -58,14 +70,10 @@ pub struct Kernel<M> {
     pub machine: M,
     /// The last epoch given out.
     pub(crate) epoch: u64,
-    /// The last ticket given out: one for each delivery, so that it names the delivery in the whole system.
-    pub(crate) ticket: u64,
     pub(crate) cpu: Cpu,
     pub(crate) lines: [Line; MAX_LINES],
     /// The space of the first process: everything depends on its threads.
     pub(crate) first_space: Ref<AddressSpace>,
-    /// What happened.
-    pub counts: Counts,
 }
 
 impl<M: Machine> Kernel<M> {
@@ -74,24 +82,31 @@ impl<M: Machine> Kernel<M> {
         Self {
             machine,
             epoch: 0,
-            ticket: 0,
             cpu: Cpu {
                 current: Ref::NONE,
-                queue: RunQueue::new(),
+                user_rsp: 0,
+                stack: 0,
                 payer: Ref::NONE,
                 charged_at: 0,
                 slice_end: 0,
+                timer: NO_TIMER,
+                ticket: 0,
+                infos: 0,
+                direct_map: 0,
+                roots_loaded: 0,
+                loaded_bases: [0; 2],
+                fpu_owner: Ref::NONE,
+                root: 0,
+                fpu_trap: true,
                 expired: false,
                 reschedule: false,
-                fpu_owner: Ref::NONE,
-                fpu_trap: true,
-                root: 0,
-                timer: None,
+                queue: RunQueue::new(),
                 deadlines: Deadlines::new(),
+                #[cfg(not(target_os = "none"))]
+                host: crate::fastpath::host::Seam::default(),
             },
             lines: [Line::FREE; MAX_LINES],
             first_space: Ref::NONE,
-            counts: Counts::default(),
         }
     }
 
@@ -99,6 +114,11 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn next_epoch(&mut self) -> u64 {
         self.epoch += 1;
         self.epoch
+    }
+
+    /// How often a top-level table was loaded: what the processor pays for by misses in its TLB.
+    pub fn roots_loaded(&self) -> u64 {
+        self.cpu.roots_loaded
     }
 
     /// The thread that runs when the trap ends; `None` is idle.

@@ -22,6 +22,7 @@ pub mod capability;
 pub mod endpoint;
 #[cfg(not(target_os = "none"))]
 pub mod fake;
+pub mod fastpath;
 pub mod fault;
 pub mod interrupt;
 #[cfg(not(target_os = "none"))]

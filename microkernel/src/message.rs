@@ -31,7 +31,7 @@ impl<M: Machine> Kernel<M> {
         thread.call_kind = CallKind::Call as u8;
         thread.call_badge = slot.badge;
         if thread.request != number {
-            thread.attempts = 0;
+            thread.set_attempts(0);
         }
         thread.request = number;
         thread.calls = thread.calls.wrapping_add(1);
@@ -60,7 +60,6 @@ impl<M: Machine> Kernel<M> {
 
     /// Gives a caller's message to a receiver that is on no queue: words, page, capabilities, Reply, badge and numbers.
     pub(crate) fn deliver(&mut self, caller: Ref<Thread>, receiver: Ref<Thread>) {
-        self.counts.deliveries += 1;
         let (kind, words) = (self.thread(caller).call_kind(), self.outgoing_words(caller));
         let (label, badge, number) = self.outgoing_header(caller, receiver, kind);
         let now = self.machine.now();
@@ -170,13 +169,13 @@ impl<M: Machine> Kernel<M> {
 
     /// Puts a Reply into a receiver's slot and links the caller to it.
     fn issue_reply(&mut self, caller: Ref<Thread>, place: SlotPlace) {
-        self.ticket += 1;
-        let (head, ticket) = (self.table(place.table).callers, self.ticket);
+        self.cpu.ticket += 1;
+        let (head, ticket) = (self.table(place.table).callers, self.cpu.ticket);
         let thread = self.thread(caller);
         thread.state = State::AwaitingReply as u8;
         thread.ticket = ticket;
         thread.reply_table = place.table;
-        thread.reply_index = place.index;
+        thread.reply = place.address();
         thread.instance_next = head;
         thread.instance_previous = Ref::NONE;
         thread.frame_set = 0;
@@ -210,9 +209,10 @@ impl<M: Machine> Kernel<M> {
     /// The caller gives up its call: the Reply stays in its slot, as one that is gone.
     pub(crate) fn forget_reply(&mut self, caller: Ref<Thread>) {
         let thread = self.thread(caller);
-        let place = SlotPlace { table: thread.reply_table, index: thread.reply_index };
+        let place = SlotPlace::at(thread.reply_table, thread.reply);
         self.unlink_caller(caller);
-        self.slot(place).object = 0;
+        let slot = self.slot(place);
+        (slot.rights, slot.object) = (0, 0);
     }
 
     /// The receiver drops a Reply: its caller is told, by an error of its own kind.
@@ -284,7 +284,7 @@ impl<M: Machine> Kernel<M> {
         let words = self.thread(server).words();
         let answer = label.kind();
         if answer != ReplyKind::Decline as u8 {
-            self.thread(caller).attempts = 0;
+            self.thread(caller).set_attempts(0);
         }
         match kind {
             CallKind::Call => self.reply_to_call(server, caller, label, words),
@@ -382,7 +382,16 @@ impl<M: Machine> Kernel<M> {
         let table = self.thread(thread).table;
         self.place(table, index)?;
         self.thread(thread).reply_slot = index;
+        self.note_reply_slot(thread);
         Ok(())
+    }
+
+    /// Keeps the address of the slot that a thread named for its next Reply, for the fast path.
+    pub(crate) fn note_reply_slot(&mut self, thread: Ref<Thread>) {
+        let (table, index) = (self.thread(thread).table, self.thread(thread).reply_slot);
+        let address = self.place(table, index).ok().map(SlotPlace::address);
+        let nowhere = thread.address().wrapping_add(core::mem::offset_of!(Thread, no_slot) as u64);
+        self.thread(thread).reply_at = address.unwrap_or(nowhere);
     }
 
     /// Gives a receiver the bound notification's word. There is no Reply.

@@ -32,7 +32,7 @@ impl<M: Machine> Kernel<M> {
         let (number, badge) = self.delivered(caller);
         let entry = self.thread(caller);
         if limit != 0 {
-            entry.attempts = entry.attempts.saturating_add(1);
+            entry.set_attempts(entry.attempts.saturating_add(1));
         }
         let attempts = u64::from(entry.attempts);
         let kind = entry.call_kind() as u64;

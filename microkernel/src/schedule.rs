@@ -4,7 +4,7 @@
 //! a trap ends; between calls the *payer* stays, so a server runs on its caller's slice and account. There is no periodic tick: the timer is
 //! set only for the next deadline, or for the end of the slice when somebody of the same priority waits.
 
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, NO_TIMER};
 use crate::machine::Machine;
 use crate::page::Ref;
 use crate::thread::{State, Thread};
@@ -15,6 +15,7 @@ const LEVELS: usize = abi::PRIORITIES as usize;
 
 /// Runnable threads by priority, first come first served within one.
 #[derive(Clone, Debug, Hash)]
+#[repr(C)]
 pub struct RunQueue {
     pub(crate) heads: [Ref<Thread>; LEVELS],
     pub(crate) tails: [Ref<Thread>; LEVELS],
@@ -179,7 +180,7 @@ impl<M: Machine> Kernel<M> {
         let root = self.space_root(space);
         if root != self.cpu.root {
             self.cpu.root = root;
-            self.counts.roots_loaded += 1;
+            self.cpu.roots_loaded += 1;
             self.machine.load_root((root != 0).then_some(root));
         }
         let trap = self.cpu.fpu_owner != current;
@@ -278,15 +279,16 @@ impl<M: Machine> Kernel<M> {
             (Some(slice), Some(deadline)) => Some(slice.min(deadline)),
             (slice, deadline) => slice.or(deadline),
         };
-        if at != self.cpu.timer {
-            self.cpu.timer = at;
+        let value = at.unwrap_or(NO_TIMER);
+        if value != self.cpu.timer {
+            self.cpu.timer = value;
             self.machine.set_timer(at);
         }
     }
 
     /// The timer fired: deadlines that have passed are signalled, a slice that has ended sends its payer to the back.
     pub fn timer_fired(&mut self) {
-        self.cpu.timer = None;
+        self.cpu.timer = NO_TIMER;
         self.cpu.reschedule = true;
         self.pass_deadlines();
         let now = self.machine.now();

@@ -53,6 +53,22 @@ pub enum CallKind {
     Reflected = 4,
 }
 
+/// What makes the fast path leave a thread to the slow one: the bits of [`Thread::odd`].
+pub mod odd {
+    /// It runs Linux code.
+    pub const REFLECT: u8 = 1;
+    /// It may own FPU state.
+    pub const FPU: u8 = 2;
+    /// It has a base of FS or GS. Other threads run with whatever base was loaded, which tells them nothing but an address.
+    pub const BASES: u8 = 4;
+    /// Instances died of its present request.
+    pub const ATTEMPTED: u8 = 8;
+    /// It has no message page.
+    pub const NO_PAGE: u8 = 16;
+    /// What is not odd in a thread that runs Linux code: such calls have a way of their own.
+    pub const ORDINARY_IN_LINUX: u8 = FPU | BASES | NO_PAGE;
+}
+
 /// A weak reference to an endpoint or notification: live only while the page's epoch says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
@@ -73,24 +89,32 @@ pub struct Thread {
     pub frame: Frame,
     /// [`thread_flags`].
     pub flags: u8,
-    pub(crate) state: u8,
     /// 0 (lowest) to [`abi::PRIORITIES`] - 1.
     pub priority: u8,
     pub(crate) cpu: u8,
-    pub(crate) call_kind: u8,
     pub(crate) lease_count: u8,
     /// Set when its server died with the request: the next trap keeps the request's number.
     pub(crate) redeliver: u8,
-    /// Set when its registers were set while it awaits a reply: they are the answer, even if the reply itself never comes.
-    pub(crate) frame_set: u8,
     /// Set when [`Frame::xsave`] holds state.
     pub(crate) fpu_used: u8,
     /// How many instances died of its present request.
     pub(crate) attempts: u8,
+    // The next four are one word to the fast path.
+    pub(crate) state: u8,
+    pub(crate) call_kind: u8,
+    /// Set when its registers were set while it awaits a reply: they are the answer, even if the reply itself never comes.
+    pub(crate) frame_set: u8,
+    /// [`odd`], as [`Thread::oddities`] says.
+    pub(crate) odd: u8,
+    /// The priorities whose runnable threads keep it from running at once, as bits: its own and those above.
+    pub(crate) rivals: u32,
     /// The label of the message it sends.
     pub(crate) label: u32,
-    pub(crate) reply_index: u32,
     pub(crate) reply_slot: u32,
+    /// Address of the slot where the next Reply goes; [`Thread::no_slot`] while there is none.
+    pub(crate) reply_at: u64,
+    /// A slot that is empty and stays so.
+    pub(crate) no_slot: [u64; 4],
     pub(crate) message_page: PageNumber,
     pub(crate) next: Ref<Thread>,
     pub(crate) previous: Ref<Thread>,
@@ -114,8 +138,9 @@ pub struct Thread {
     pub(crate) received_at: u64,
     /// The ticket of the delivery whose reply it awaits, else 0: what a Reply must match.
     pub(crate) ticket: u64,
-    /// The table that holds its Reply, while it awaits one.
+    /// The table that holds its Reply, and the address of the Reply's slot, while it awaits one.
     pub(crate) reply_table: Ref<CapTable>,
+    pub(crate) reply: u64,
     pub(crate) instance_next: Ref<Thread>,
     pub(crate) instance_previous: Ref<Thread>,
     /// The server thread that works for it.
@@ -144,6 +169,37 @@ unsafe impl Object for Thread {
 }
 
 impl Thread {
+    /// Which [`odd`] bits it should have.
+    #[must_use]
+    pub fn oddities(&self) -> u8 {
+        let bit = |is: bool, bit: u8| if is { bit } else { 0 };
+        bit(self.is_reflected(), odd::REFLECT)
+            | bit(self.has_fpu(), odd::FPU)
+            | bit(self.frame.fs_base | self.frame.gs_base != 0, odd::BASES)
+            | bit(self.attempts != 0, odd::ATTEMPTED)
+            | bit(self.message_page == 0, odd::NO_PAGE)
+    }
+
+    /// Whether its bases of FS and GS matter to it.
+    #[must_use]
+    pub fn has_bases(&self) -> bool {
+        self.odd & (odd::REFLECT | odd::BASES) != 0
+    }
+
+    pub(crate) fn note_oddities(&mut self) {
+        self.odd = self.oddities();
+    }
+
+    pub(crate) fn set_attempts(&mut self, attempts: u8) {
+        self.attempts = attempts;
+        self.note_oddities();
+    }
+
+    pub(crate) fn set_level(&mut self, priority: u8) {
+        self.priority = priority;
+        self.rivals = u32::MAX.checked_shl(u32::from(priority)).unwrap_or(0);
+    }
+
     /// What it does.
     #[must_use]
     pub fn state(&self) -> State {
@@ -228,6 +284,9 @@ impl<M: Machine> Kernel<M> {
         let fresh = self.thread(thread);
         fresh.frame = Frame::new();
         fresh.slice = DEFAULT_SLICE;
+        fresh.set_level(0);
+        fresh.note_oddities();
+        self.note_reply_slot(thread);
     }
 
     /// Sets one property. Properties that name objects need the right to use those objects.
@@ -270,7 +329,9 @@ impl<M: Machine> Kernel<M> {
                     self.drop_fpu(target);
                     self.thread(target).fpu_used = 0;
                 }
-                self.thread(target).flags = value as u8;
+                let thread = self.thread(target);
+                thread.flags = value as u8;
+                thread.note_oddities();
                 Ok(())
             }
             ThreadSetting::Badge => {
@@ -280,7 +341,8 @@ impl<M: Machine> Kernel<M> {
             ThreadSetting::Lane => {
                 let thread = self.thread(target);
                 thread.request = value;
-                (thread.redeliver, thread.attempts) = (0, 0);
+                thread.redeliver = 0;
+                thread.set_attempts(0);
                 Ok(())
             }
             ThreadSetting::Slice => {
@@ -322,6 +384,7 @@ impl<M: Machine> Kernel<M> {
             self.table(old).users -= 1;
         }
         self.table(table).users += 1;
+        self.note_reply_slot(target);
         Ok(())
     }
 
@@ -332,6 +395,7 @@ impl<M: Machine> Kernel<M> {
         let info = self.machine.page_info(page).ok_or(Error::InvalidArgument)?;
         info.pins = info.pins.checked_add(1).ok_or(Error::KernelLimit)?;
         let old = core::mem::replace(&mut self.thread(target).message_page, page);
+        self.thread(target).note_oddities();
         self.unpin(old);
         Ok(())
     }
@@ -352,7 +416,7 @@ impl<M: Machine> Kernel<M> {
         if queued {
             self.unqueue(target);
         }
-        self.thread(target).priority = priority as u8;
+        self.thread(target).set_level(priority as u8);
         if queued {
             self.enqueue(target);
         }
@@ -495,6 +559,7 @@ impl<M: Machine> Kernel<M> {
         if fpu {
             thread.fpu_used = 1;
         }
+        thread.note_oddities();
         Ok(())
     }
 

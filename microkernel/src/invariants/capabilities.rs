@@ -105,5 +105,7 @@ fn check_reply<M: Machine>(kernel: &mut Kernel<M>, place: Place, slot: &Slot) ->
     ensure(kind == ObjectKind::Thread, || Violation::Reply(place))?;
     let caller = kernel.thread(slot.reference());
     let awaited = caller.state() == State::AwaitingReply && caller.ticket == slot.epoch;
-    ensure(awaited && caller.reply_table == place.table && caller.reply_index == place.index, || Violation::Reply(place))
+    ensure(awaited && caller.reply_table == place.table && caller.reply == SlotPlace { table: place.table, index: place.index }.address(), || {
+        Violation::Reply(place)
+    })
 }

@@ -1,5 +1,6 @@
 //! Threads and their queues, endpoints, notifications, and what the processor is set to.
 
+use core::mem::offset_of;
 use std::collections::{HashMap, HashSet};
 
 use abi::{EndpointState, ObjectKind};
@@ -106,7 +107,7 @@ fn check_seat<M: Machine>(kernel: &mut Kernel<M>, thread: Ref<Thread>, seats: &[
         (State::Calling, [Seat::Caller(endpoint)]) | (State::Receiving, [Seat::Receiver(endpoint)]) => entry.endpoint == *endpoint,
         (State::Waiting, [Seat::Waiter(notification)]) => entry.notification == *notification,
         (State::AwaitingReply, [Seat::Awaiting(table)]) => {
-            let place = SlotPlace { table: *table, index: entry.reply_index };
+            let place = SlotPlace::at(*table, entry.reply);
             let slot = *kernel.slot(place);
             let reply = slot.kind() == ObjectKind::Reply && slot.object == thread.address() && slot.epoch == entry.ticket;
             entry.reply_table == *table && reply
@@ -122,6 +123,10 @@ fn check_thread<M: Machine>(kernel: &mut Kernel<M>, thread: Ref<Thread>) -> Resu
     let loadable = entry.frame.rip < 1 << 47 && entry.frame.rflags & !abi::FLAGS_USER == abi::FLAGS_FIXED;
     let lendable = entry.lease_count as usize <= abi::MAX_LEASES;
     ensure((entry.state() == State::Stopped || equipped) && loadable && lendable, || Violation::Unfit(thread))?;
+    let reply_at = kernel.place(entry.table, entry.reply_slot).map_or(thread.address() + offset_of!(Thread, no_slot) as u64, SlotPlace::address);
+    let noted = entry.odd == entry.oddities() && entry.reply_at == reply_at && entry.no_slot == [0; 4] && entry.rivals == u32::MAX << entry.priority;
+    let unlinked = kernel.cpu.current != thread || entry.previous.some().is_none();
+    ensure(noted && unlinked, || Violation::Unnoted(thread))?;
     if let Some(server) = entry.served_by.some() {
         ensure(kernel.thread(server).serving == thread && entry.state() == State::AwaitingReply, || Violation::Service(thread))?;
     }

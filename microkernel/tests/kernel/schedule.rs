@@ -241,9 +241,9 @@ fn address_space_is_loaded_only_when_it_changes() {
     let mut world = World::new();
     let [a, b] = threads(&mut world);
     without_root(&mut world);
-    let loaded = world.kernel.counts.roots_loaded;
+    let loaded = world.kernel.roots_loaded();
     turns(&mut world, 6);
-    assert_eq!(world.kernel.counts.roots_loaded, loaded, "{a:?} and {b:?} share a space");
+    assert_eq!(world.kernel.roots_loaded(), loaded, "{a:?} and {b:?} share a space");
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(crate) fn opening() -> World {
 }
 
 /// Root's handle of the notification that line 0 signals.
-const WAKE: u32 = 4;
+pub(crate) const WAKE: u32 = 4;
 
 /// Endpoints and notifications with all rights in slots 10 to 15, memory in 16, lines and ports in 17 and 18.
 fn equip(world: &mut World, process: &Process, index: u32, endpoints: &[u32], notifications: &[u32]) {

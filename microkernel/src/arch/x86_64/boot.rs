@@ -1,5 +1,6 @@
 //! From the boot loader to the first process.
 
+use abi::boot::{Archive, OPTIONS};
 use bootloader_api::config::{BootloaderConfig, Mapping};
 use bootloader_api::info::{MemoryRegionKind, MemoryRegions};
 use bootloader_api::{BootInfo, entry_point};
@@ -58,7 +59,17 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     if let Err(error) = kernel.boot(&plan) {
         panic!("cannot start the first process: {error:?}");
     }
-    trap::start(kernel)
+    trap::start(kernel, slow_path(bytes))
+}
+
+/// Whether the run's options ask for system calls without the fast path.
+fn slow_path(archive: &[u8]) -> bool {
+    let options = Archive::open(archive, false).ok().and_then(|archive| archive.bytes(&archive.find(OPTIONS).ok()?).ok());
+    let asked = options.is_some_and(|options| options.split(|byte| *byte == b'\n').any(|line| line == b"slowpath"));
+    if asked {
+        klog!("kernel: without the fast path");
+    }
+    asked
 }
 
 /// Physical memory through the direct map, which the boot loader makes as long as the memory map and at least 4 GiB.

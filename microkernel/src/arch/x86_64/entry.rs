@@ -1,7 +1,7 @@
 //! Entry and exit: registers go straight into the thread's frame, and come from there.
 //!
-//! `gs` points at this processor's [`Local`] while in ring 0. A system call saves everything (the fast path for native calls is a later entry
-//! beside this one). An exit uses SYSRET where the frame allows it, else IRET. An interrupt in ring 0 can only have come from the idle
+//! `gs` points at this processor's [`Cpu`] while in ring 0. System calls arrive in [`fastpath`]; the entry for them here is for a machine that was
+//! told to do without, and saves everything. An exit uses SYSRET where the frame allows it, else IRET. An interrupt in ring 0 can only have come from the idle
 //! processor's `hlt`, which has no state worth keeping, so it starts afresh on the same stack.
 
 use core::arch::naked_asm;
@@ -13,43 +13,36 @@ use x86_64::registers::rflags::RFlags;
 
 use super::descriptors::{self, USER_CODE, USER_DATA};
 use super::trap;
+use crate::fastpath;
+use crate::kernel::Cpu;
 
 /// SYSCALL and SYSRET selector bases.
 const STAR: u32 = 0xc000_0081;
 const GS_BASE: u32 = 0xc000_0101;
 
-/// What the entry code needs of this processor, at fixed offsets from `gs`.
-#[repr(C)]
-pub struct Local {
-    /// The current thread's frame; 0 while idle.
-    pub frame: u64,
-    /// Where the entry code keeps the user's stack pointer for a moment.
-    pub user_rsp: u64,
-    /// Top of the kernel stack.
-    pub stack: u64,
-}
-
-static mut LOCAL: Local = Local { frame: 0, user_rsp: 0, stack: 0 };
-
-/// Points `gs` and the system-call registers at the entry code.
+/// Sets the system-call registers.
 pub fn init() {
-    let local = &raw mut LOCAL;
     // SAFETY: called once at boot, before user code; the values are those that the entry code below is written for.
     unsafe {
-        (*local).stack = descriptors::kernel_stack_top();
-        Msr::new(GS_BASE).write(local as u64);
         KernelGsBase::write(x86_64::VirtAddr::new_truncate(0));
         let star = u64::from(descriptors::KERNEL_CODE) << 32 | u64::from(descriptors::KERNEL_DATA | 3) << 48;
         Msr::new(STAR).write(star);
     }
-    LStar::write(x86_64::VirtAddr::new_truncate(system_call_entry as *const () as u64));
     SFMask::write(RFlags::INTERRUPT_FLAG | RFlags::TRAP_FLAG | RFlags::DIRECTION_FLAG | RFlags::ALIGNMENT_CHECK | RFlags::NESTED_TASK);
 }
 
-/// Where the entry code stores the next thread's registers; 0 for idle.
-pub fn set_frame(frame: u64) {
-    // SAFETY: only this processor reads or writes its own record, and in ring 0 it is not interrupted.
-    unsafe { (&raw mut LOCAL.frame).write(frame) }
+/// Points `gs` at this processor's record, and system calls at the fast path, unless it is not wanted.
+///
+/// # Safety
+/// `cpu` stays where it is, and whoever changes it holds the lock.
+pub unsafe fn use_record(cpu: *mut Cpu, slow_path: bool) {
+    let entry: extern "C" fn() = if slow_path { system_call_entry } else { fastpath::entry };
+    LStar::write(x86_64::VirtAddr::new_truncate(entry as *const () as u64));
+    // SAFETY: the caller's promise; the entry code finds what it needs at the offsets of `Cpu`.
+    unsafe {
+        (*cpu).stack = descriptors::kernel_stack_top();
+        Msr::new(GS_BASE).write(cpu as u64);
+    }
 }
 
 #[unsafe(naked)]
@@ -81,9 +74,9 @@ extern "C" fn system_call_entry() {
         "xor ebp, ebp",
         "call {handler}",
         "ud2",
-        frame = const offset_of!(Local, frame),
-        user_rsp = const offset_of!(Local, user_rsp),
-        stack = const offset_of!(Local, stack),
+        frame = const offset_of!(Cpu, current),
+        user_rsp = const offset_of!(Cpu, user_rsp),
+        stack = const offset_of!(Cpu, stack),
         rax = const offset_of!(Frame, rax),
         rbx = const offset_of!(Frame, rbx),
         rcx = const offset_of!(Frame, rcx),
@@ -169,7 +162,7 @@ extern "C" fn trap_entry() {
         at_rip = const offset_of!(Pushed, rip),
         at_rflags = const offset_of!(Pushed, rflags),
         at_rsp = const offset_of!(Pushed, rsp),
-        frame = const offset_of!(Local, frame),
+        frame = const offset_of!(Cpu, current),
         rax = const offset_of!(Frame, rax),
         rbx = const offset_of!(Frame, rbx),
         rcx = const offset_of!(Frame, rcx),
@@ -233,7 +226,7 @@ pub unsafe extern "C" fn leave(frame: *const Frame, fast: u64) -> ! {
         "mov rcx, [rcx + {rcx}]",
         "swapgs",
         "iretq",
-        stack = const offset_of!(Local, stack),
+        stack = const offset_of!(Cpu, stack),
         user_data = const USER_DATA,
         user_code = const USER_CODE,
         rax = const offset_of!(Frame, rax),
@@ -267,7 +260,7 @@ pub extern "C" fn idle() -> ! {
         "sti",
         "hlt",
         "jmp 2b",
-        stack = const offset_of!(Local, stack),
+        stack = const offset_of!(Cpu, stack),
     )
 }
 

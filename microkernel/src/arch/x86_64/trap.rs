@@ -3,49 +3,52 @@
 //! The lock is taken at entry and released before the exit: on one processor it is never contended, and it is the only way to [`Kernel`].
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 
-use abi::Frame;
 use x86_64::registers::control::Cr2;
 use x86_64::registers::model_specific::{FsBase, KernelGsBase};
 
 use super::apic::{FIRST_LINE_VECTOR, LINES, SPURIOUS_VECTOR, TIMER_VECTOR};
 use super::entry::{self, Pushed};
 use super::hardware::Hardware;
+use crate::fastpath::LOCK;
 use crate::kernel::Kernel;
-use crate::page;
+use crate::page::{self, Ref};
+use crate::thread::Thread;
 
 /// Vectors below this are exceptions.
 const EXCEPTIONS: u64 = 32;
 const PAGE_FAULT: u64 = 14;
 
-/// The kernel behind its one lock.
-struct Big {
-    locked: AtomicBool,
-    kernel: UnsafeCell<Option<Kernel<Hardware>>>,
-}
+/// The kernel behind its one lock, [`LOCK`].
+struct Big(UnsafeCell<Option<Kernel<Hardware>>>);
 
-// SAFETY: `kernel` is reached only between `lock` and `unlock`.
+// SAFETY: reached only in `with_kernel`, and by the fast path, while the lock is held.
 unsafe impl Sync for Big {}
 
-static BIG: Big = Big { locked: AtomicBool::new(false), kernel: UnsafeCell::new(None) };
+static BIG: Big = Big(UnsafeCell::new(None));
 
 fn with_kernel<R>(act: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
-    while BIG.locked.swap(true, Ordering::Acquire) {
+    while LOCK.swap(1, Ordering::Acquire) != 0 {
         core::hint::spin_loop();
     }
     // SAFETY: the lock is held, and nothing below takes it again: traps in ring 0 panic, and interrupts are off.
-    let kernel = unsafe { &mut *BIG.kernel.get() };
+    let kernel = unsafe { &mut *BIG.0.get() };
     let Some(kernel) = kernel else { panic!("trap before the kernel was built") };
     let result = act(kernel);
-    BIG.locked.store(false, Ordering::Release);
+    LOCK.store(0, Ordering::Release);
     result
 }
 
-/// Installs the kernel and runs the first thread.
-pub fn start(kernel: Kernel<Hardware>) -> ! {
-    // SAFETY: called once, before any trap can come.
-    unsafe { *BIG.kernel.get() = Some(kernel) }
+/// Installs the kernel and runs the first thread. Without the fast path if `slow_path` says so.
+pub fn start(kernel: Kernel<Hardware>, slow_path: bool) -> ! {
+    // SAFETY: called once, before any trap can come, and never moved from there; the fast path takes the lock.
+    unsafe {
+        let place = (*BIG.0.get()).insert(kernel);
+        place.cpu.infos = place.machine.infos.as_ptr() as u64;
+        place.cpu.direct_map = place.machine.direct_map;
+        entry::use_record(&raw mut place.cpu, slow_path);
+    }
     resume()
 }
 
@@ -98,29 +101,30 @@ fn resume() -> ! {
     let next = with_kernel(|kernel| {
         kernel.finish();
         let current = kernel.current()?;
+        load_bases(kernel, current);
         let frame = &raw const page::object(&mut kernel.machine, current).frame;
         Some(frame)
     });
-    let Some(frame) = next else {
-        entry::set_frame(0);
-        entry::idle()
-    };
-    entry::set_frame(frame as u64);
+    let Some(frame) = next else { entry::idle() };
     // SAFETY: the frame is that of the current thread, whose page lives while it runs; the kernel checked its values when they were set.
     unsafe {
-        load_bases(&*frame);
         let fast = (*frame).rcx == (*frame).rip && (*frame).r11 == (*frame).rflags;
         entry::leave(frame, u64::from(fast))
     }
 }
 
-/// Loads the segment bases where they changed: a write is dear.
-fn load_bases(frame: &Frame) {
-    static LOADED: [core::sync::atomic::AtomicU64; 2] = [const { core::sync::atomic::AtomicU64::new(0) }; 2];
-    if LOADED[0].swap(frame.fs_base, Ordering::Relaxed) != frame.fs_base {
-        FsBase::write(x86_64::VirtAddr::new_truncate(frame.fs_base));
+/// Loads the segment bases where they matter and changed: a write is dear.
+fn load_bases(kernel: &mut Kernel<Hardware>, current: Ref<Thread>) {
+    let thread = page::object(&mut kernel.machine, current);
+    if !thread.has_bases() {
+        return;
     }
-    if LOADED[1].swap(frame.gs_base, Ordering::Relaxed) != frame.gs_base {
-        KernelGsBase::write(x86_64::VirtAddr::new_truncate(frame.gs_base));
+    let [fs, gs] = [thread.frame.fs_base, thread.frame.gs_base];
+    let loaded = core::mem::replace(&mut kernel.cpu.loaded_bases, [fs, gs]);
+    if loaded[0] != fs {
+        FsBase::write(x86_64::VirtAddr::new_truncate(fs));
+    }
+    if loaded[1] != gs {
+        KernelGsBase::write(x86_64::VirtAddr::new_truncate(gs));
     }
 }

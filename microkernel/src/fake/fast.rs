@@ -1,0 +1,106 @@
+//! System calls as the processor makes them, and the fast path tried first where a test wants it.
+#![allow(unsafe_code, reason = "runs the fast path's assembly")]
+
+use abi::Frame;
+
+use super::World;
+use crate::fastpath::host::{Registers, enter};
+use crate::kernel::Kernel;
+
+/// What a register holds that nobody may rely on.
+const STALE: u64 = 0x57a1_e57a_1e57_a1e5;
+
+impl World {
+    /// From now on system calls try the fast path. `checked` says whether the invariants are checked after every trap.
+    ///
+    /// # Panics
+    /// If another world does so already.
+    pub fn use_fast_path(&mut self) {
+        self.kernel.machine.make_real();
+        self.fast = true;
+    }
+
+    /// Becomes a copy of another world, without leaving its place.
+    pub fn return_to(&mut self, other: &World) {
+        let mut copy = other.clone();
+        copy.kernel.machine.take_place(&mut self.kernel.machine);
+        (copy.fast, copy.fast_calls) = (self.fast, self.fast_calls);
+        *self = copy;
+    }
+
+    /// From now on nobody checks the invariants, which takes most of a step's time.
+    pub fn leave_unchecked(&mut self) {
+        self.checked = false;
+    }
+
+    /// The current thread executes `syscall`; its registers are in its frame.
+    pub(super) fn system_call(&mut self) {
+        let Some(current) = self.kernel.current() else { return };
+        let frame = self.frame(current);
+        (frame.rcx, frame.r11) = (frame.rip, frame.rflags);
+        if !(self.fast && self.enter_fast()) {
+            self.trap(Kernel::system_call);
+        }
+    }
+
+    /// Tries the fast path. The registers of whoever runs afterwards are in its frame, and if that is still the same thread, the slow path may have it.
+    fn enter_fast(&mut self) -> bool {
+        let Some(caller) = self.kernel.current() else { return false };
+        let native = !self.thread(caller).is_reflected();
+        let before = self.thread(caller).frame;
+        let mut registers = registers(&before);
+        set_general(self.frame(caller), &[STALE; 16]);
+        let (frame, flags) = (self.frame(caller), before.rflags);
+        (frame.rip, frame.rflags) = (STALE >> 17, flags ^ 1);
+        // SAFETY: `use_fast_path` put the pages where the references say.
+        if unsafe { enter(&mut self.kernel, &mut registers) } {
+            self.fast_calls += 1;
+            self.after_fast(&before, &registers);
+            self.check();
+            return true;
+        }
+        let after = self.thread(caller).frame;
+        assert_eq!(kept(&after, native), kept(&before, native), "the slow path finds other registers than user code left");
+        *self.frame(caller) = before;
+        false
+    }
+
+    fn after_fast(&mut self, before: &Frame, registers: &Registers) {
+        self.kernel.machine.root = (self.kernel.cpu.root != 0).then_some(self.kernel.cpu.root);
+        self.kernel.machine.fpu_trap = self.kernel.cpu.fpu_trap;
+        let Some(next) = self.kernel.current() else { panic!("the fast path went to nobody") };
+        let mut general = registers.general;
+        if !self.thread(next).is_reflected() {
+            // The ABI gives it up: it is the number, or what the server had there. Never the kernel's.
+            assert!(general[15] == general[14] || general[15] == before.r15, "r15 is {:#x}", general[15]);
+            general[15] = self.frame(next).r15;
+        }
+        let frame = self.frame(next);
+        let (rip, rflags) = (registers.general[1], registers.general[11]);
+        assert_eq!((frame.rip, frame.rflags), (rip, rflags), "SYSRET goes elsewhere than the thread was");
+        set_general(frame, &general);
+    }
+}
+
+fn general(frame: &Frame) -> [u64; 16] {
+    let Frame { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15, .. } = *frame;
+    [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15]
+}
+
+fn set_general(frame: &mut Frame, values: &[u64; 16]) {
+    let f = frame;
+    [f.rax, f.rcx, f.rdx, f.rbx, f.rsp, f.rbp, f.rsi, f.rdi, f.r8, f.r9, f.r10, f.r11, f.r12, f.r13, f.r14, f.r15] = *values;
+}
+
+fn registers(frame: &Frame) -> Registers {
+    Registers { general: general(frame), fast: 0 }
+}
+
+/// What the slow path may rely on: all registers, but of a native thread not those that its ABI gives up.
+fn kept(frame: &Frame, native: bool) -> ([u64; 16], u64, u64) {
+    let mut values = general(frame);
+    if native {
+        (values[3], values[14]) = (0, 0);
+    }
+    (values, frame.rip, frame.rflags)
+}

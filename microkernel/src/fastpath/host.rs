@@ -1,0 +1,148 @@
+//! Runs the fast path on the host: user registers go in, and come back as the fast path or the slow one would find them.
+//!
+//! `gs` is free in a Linux process, so it may point at the record of a processor as in ring 0. What the kernel's references name must be
+//! real memory: a [`crate::fake::FakeMachine`] at its fixed place.
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+
+use super::entry;
+use crate::fake::FakeMachine;
+use crate::kernel::{Cpu, Kernel};
+
+/// What stands for the processor: its clock, and where to go back to.
+#[derive(Clone, Copy, Debug, Default, Hash)]
+#[repr(C)]
+pub struct Seam {
+    /// The time-stamp counter.
+    pub now: u64,
+    stack: u64,
+    registers: u64,
+}
+
+/// User registers at `syscall`, and after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Registers {
+    /// In the order of the processor's own numbering: rax rcx rdx rbx rsp rbp rsi rdi r8 to r15.
+    pub general: [u64; 16],
+    /// 1 when the fast path left ring 0, 0 when it went to the slow one.
+    pub fast: u64,
+}
+
+/// Enters the fast path as the current thread.
+///
+/// Returns whether it did all; else nothing but the thread's frame has changed, and the frame is as the slow path wants it.
+///
+/// # Safety
+/// All references in `kernel` name real memory.
+pub unsafe fn enter(kernel: &mut Kernel<FakeMachine>, registers: &mut Registers) -> bool {
+    kernel.cpu.infos = kernel.machine.info_address();
+    kernel.cpu.direct_map = crate::fake::FAKE_BASE;
+    kernel.cpu.host = Seam { now: kernel.machine.time, stack: 0, registers: &raw mut *registers as u64 };
+    // SAFETY: nothing else in this process uses `gs`; the call below does as the fast path says, and comes back here.
+    unsafe {
+        set_gs(&raw mut kernel.cpu);
+        run(registers);
+    }
+    (kernel.cpu.infos, kernel.cpu.direct_map, kernel.cpu.user_rsp, kernel.cpu.host) = (0, 0, 0, Seam::default());
+    registers.fast == 1
+}
+
+/// arch_prctl(2), ARCH_SET_GS.
+unsafe fn set_gs(cpu: *mut Cpu) {
+    const ARCH_PRCTL: u64 = 158;
+    const SET_GS: u64 = 0x1001;
+    // SAFETY: the caller's promise; the call changes nothing else.
+    unsafe {
+        core::arch::asm!("syscall", inout("rax") ARCH_PRCTL => _, in("rdi") SET_GS, in("rsi") cpu, out("rcx") _, out("r11") _, options(nostack));
+    }
+}
+
+#[unsafe(naked)]
+unsafe extern "sysv64" fn run(registers: *mut Registers) {
+    naked_asm!(
+        "push rbx",
+        "push rbp",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "mov gs:[{stack}], rsp",
+        "mov rax, [rdi]",
+        "mov rcx, [rdi + 8]",
+        "mov rdx, [rdi + 16]",
+        "mov rbx, [rdi + 24]",
+        "mov rsp, [rdi + 32]",
+        "mov rbp, [rdi + 40]",
+        "mov rsi, [rdi + 48]",
+        "mov r8, [rdi + 64]",
+        "mov r9, [rdi + 72]",
+        "mov r10, [rdi + 80]",
+        "mov r11, [rdi + 88]",
+        "mov r12, [rdi + 96]",
+        "mov r13, [rdi + 104]",
+        "mov r14, [rdi + 112]",
+        "mov r15, [rdi + 120]",
+        "mov rdi, [rdi + 56]",
+        "jmp {entry}",
+        stack = const offset_of!(Cpu, host) + offset_of!(Seam, stack),
+        entry = sym entry,
+    )
+}
+
+/// Where SYSRET would be.
+#[unsafe(naked)]
+pub(super) extern "C" fn left() {
+    naked_asm!(
+        "mov gs:[{user_rsp}], rsp",
+        "mov rsp, gs:[{stack}]",
+        "push rdi",
+        "mov rdi, gs:[{registers}]",
+        "mov [rdi], rax",
+        "mov [rdi + 8], rcx",
+        "mov [rdi + 16], rdx",
+        "mov [rdi + 24], rbx",
+        "mov [rdi + 40], rbp",
+        "mov [rdi + 48], rsi",
+        "pop rax",
+        "mov [rdi + 56], rax",
+        "mov rax, gs:[{user_rsp}]",
+        "mov [rdi + 32], rax",
+        "mov [rdi + 64], r8",
+        "mov [rdi + 72], r9",
+        "mov [rdi + 80], r10",
+        "mov [rdi + 88], r11",
+        "mov [rdi + 96], r12",
+        "mov [rdi + 104], r13",
+        "mov [rdi + 112], r14",
+        "mov [rdi + 120], r15",
+        "mov qword ptr [rdi + {fast}], 1",
+        "jmp {back}",
+        user_rsp = const offset_of!(Cpu, user_rsp),
+        stack = const offset_of!(Cpu, host) + offset_of!(Seam, stack),
+        registers = const offset_of!(Cpu, host) + offset_of!(Seam, registers),
+        fast = const offset_of!(Registers, fast),
+        back = sym back,
+    )
+}
+
+/// Where the slow path would begin.
+#[unsafe(naked)]
+pub(super) extern "C" fn slow() {
+    naked_asm!(
+        "mov rsp, gs:[{stack}]",
+        "mov rdi, gs:[{registers}]",
+        "mov qword ptr [rdi + {fast}], 0",
+        "jmp {back}",
+        stack = const offset_of!(Cpu, host) + offset_of!(Seam, stack),
+        registers = const offset_of!(Cpu, host) + offset_of!(Seam, registers),
+        fast = const offset_of!(Registers, fast),
+        back = sym back,
+    )
+}
+
+#[unsafe(naked)]
+extern "C" fn back() {
+    naked_asm!("pop r15", "pop r14", "pop r13", "pop r12", "pop rbp", "pop rbx", "ret")
+}

@@ -1,0 +1,73 @@
+//! The fast path against the slow one: the same random programs on two worlds, one of which tries the fast path first; after each step their
+//! complete states are compared. The text that runs is the kernel's own assembly, but for the instructions of ring 0 (`fastpath`'s head).
+//!
+//! A program is a list of seeds, as in `tests/random`, whose steps are taken too: they change everything else. `SYNOS_FASTPATH_PROGRAMS` sets how many
+//! programs are played instead of as many as fit in some seconds, `SYNOS_FASTPATH_SEED` where they start.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "../random/arguments.rs"]
+mod arguments;
+#[path = "../random/dice.rs"]
+mod dice;
+#[allow(dead_code, reason = "the random programs look at more")]
+#[path = "../random/play.rs"]
+mod play;
+mod talk;
+
+use std::time::{Duration, Instant};
+
+use dice::Dice;
+use microkernel::fake::World;
+use play::Tally;
+use talk::Opening;
+
+/// Steps of one program: so many that calls nest and servers die, so few that most programs still talk at their end.
+const STEPS: u64 = 40;
+/// Time for all programs, unless a number of them is asked for.
+const SECONDS: u64 = 8;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Plays one program on both worlds; what differs after which step, if something does.
+fn play(opening: &Opening, fast: &mut World, seed: u64, trace: bool) -> Result<(), String> {
+    fast.return_to(&opening.world);
+    let mut slow = opening.world.clone();
+    let mut dice = Dice::new(seed);
+    let mut tallies = [Tally { show: trace, ..Tally::default() }, Tally::default()];
+    for step in 0..STEPS {
+        let seed = dice.next();
+        let [first, second] = &mut tallies;
+        let calls = fast.fast_calls;
+        opening.step(fast, seed, first);
+        opening.step(&mut slow, seed, second);
+        let way = if fast.fast_calls == calls { "slow" } else { "fast" };
+        fast.compare(&mut slow, step + 1 == STEPS).map_err(|difference| format!("step {step} ({way}): {difference}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_fast_path_does_what_the_slow_path_does() {
+    let mut opening = Opening::new();
+    opening.world.leave_unchecked();
+    let mut fast = opening.world.clone();
+    fast.use_fast_path();
+    let end = Instant::now() + Duration::from_secs(SECONDS);
+    let (first, limit) = (number("SYNOS_FASTPATH_SEED").unwrap_or(1), number("SYNOS_FASTPATH_PROGRAMS"));
+    let mut programs = 0;
+    for seed in first.. {
+        if let Err(difference) = play(&opening, &mut fast, seed, false) {
+            let _again = play(&opening, &mut fast, seed, true);
+            panic!("program {seed}: {difference}");
+        }
+        programs += 1;
+        if limit.map_or(Instant::now() > end, |limit| programs >= limit) {
+            break;
+        }
+    }
+    let calls = fast.fast_calls;
+    println!("{programs} programs of {STEPS} steps, {calls} calls and answers by the fast path");
+    assert!(calls > programs * STEPS / 4, "too few steps take the fast path: {calls} in {programs} programs");
+}
