@@ -153,7 +153,7 @@ fn bookkeeping(cases: &[Case], rules: &Rules) -> Result<(), Failed> {
     let known = files.flatten().filter_map(|file| Some(file.path().file_stem()?.to_str()?.to_owned()));
     let orphans = known.filter(|name| !names.contains(name.as_str())).map(|name| format!("{EXPECTED}/{name}.txt: there is no such case"));
     let written = |name: &str, stream: Stream| expected(name).ok().map(|expected| expected.output.stream(stream).to_owned());
-    let idle = rules.idle(&written).into_iter().map(|rule| format!("{RULES}: {rule} matches nothing"));
+    let idle = rules.idle(written).into_iter().map(|rule| format!("{RULES}: {rule} matches nothing"));
     // Programs that check themselves say so when a check fails: on Linux that is a mistake of the check, and nothing to compare with.
     let says_failed = |name: &&&str| written(name, Stream::Stdout).is_some_and(|text| text.contains(" FAILED: "));
     let failed = names.iter().filter(says_failed).map(|name| format!("{EXPECTED}/{name}.txt: a check failed on Linux"));

@@ -8,8 +8,8 @@ use protocols::manifest::{OnGivingUp, Policy, Quota, Restart};
 use protocols::serve::{Answer, Caller};
 use protocols::service::Badge;
 use protocols::supervisor::{
-    self, Buyer, Error, FailPoint, Health, Logged, MAX_LOGGED, MAX_OPTIONS, MAX_PAGED, MAX_POINT, MAX_REPORT, Paged, Reply, Request, StartInfo, State,
-    Status,
+    self, Buyer, Error, FailPoint, Health, Logged, MAX_LOGGED, MAX_OPTIONS, MAX_PAGED, MAX_POINT, MAX_REPORT, Paged, Reply, Request, StartInfo,
+    State, Status,
 };
 use protocols::victim::How;
 

@@ -4,9 +4,9 @@ use abi::{FaultAccess, PAGE_SIZE};
 use libsys::host::{crash_at_failpoint, crash_at_store};
 use libsys::layout;
 use libsys::saved::Area;
+use protocols::manifest::Quota;
 use protocols::memory::{Error, Service as _};
 use protocols::service::{Badge, Service};
-use protocols::manifest::Quota;
 use protocols::supervisor::{Buyer, Paged};
 
 use crate::fake::{Cap, Fake};
@@ -188,10 +188,8 @@ fn purchases_are_bounded_and_only_for_buyers() {
 #[test]
 fn each_buyer_has_a_quota_of_its_own_which_outlives_its_instances() {
     const PROBE: u8 = Service::Probe.id();
-    const TWO: &[Buyer] = &[
-        Buyer { service: POSIX, quota: Quota { percent: 50, pages: 40 } },
-        Buyer { service: PROBE, quota: Quota { percent: 10, pages: u32::MAX } },
-    ];
+    const TWO: &[Buyer] =
+        &[Buyer { service: POSIX, quota: Quota { percent: 50, pages: 40 } }, Buyer { service: PROBE, quota: Quota { percent: 10, pages: u32::MAX } }];
     let (mut fake, area) = (machine(), Area::on_host());
     let mut memory = Memory::restart(&mut fake, area, &PAGED, TWO);
     let probe = Badge::new(Service::Probe, 1);

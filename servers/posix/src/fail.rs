@@ -219,7 +219,29 @@ const fn points(call_number: u64) -> [Option<Point>; 4] {
         35 | 37 | 38 | 230 | 286 => all_of!(TimerIntent TimerEffect TimerRecord TimerReply),
         // chdir, fchdir, umask; setuid to setsid and setfsgid; personality; setpriority; prctl, arch_prctl, setrlimit, chroot; sethostname;
         // sched_setaffinity; set_tid_address; set_robust_list; prlimit64
-        80 | 81 | 95 | 105 | 106 | 109 | 112..=114 | 116 | 117 | 119 | 122 | 123 | 135 | 141 | 157 | 158 | 160 | 161 | 170 | 203 | 218 | 273 | 302 => {
+        80
+        | 81
+        | 95
+        | 105
+        | 106
+        | 109
+        | 112..=114
+        | 116
+        | 117
+        | 119
+        | 122
+        | 123
+        | 135
+        | 141
+        | 157
+        | 158
+        | 160
+        | 161
+        | 170
+        | 203
+        | 218
+        | 273
+        | 302 => {
             all_of!(ProcessIntent ProcessEffect ProcessRecord ProcessReply)
         }
         // ioctl

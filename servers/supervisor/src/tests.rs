@@ -80,7 +80,8 @@ fn spec(service: Service, calls: &[Service]) -> Spec<'static> {
 fn specs() -> Bounded<Spec<'static>, MAX_SERVICES> {
     let memory = Spec { keeps: 256, policy: ESSENTIAL, ..spec(Service::Memory, &[]) };
     let vfs = Spec { rootfs: true, region_pages: 99, ..spec(Service::Vfs, &[Service::Memory]) };
-    let mut posix = Spec { threads: 2, keeps: 512, quota: Quota { percent: 75, pages: 999 }, ..spec(Service::Posix, &[Service::Memory, Service::Vfs]) };
+    let mut posix =
+        Spec { threads: 2, keeps: 512, quota: Quota { percent: 75, pages: 999 }, ..spec(Service::Posix, &[Service::Memory, Service::Vfs]) };
     posix.ports.push(Ports { first: 0x3f8, count: 8 }).expect("room");
     posix.irqs.push(4).expect("room");
     [memory, vfs, posix].into_iter().collect()

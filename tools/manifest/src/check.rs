@@ -127,7 +127,9 @@ fn promised(entry: &Entry<'_>, before: &[Entry<'_>], percent: u8, pages: u32) ->
     let others: u32 = before.iter().map(|other| u32::from(*other.service.buys_percent.get_ref())).sum();
     let all = others + u32::from(percent);
     if all > MOST_SOLD_PERCENT {
-        return Err(entry.policy_error(at, format!("buys_percent {percent} makes {all} for all services, of which {MOST_SOLD_PERCENT} may be promised")));
+        return Err(
+            entry.policy_error(at, format!("buys_percent {percent} makes {all} for all services, of which {MOST_SOLD_PERCENT} may be promised"))
+        );
     }
     Ok(Quota { percent, pages })
 }
