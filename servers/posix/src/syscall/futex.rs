@@ -44,7 +44,9 @@ impl Posix<'_> {
     fn futex_waiters(&self, key: [u64; 2]) -> alloc::vec::Vec<Lane> {
         let waits = |lane: &Lane| {
             let thread = self.store.thread(*lane);
-            thread.futex == key && thread.progress == QUEUED && self.in_hand[*lane].is_some()
+            // One whose wait is over, by its deadline or a signal, makes another call now.
+            let is_waiting = self.in_hand[*lane].is_some_and(|hand| hand.number.0 == thread.wait_number);
+            thread.futex == key && thread.progress == QUEUED && is_waiting
         };
         self.lanes.iter().copied().filter(waits).collect()
     }

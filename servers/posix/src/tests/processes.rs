@@ -166,6 +166,17 @@ pub(super) fn threads_share_memory_and_wake_each_other() {
 }
 
 #[test]
+pub(super) fn thread_whose_futex_wait_ended_by_time_is_no_waiter_any_more() {
+    let (mut system, lane) = System::start();
+    system.poke(lane, DATA + 0x40, &5u32.to_le_bytes());
+    system.poke(lane, DATA + 0x80, &[0u64.to_le_bytes(), 1000u64.to_le_bytes()].concat());
+    assert_eq!(system.call(lane, 202, [DATA + 0x40, 0, 5, DATA + 0x80, 0, 0]), None, "futex wait");
+    system.pass(2000);
+    assert_eq!(system.result(lane).map(|value| value as i64), Some(-110));
+    assert_eq!(system.call(lane, 202, [DATA + 0x40, 1, 1, 0, 0, 0]), Some(0), "it would take the wake of one who waits");
+}
+
+#[test]
 pub(super) fn shell_at_the_console_is_started_again_when_it_ends() {
     let (mut system, lane) = System::start_with("term=vt100");
     system.text(lane, 0, "$ ");
