@@ -7,7 +7,7 @@
 //!
 //! Invariants: interrupts are off and the lock is held from the first look at an object to the exit; `rsp` is the current thread, so nothing
 //! is pushed; before the point of no return only the thread's saved registers change, which the slow path stores itself; no register
-//! of the kernel's or of another thread's reaches user code. [`crate::thread::Thread::odd`] says in one byte that a thread needs more than
+//! of the kernel's or of another thread's reaches user code. [`crate::thread::odd`] says in one byte that a thread needs more than
 //! this path can do.
 //!
 //! It stands beside `arch` and not in it because the host runs it too: the very same text, but for the instructions of ring 0, which `ring0!`

@@ -53,7 +53,7 @@ pub enum CallKind {
     Reflected = 4,
 }
 
-/// What makes the fast path leave a thread to the slow one: the bits of [`Thread::odd`].
+/// What makes the fast path leave a thread to the slow one: the bits of one byte of each [`Thread`].
 pub mod odd {
     /// It runs Linux code.
     pub const REFLECT: u8 = 1;

@@ -149,7 +149,7 @@ impl Call<'_, '_> {
     }
 
     /// A long call stops in its middle. If it waits, its next run goes on from here and not from its start: what it needs at once stays bounded, and it ends however little
-    /// of its files is there at a time. All else that this run changed and did not commit is taken back, as [`Posix::put_off`] will; `also` changes what belongs to the
+    /// of its files is there at a time. All else that this run changed and did not commit is taken back, as `Posix::put_off` will; `also` changes what belongs to the
     /// progress.
     pub fn stop_at(&mut self, stop: Stop, progress: u64, also: impl FnOnce(&mut Self)) -> Stop {
         if matches!(stop, Stop::Wait(_)) && progress != self.progress() {
