@@ -1,7 +1,7 @@
 //! Faults on purpose, in servers that know nothing of it.
 //!
 //! Armed by the option `inject=` alone ([`plan`]), which only who starts the machine can give. One fault after the other: the injector lets the victim's thread
-//! trap after each instruction, and when it has seen a number of them that the seed chose, it strikes ([`strike`]); leaves the system alone for as long as
+//! trap after each instruction, and when it has seen a number of them that the seed chose, it strikes ([`mod@strike`]); leaves the system alone for as long as
 //! a consequence may take to show; undoes what nobody has met, so that the next fault finds a sound system; and says each step on the log, from which the
 //! host makes its table. After the last fault the power goes off. Under `--icount` all of it is the same in every run of the same option.
 //!

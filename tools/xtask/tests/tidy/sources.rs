@@ -63,6 +63,10 @@ impl Source {
             if !words.iter().fold(before.to_owned(), |left, word| left.replace(word, "")).is_empty() || code.ends_with(['}', ';']) {
                 continue;
             }
+            // One statement of assembly cannot be cut into functions: each of its entries and exits is an instruction's place.
+            if start.checked_sub(1).is_some_and(|before| lines[before].contains("#[unsafe(naked)]")) {
+                continue;
+            }
             let end = format!("{}}}", &line[..line.len() - code.len()]);
             let length = lines[start..].iter().position(|line| line.starts_with(&end)).unwrap_or_default();
             functions.push((rest.split(['(', '<']).next().unwrap_or_default().to_owned(), length + 1));
