@@ -74,9 +74,7 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
     if options.part != Some(Part::Host) {
         build::warm(workspace)?;
         let mut command = cargo(workspace, "test");
-        if let Ok(own) = std::env::current_exe() {
-            command.env("SYNOS_XTASK", own);
-        }
+        workspace.introduce(&mut command);
         counts += tests(command.args(["--no-fail-fast", "-p", "tests"]), name, &["--test-threads=1"])?;
     }
     if options.part.is_none() && name.is_none() {

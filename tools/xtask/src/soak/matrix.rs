@@ -73,9 +73,7 @@ fn can_run(name: &str) -> bool {
 fn tests(workspace: &Workspace, options: &[&str], one: &[&str]) -> bool {
     let mut command: Command = cargo(workspace, "test");
     command.args(["--quiet", "--no-fail-fast", "-p", "tests"]).env("SYNOS_RUN", options.join(" "));
-    if let Ok(own) = std::env::current_exe() {
-        command.env("SYNOS_XTASK", own);
-    }
+    workspace.introduce(&mut command);
     match one {
         [program, test] => command.args(["--test", program, test]),
         _ => command.args(CORE.map(|program| ["--test", program]).concat()),

@@ -70,9 +70,7 @@ fn command(workspace: &Workspace) -> Command {
     let mut command = cargo(&workspace.with_target(FOLDER), "run");
     command.args(["--quiet", "-p", PACKAGE, "--profile", PROFILE, "--target", LINUX]);
     command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", COVERAGE);
-    if let Ok(own) = std::env::current_exe() {
-        command.env("SYNOS_XTASK", own);
-    }
+    workspace.introduce(&mut command);
     command.arg("--");
     command
 }
