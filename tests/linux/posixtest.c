@@ -15,11 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
@@ -46,6 +49,9 @@ static const char *current;
 #include "posixtest/signals.h"
 #include "posixtest/threads.h"
 #include "posixtest/system.h"
+#include "posixtest/locks.h"
+#include "posixtest/counters.h"
+#include "posixtest/names.h"
 
 #define ENTRY(name) {#name, name}
 
@@ -60,7 +66,10 @@ static const struct {
 	ENTRY(fork_copies_memory), ENTRY(mapped_file), ENTRY(handlers_and_masks), ENTRY(suspend_until_a_signal), ENTRY(interrupted_calls),
 	ENTRY(alternate_stack), ENTRY(deadly_signals), ENTRY(child_signal), ENTRY(alarms), ENTRY(threads_and_mutexes),
 	ENTRY(condition_variables), ENTRY(thread_signals_and_cancellation), ENTRY(fork_from_a_thread), ENTRY(clocks), ENTRY(limits),
-	ENTRY(identity), ENTRY(bad_pointers),
+	ENTRY(identity), ENTRY(bad_pointers), ENTRY(record_locks_exclude), ENTRY(record_locks_are_told), ENTRY(record_locks_refuse_nonsense),
+	ENTRY(record_locks_from_offset_and_end), ENTRY(record_locks_end), ENTRY(record_locks_wait), ENTRY(record_locks_see_a_deadlock),
+	ENTRY(locks_of_open_files), ENTRY(flock_excludes), ENTRY(timers_of_processor_time), ENTRY(timers_are_not_inherited),
+	ENTRY(timers_count_all_threads), ENTRY(limit_of_processor_time), ENTRY(threads_have_names),
 };
 
 /* With arguments: only the checks named. */

@@ -76,6 +76,8 @@ pub enum Errno {
     EDEADLK = 35,
     /// File name too long.
     ENAMETOOLONG = 36,
+    /// No more locks.
+    ENOLCK = 37,
     /// No such system call.
     ENOSYS = 38,
     /// Directory not empty.

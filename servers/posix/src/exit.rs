@@ -40,6 +40,7 @@ impl Posix<'_> {
             process.flags = process.flags & !flag::STOPPED | flag::EXITING;
             process.status = status;
             process.timer = 0;
+            process.cpu_timers = [0; 2];
         });
         for lane in self.lanes_of(process) {
             self.end_lane(lane);
@@ -71,14 +72,24 @@ impl Posix<'_> {
         let value = if code == CLD_EXITED { status >> 8 & 0xff } else { status & 0x7f };
         self.tell_parent(process, code, value);
         if unwanted {
-            self.forget_process(process);
+            self.forget_unwaited(process);
         }
+    }
+
+    /// The record of a process that nobody waits for, when no parent counts its ticks: the machine's own count is to stay whole.
+    fn forget_unwaited(&mut self, process: ProcessIndex) {
+        let Process { ticks: [user, system], child_ticks: [child_user, child_system], .. } = self.store.process(process);
+        self.store.edit_globals(|globals| {
+            globals.ended_ticks = [globals.ended_ticks[0] + user + child_user, globals.ended_ticks[1] + system + child_system];
+        });
+        self.forget_process(process);
     }
 
     /// The record of a process that nobody will wait for any more.
     pub fn forget_process(&mut self, process: ProcessIndex) {
         self.store.set_process(process, Process::default());
         self.processes.retain(|other| *other != process);
+        self.faults[process] = 0;
     }
 
     /// A thread ends: it runs no more.
@@ -147,7 +158,7 @@ impl Posix<'_> {
             self.send(child, record.death_signal as usize, origin);
             if record.state == state::ZOMBIE {
                 if heir == 0 {
-                    self.forget_process(child);
+                    self.forget_unwaited(child);
                 } else {
                     self.wake(Event::Child(heir as u32));
                 }

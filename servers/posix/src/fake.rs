@@ -73,6 +73,8 @@ pub(crate) struct FakeThread {
     pub(crate) request: RequestNumber,
     pub(crate) redeliver: bool,
     pub(crate) lane: Lane,
+    /// What it has used, as a test says.
+    pub(crate) ticks: Ticks,
 }
 
 /// A caller whose leases are pointers.
@@ -287,8 +289,15 @@ impl Kernel for Shared {
         match kind {
             ObjectKind::AddressSpace => drop(machine.spaces.insert(slot, Space::default())),
             ObjectKind::Thread => {
-                let thread =
-                    FakeThread { frame: Frame::new(), runs: Runs::Stopped, space: 0, request: RequestNumber::default(), redeliver: false, lane: 0 };
+                let thread = FakeThread {
+                    frame: Frame::new(),
+                    runs: Runs::Stopped,
+                    space: 0,
+                    request: RequestNumber::default(),
+                    redeliver: false,
+                    lane: 0,
+                    ticks: Ticks::default(),
+                };
                 machine.threads.insert(slot, thread);
             }
             _ => return Err(Error::InvalidArgument),
@@ -548,12 +557,13 @@ impl Kernel for Shared {
 
     fn thread_state(&mut self, thread: u32) -> Result<(Ticks, Doing), Error> {
         let machine = self.0.borrow();
-        let doing = match machine.threads.get(&thread).ok_or(Error::InvalidHandle)?.runs {
+        let thread = machine.threads.get(&thread).ok_or(Error::InvalidHandle)?;
+        let doing = match thread.runs {
             Runs::Stopped => Doing::Stopped,
             Runs::Running => Doing::Running,
             Runs::Calling => Doing::Calling,
         };
-        Ok((Ticks::default(), doing))
+        Ok((thread.ticks, doing))
     }
 
     fn reply(&mut self, lane: Lane, kind: ReplyKind, value: u64) {
@@ -591,6 +601,14 @@ impl Kernel for Shared {
 
     fn ticks_per_second(&self) -> u64 {
         1_000_000_000
+    }
+
+    fn cpuid(&self, leaf: u32) -> [u32; 4] {
+        match leaf {
+            0 => [1, u32::from_le_bytes(*b"Fake"), u32::from_le_bytes(*b"tor "), u32::from_le_bytes(*b"Prod")],
+            1 => [0x0006_0fb1, 0x0300_0800, 1 << 31, 1 << 26 | 1],
+            _ => [0; 4],
+        }
     }
 
     fn processor(&self) -> Processor {

@@ -150,7 +150,8 @@ impl Posix<'_> {
     /// # Errors
     /// `EBADF`.
     pub fn close(&mut self, process: ProcessIndex, number: u64) -> Result<(), Errno> {
-        let (index, _) = self.file_of(process, number)?;
+        let (index, file) = self.file_of(process, number)?;
+        self.drop_record_locks(process, &file);
         self.store.set_descriptor(process, number as u32 as usize, Descriptor::default());
         self.release_file(index);
         Ok(())
@@ -183,13 +184,15 @@ impl Posix<'_> {
         if file.watches != 0 {
             self.unwatch(index);
         }
+        if file.locks != 0 {
+            self.drop_file_locks(index, &file);
+        }
         self.store.set_file(index, File::default());
         match file.kind {
             kind::PIPE => self.close_pipe_end(&file),
             kind::TERMINAL | kind::MASTER => self.terminal_closed(&file),
             kind::SOCKET => self.close_socket(file.object as usize),
             kind::EPOLL => self.close_epoll(&file),
-            kind::REGULAR | kind::DIRECTORY => self.unlock_file(index, &file),
             _ => {}
         }
         if file.node != 0 {

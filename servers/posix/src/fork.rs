@@ -152,7 +152,7 @@ impl Posix<'_> {
         if birth.thread {
             self.store.edit_process(own, |process| process.lanes += 1);
         } else {
-            self.copy_process(own, embryo, birth, pid);
+            self.copy_process(parent, embryo, birth, pid);
         }
         if embryo.map != self.store.process(own).map as usize {
             self.copy_map(self.store.process(own).map as usize, embryo.map);
@@ -162,11 +162,13 @@ impl Posix<'_> {
         if birth.waits {
             self.store.edit_process(embryo.process, |process| process.vfork_lane = parent as u32 + 1);
         }
+        let name = self.thread_name(parent);
         let keeps_alternate = !birth.thread && !birth.shares_memory;
         self.store.edit_thread(embryo.lane, |child| {
             child.state = state::LIVE;
             child.process = embryo.process as u32;
             child.tid = pid;
+            child.name = name;
             child.mask = thread.mask;
             child.alternate = if keeps_alternate { thread.alternate } else { [0; 3] };
             child.clear_tid = birth.clear_tid;
@@ -178,11 +180,13 @@ impl Posix<'_> {
         self.lanes.push(embryo.lane);
         if !birth.thread {
             self.processes.push(embryo.process);
+            self.watch_processor_time(embryo.process);
         }
         self.afterwards.push_back(After::Redo(embryo.lane));
     }
 
-    fn copy_process(&mut self, own: ProcessIndex, embryo: Embryo, birth: &Birth, pid: u32) {
+    fn copy_process(&mut self, parent: Lane, embryo: Embryo, birth: &Birth, pid: u32) {
+        let own = self.store.thread(parent).process as usize;
         let record = self.store.process(own);
         let now = self.kernel.now_ns();
         self.store.set_process(
@@ -202,6 +206,9 @@ impl Posix<'_> {
                 pending: 0,
                 timer: 0,
                 timer_interval: 0,
+                cpu_timers: [0; 2],
+                cpu_timer_intervals: [0; 2],
+                name: self.thread_name(parent),
                 started_ns: now,
                 ticks: [0; 2],
                 child_ticks: [0; 2],

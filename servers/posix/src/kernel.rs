@@ -38,6 +38,8 @@ pub struct Ticks {
     pub user: u64,
     /// Servers on its behalf.
     pub system: u64,
+    /// System calls that it made.
+    pub calls: u64,
 }
 
 /// Why bytes were not copied.
@@ -162,6 +164,8 @@ pub trait Kernel {
     fn ticks_per_second(&self) -> u64;
     /// What the processor offers to programs.
     fn processor(&self) -> Processor;
+    /// A leaf of CPUID, its first subleaf: EAX, EBX, ECX, EDX.
+    fn cpuid(&self, leaf: u32) -> [u32; 4];
     /// Asks for a notification when [`Kernel::now_ns`] has passed `at_ns`, or for none.
     fn set_deadline(&mut self, at_ns: Option<u64>);
     /// Some bits that are hard to foresee.

@@ -30,6 +30,8 @@ pub mod guest;
 pub mod hot;
 pub mod io;
 pub mod kernel;
+pub mod load;
+pub mod lock;
 #[cfg(target_os = "none")]
 pub mod native;
 mod oom;

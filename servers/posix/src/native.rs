@@ -213,7 +213,7 @@ impl Kernel for Native {
             STATE_RUNNABLE => Doing::Running,
             _ => Doing::Calling,
         };
-        Ok((Ticks { user: counters.own_ticks, system: counters.behalf_ticks }, doing))
+        Ok((Ticks { user: counters.own_ticks, system: counters.behalf_ticks, calls: counters.calls }, doing))
     }
 
     fn reply(&mut self, lane: Lane, kind: ReplyKind, value: u64) {
@@ -279,6 +279,11 @@ impl Kernel for Native {
             counts_steadily: has(EXTENDED + 7, |words| words.edx, 8) || is_translated,
             names_itself: has(EXTENDED + 1, |words| words.edx, 27),
         }
+    }
+
+    fn cpuid(&self, leaf: u32) -> [u32; 4] {
+        let CpuidResult { eax, ebx, ecx, edx } = __cpuid(leaf);
+        [eax, ebx, ecx, edx]
     }
 
     fn set_deadline(&mut self, at_ns: Option<u64>) {

@@ -35,7 +35,7 @@ impl Posix<'_> {
         if processes.iter().any(is_dying) {
             return;
         }
-        let footprints: alloc::vec::Vec<_> = processes.iter().map(|process| (self.map_pages(*process)[1], *process)).collect();
+        let footprints: alloc::vec::Vec<_> = processes.iter().map(|process| (self.map_pages(*process).resident(), *process)).collect();
         let Some((pages, victim)) = footprints.into_iter().max_by_key(|(pages, _)| *pages) else { return };
         let record = self.store.process(victim);
         let (pid, name) = (record.pid, crate::proc::name_of(&record));

@@ -3,10 +3,14 @@
 //! A place is an [`Entry`], small enough to be a file's record. [`walk`] is the path walk below /proc; where it meets a link that leads out (`exe`, `cwd`, `fd/0`) it
 //! hands the rest of the path back to vfs. What a file says is in `system` and `process`.
 
+mod cpuinfo;
 mod directory;
+mod pages;
 mod process;
+mod status;
 mod synos;
 mod system;
+mod task;
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -22,16 +26,29 @@ use crate::server::Posix;
 pub use directory::path_of;
 pub(crate) use process::name_of;
 pub use synos::is_control;
+pub use task::{NAME_BYTES, name_from};
 
 use crate::devpts;
 use crate::stat::{PROC_DEVICE, Stat, mode};
 
 /// Files of /proc itself; an entry's number is its place here.
-const SYSTEM_FILES: [&str; 10] = ["meminfo", "mounts", "uptime", "loadavg", "stat", "version", "cpuinfo", "filesystems", "cmdline", "swaps"];
-/// Files of /proc/PID.
+const SYSTEM_FILES: [&str; 9] = ["meminfo", "uptime", "loadavg", "stat", "version", "cpuinfo", "filesystems", "cmdline", "swaps"];
+/// Files of /proc/PID and of /proc/PID/task/TID.
 const PROCESS_FILES: [&str; 9] = ["stat", "status", "cmdline", "maps", "comm", "environ", "statm", "mounts", "limits"];
+/// Those of them whose modes are not everybody's to read.
+const COMM: u16 = 4;
+const ENVIRON: u16 = 5;
 /// Links of /proc/PID.
 const PROCESS_LINKS: [&str; 3] = ["exe", "cwd", "root"];
+
+const MOUNTS: u16 = 7;
+/// What the link `mounts` says.
+const MOUNTS_LINK: &[u8] = b"self/mounts";
+/// What a link to an open file says that its length is (Linux: fixed).
+const DESCRIPTOR_LINK_BYTES: u64 = 64;
+/// Numbers of processes and threads are below 32768: two of them fit a generation.
+const TID_BITS: u32 = 16;
+const TID_MASK: u32 = (1 << TID_BITS) - 1;
 
 /// A place in /proc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +57,8 @@ pub enum Entry {
     Root,
     /// `self`: a link.
     Oneself,
+    /// `mounts`: a link.
+    Mounts,
     /// A file of /proc.
     System(u16),
     /// /proc/synos.
@@ -56,6 +75,12 @@ pub enum Entry {
     Descriptors(u32),
     /// A link in it.
     Descriptor(u32, u16),
+    /// /proc/PID/task.
+    Tasks(u32),
+    /// /proc/PID/task/TID: the process and the thread.
+    Task(u32, u32),
+    /// A file of it.
+    TaskFile(u32, u32, u16),
     /// A place in /dev/pts, which is a mount of its own.
     Devpts(devpts::Place),
 }
@@ -75,6 +100,10 @@ impl Entry {
             Self::ProcessLink(pid, link) => (7, link, pid),
             Self::Descriptors(pid) => (8, 0, pid),
             Self::Descriptor(pid, number) => (9, number, pid),
+            Self::Mounts => (10, 0, 0),
+            Self::Tasks(pid) => (11, 0, pid),
+            Self::Task(pid, tid) => (12, 0, pid << TID_BITS | tid),
+            Self::TaskFile(pid, tid, file) => (13, file, pid << TID_BITS | tid),
             Self::Devpts(place) => (0x40, place.to_number(), 0),
         };
         FileId { inode: FOREIGN | kind << 16 | argument as u32, generation: pid }
@@ -94,6 +123,10 @@ impl Entry {
             7 => Self::ProcessLink(pid, argument),
             8 => Self::Descriptors(pid),
             9 => Self::Descriptor(pid, argument),
+            10 => Self::Mounts,
+            11 => Self::Tasks(pid),
+            12 => Self::Task(pid >> TID_BITS, pid & TID_MASK),
+            13 => Self::TaskFile(pid >> TID_BITS, pid & TID_MASK, argument),
             0x40 => Self::Devpts(devpts::Place::from_number(argument)),
             _ => Self::Root,
         }
@@ -115,13 +148,37 @@ impl Entry {
     /// Whether it is a directory.
     #[must_use]
     pub const fn is_directory(self) -> bool {
-        matches!(self, Self::Root | Self::Synos | Self::Process(_) | Self::Descriptors(_) | Self::Devpts(devpts::Place::Root))
+        matches!(
+            self,
+            Self::Root | Self::Synos | Self::Process(_) | Self::Descriptors(_) | Self::Tasks(_) | Self::Task(..) | Self::Devpts(devpts::Place::Root)
+        )
     }
 
     /// Whether it is a link.
     #[must_use]
     pub const fn is_link(self) -> bool {
-        matches!(self, Self::Oneself | Self::ProcessLink(..) | Self::Descriptor(..))
+        matches!(self, Self::Oneself | Self::Mounts | Self::ProcessLink(..) | Self::Descriptor(..))
+    }
+
+    /// The process that it tells of.
+    const fn pid(self) -> Option<u32> {
+        match self {
+            Self::Process(pid)
+            | Self::ProcessFile(pid, _)
+            | Self::ProcessLink(pid, _)
+            | Self::Descriptors(pid)
+            | Self::Descriptor(pid, _)
+            | Self::Tasks(pid)
+            | Self::Task(pid, _)
+            | Self::TaskFile(pid, ..) => Some(pid),
+            _ => None,
+        }
+    }
+
+    /// Whether its owner may write it.
+    #[must_use]
+    pub const fn is_writable(self) -> bool {
+        matches!(self, Self::ProcessFile(_, COMM) | Self::TaskFile(_, _, COMM)) || is_control(self)
     }
 }
 
@@ -206,6 +263,7 @@ fn step(posix: &Posix<'_>, at: Entry, name: &[u8]) -> Result<Entry, Errno> {
     let found = match at {
         Entry::Root => match name {
             b"self" => Some(Entry::Oneself),
+            b"mounts" => Some(Entry::Mounts),
             b"synos" => Some(Entry::Synos),
             _ => place(&SYSTEM_FILES, name).map(Entry::System).or_else(|| number(name).filter(|pid| posix.has_pid(*pid)).map(Entry::Process)),
         },
@@ -213,10 +271,14 @@ fn step(posix: &Posix<'_>, at: Entry, name: &[u8]) -> Result<Entry, Errno> {
         Entry::Synos => synos::find(name).map(Entry::SynosFile),
         Entry::Process(_) if name == b".." => Some(Entry::Root),
         Entry::Process(pid) if name == b"fd" => Some(Entry::Descriptors(pid)),
+        Entry::Process(pid) if name == b"task" => Some(Entry::Tasks(pid)),
         Entry::Process(pid) => place(&PROCESS_FILES, name)
             .map(|file| Entry::ProcessFile(pid, file))
             .or_else(|| place(&PROCESS_LINKS, name).map(|link| Entry::ProcessLink(pid, link))),
-        Entry::Descriptors(pid) if name == b".." => Some(Entry::Process(pid)),
+        Entry::Descriptors(pid) | Entry::Tasks(pid) if name == b".." => Some(Entry::Process(pid)),
+        Entry::Task(pid, _) if name == b".." => Some(Entry::Tasks(pid)),
+        Entry::Tasks(pid) => number(name).filter(|tid| posix.has_thread(pid, *tid)).map(|tid| Entry::Task(pid, tid)),
+        Entry::Task(pid, tid) => place(&PROCESS_FILES, name).map(|file| Entry::TaskFile(pid, tid, file)),
         Entry::Descriptors(pid) => number(name)
             .and_then(|number| u16::try_from(number).ok())
             .filter(|number| posix.find_pid(pid).is_some_and(|process| posix.store.descriptor(process, usize::from(*number)).file != 0))
@@ -234,8 +296,9 @@ fn follow_link(posix: &mut Posix<'_>, link: Entry, caller: ProcessIndex) -> Resu
         if inside { Walked::Entry(Entry::from_id(id)) } else { Walked::Vfs { start: id, rest: Vec::new() } }
     };
     match link {
-        Entry::Oneself if caller == 0 => Err(Errno::ENOENT),
+        Entry::Oneself | Entry::Mounts if caller == 0 => Err(Errno::ENOENT),
         Entry::Oneself => Ok(Walked::Entry(Entry::Process(posix.store.process(caller).pid))),
+        Entry::Mounts => Ok(Walked::Entry(Entry::ProcessFile(posix.store.process(caller).pid, MOUNTS))),
         Entry::ProcessLink(pid, which) => {
             let process = posix.store.process(posix.find_pid(pid).ok_or(Errno::ENOENT)?);
             let node = match which {
@@ -270,6 +333,10 @@ impl Posix<'_> {
     fn has_pid(&self, pid: u32) -> bool {
         self.find_pid(pid).is_some()
     }
+
+    fn has_thread(&self, pid: u32, tid: u32) -> bool {
+        self.find_pid(pid).is_some_and(|process| self.find_thread(process, tid).is_some())
+    }
 }
 
 impl Call<'_, '_> {
@@ -279,16 +346,9 @@ impl Call<'_, '_> {
             return self.stat_devpts(place);
         }
         let id = entry.to_id();
-        let kind = if entry.is_directory() {
-            mode::DIRECTORY | 0o555
-        } else if entry.is_link() {
-            mode::LINK | 0o777
-        } else if synos::is_control(entry) {
-            mode::REGULAR | 0o600
-        } else {
-            mode::REGULAR | 0o444
-        };
-        let owner = self.posix.find_pid(id.generation).map_or([0; 2], |process| {
+        let kind = self.mode_of(entry);
+        let size = if let Entry::Descriptor(..) = entry { DESCRIPTOR_LINK_BYTES } else { 0 };
+        let owner = entry.pid().and_then(|pid| self.posix.find_pid(pid)).map_or([0; 2], |process| {
             let process = self.posix.store.process(process);
             [process.uid[1], process.gid[1]]
         });
@@ -297,7 +357,36 @@ impl Call<'_, '_> {
         let links = if entry.is_directory() { 2 } else { 1 };
         let inode = (u64::from(id.generation) << 32) | (u64::from(id.inode & !FOREIGN) + 1);
         let [uid, gid] = owner;
-        Stat { device: PROC_DEVICE, inode, links, mode: kind, uid, gid, times: [time; 3], ..Stat::default() }
+        Stat { device: PROC_DEVICE, inode, links, mode: kind, uid, gid, size, times: [time; 3], ..Stat::default() }
+    }
+
+    fn mode_of(&self, entry: Entry) -> u32 {
+        match entry {
+            Entry::Descriptors(_) => mode::DIRECTORY | 0o500,
+            Entry::Descriptor(pid, number) => {
+                let file = self.posix.find_pid(pid).and_then(|process| self.posix.file_of(process, u64::from(number)).ok());
+                let (reads, writes) = file.map_or((false, false), |(_, file)| (file.reads(), file.writes()));
+                mode::LINK | 0o100 | if reads { 0o400 } else { 0 } | if writes { 0o200 } else { 0 }
+            }
+            _ if entry.is_directory() => mode::DIRECTORY | 0o555,
+            _ if entry.is_link() => mode::LINK | 0o777,
+            Entry::ProcessFile(_, ENVIRON) | Entry::TaskFile(_, _, ENVIRON) => mode::REGULAR | 0o400,
+            _ if is_control(entry) => mode::REGULAR | 0o600,
+            _ if entry.is_writable() => mode::REGULAR | 0o644,
+            _ => mode::REGULAR | 0o444,
+        }
+    }
+
+    /// What the caller may do with a place: bits of `access(2)`. As elsewhere, root may read and write everything, and only the owner's and
+    /// everybody's bits count.
+    #[must_use]
+    pub fn allowed_in_proc(&mut self, entry: Entry, uid: u32) -> u32 {
+        let Stat { mode, uid: owner, .. } = self.stat_proc(entry);
+        match uid {
+            0 => 6 | (mode | mode >> 6) & 1,
+            _ if uid == owner => mode >> 6 & 7,
+            _ => mode & 7,
+        }
     }
 
     /// Reads a file of /proc.
@@ -316,21 +405,25 @@ impl Call<'_, '_> {
         Ok(part.len() as u64)
     }
 
-    /// Only `/proc/synos/control` can be written.
+    /// Only `/proc/synos/control` and threads' names can be written.
     ///
     /// # Errors
     /// `EINVAL` elsewhere and for what is no command, `EPERM` for who is not root, `ESRCH` for a server that does not run.
     pub fn write_proc(&mut self, file: &File, from: Data<'_>) -> SysResult {
-        if synos::is_control(Entry::from_file(file)) { self.control(from) } else { Err(Errno::EINVAL.into()) }
+        let entry = Entry::from_file(file);
+        if is_control(entry) { self.control(from) } else { self.write_comm(entry, from) }
     }
 
     fn proc_text(&mut self, entry: Entry) -> Result<Vec<u8>, Stop> {
         match entry {
             Entry::System(file) => self.system_text(file),
             Entry::SynosFile(file) => self.synos_text(file),
-            Entry::ProcessFile(pid, file) => self.process_text(pid, file),
-            Entry::Root | Entry::Synos | Entry::Process(_) | Entry::Descriptors(_) | Entry::Devpts(_) => Err(Errno::EISDIR.into()),
-            Entry::Oneself | Entry::ProcessLink(..) | Entry::Descriptor(..) => Err(Errno::ELOOP.into()),
+            Entry::ProcessFile(pid, file) => self.process_text(pid, None, file),
+            Entry::TaskFile(pid, tid, file) => self.process_text(pid, Some(tid), file),
+            Entry::Root | Entry::Synos | Entry::Process(_) | Entry::Descriptors(_) | Entry::Tasks(_) | Entry::Task(..) | Entry::Devpts(_) => {
+                Err(Errno::EISDIR.into())
+            }
+            Entry::Oneself | Entry::Mounts | Entry::ProcessLink(..) | Entry::Descriptor(..) => Err(Errno::ELOOP.into()),
         }
     }
 
@@ -345,6 +438,7 @@ impl Call<'_, '_> {
         let process = self.process;
         match follow_link(self.posix, entry, process)? {
             Walked::Entry(Entry::Process(pid)) if entry == Entry::Oneself => Ok(format!("{pid}").into_bytes()),
+            Walked::Entry(_) if entry == Entry::Mounts => Ok(MOUNTS_LINK.into()),
             Walked::Entry(other) if other != entry => Ok(directory::path(other)),
             Walked::Entry(Entry::Descriptor(pid, number)) => {
                 let process = self.posix.find_pid(pid).ok_or(Errno::ENOENT)?;

@@ -47,6 +47,8 @@ impl Posix<'_> {
         condemn_embryos(self);
         self.build_indices();
         self.find_timers();
+        self.find_processor_timers();
+        self.load = self.store.load();
         // Whatever was staged is mapped at its place, or will be again.
         if self.kernel.describe(slot::STAGE).is_some() {
             self.kernel.delete(slot::STAGE);

@@ -42,6 +42,8 @@ pub const SOCKETS: usize = 512;
 pub const RIGHTS: usize = 1024;
 /// Most descriptors that epolls watch.
 pub const WATCHES: usize = 2048;
+/// Most locks of files.
+pub const LOCKS: usize = 1024;
 /// Most pseudo terminals.
 pub const PTYS: usize = 32;
 /// Signals.
@@ -137,14 +139,26 @@ libsys::plain! {
         pub closing_first: u32,
         /// Signal counts of the console that were acted on.
         pub console_signals: [u32; 3],
-        /// Padding made explicit.
-        pub reserved: u32,
+        /// The first lock of a file that is not vfs's, plus one: see [`crate::lock`].
+        pub locks: u32,
         /// Directory of /dev/pts in vfs; what else posix answers for there is /proc.
         pub devpts: Id,
         /// Processes made since the start.
         pub forks: u64,
         /// What is added to the wall clock.
         pub clock_offset_ns: u64,
+        /// Ticks of processes that nobody waited for: in user code and on their behalf.
+        pub ended_ticks: [u64; 2],
+    }
+
+    /// The load of the machine: see [`crate::load`]. A record of its own, because it changes often.
+    pub struct Load {
+        /// Over 1, 5 and 15 minutes, with [`crate::load::FRACTION_BITS`].
+        pub averages: [u64; 3],
+        /// When the last sample was due (ns).
+        pub sampled_ns: u64,
+        /// Threads that are active since the last change.
+        pub active: u64,
     }
 
     /// A process.
@@ -195,7 +209,7 @@ libsys::plain! {
         pub death_signal: u32,
         /// `ADDR_NO_RANDOMIZE` or 0: nothing is randomised anyway, but who asks for that wants to read it back.
         pub personality: u32,
-        /// Name.
+        /// Name of its first thread, which may have ended already.
         pub name: [u8; 16],
         /// Working directory (node index).
         pub directory: u32,
@@ -207,6 +221,10 @@ libsys::plain! {
         pub timer: u64,
         /// Its interval.
         pub timer_interval: u64,
+        /// Processor time (ns) at which `ITIMER_VIRTUAL` and `ITIMER_PROF` fire, 0 never.
+        pub cpu_timers: [u64; 2],
+        /// Their intervals.
+        pub cpu_timer_intervals: [u64; 2],
         /// When it was made.
         pub started_ns: u64,
         /// Ticks used by ended lanes: in user code and on their behalf.
@@ -299,6 +317,8 @@ libsys::plain! {
         pub futex: [u64; 2],
         /// Bits that it waits for.
         pub futex_bits: u64,
+        /// Name, unless it is the first thread of its process: then it is the process's.
+        pub name: [u8; 16],
     }
 
     /// Registers to be set, [`abi::Frame`] as words.
@@ -329,6 +349,8 @@ libsys::plain! {
         pub program: u32,
         /// How many areas.
         pub areas: u32,
+        /// Most pages that its areas ever had.
+        pub peak: u64,
     }
 
     /// An area of an address space; see [`crate::vma`].
@@ -367,16 +389,16 @@ libsys::plain! {
         pub object: u32,
         /// Node index of a vfs file.
         pub node: u32,
-        /// Owner for SIGIO; the lock's holder.
-        pub owner: u32,
+        /// `F_SETOWN`: a process, or a group as a negative number.
+        pub owner: i32,
         /// Offset, or directory cookie.
         pub offset: u64,
         /// Second word of the object.
         pub detail: u64,
         /// Epolls that watch it.
         pub watches: u32,
-        /// Padding made explicit.
-        pub reserved: u32,
+        /// Locks that belong to it and not to a process: see [`crate::lock`].
+        pub locks: u32,
     }
 
     /// A vfs file in use.
@@ -389,10 +411,8 @@ libsys::plain! {
         pub mode: u32,
         /// FIFO: its pipe plus one.
         pub pipe: u32,
-        /// flock: 0 none, 1 shared, 2 exclusive.
-        pub lock: u32,
-        /// flock: holders.
-        pub lock_holders: u32,
+        /// Its first lock plus one: see [`crate::lock`].
+        pub locks: u32,
         /// Device number.
         pub device: u32,
     }
@@ -493,6 +513,26 @@ libsys::plain! {
         pub seen: [u64; 2],
     }
 
+    /// A lock of a part of a file; see [`crate::lock`].
+    pub struct Lock {
+        /// [`crate::lock::class`]; 0 is a free record.
+        pub class: u32,
+        /// Index of the process or file that holds it.
+        pub owner: u32,
+        /// 1 exclusive, 0 shared.
+        pub exclusive: u32,
+        /// Number of the process that asked for it.
+        pub pid: u32,
+        /// The file, if it is not vfs's.
+        pub object: [u32; 3],
+        /// The next lock of the file, plus one.
+        pub next: u32,
+        /// Its first byte.
+        pub first: u64,
+        /// Its last byte.
+        pub last: u64,
+    }
+
     /// A terminal's job control.
     pub struct Terminal {
         /// 1 in use.
@@ -574,9 +614,11 @@ impl From<Id> for FileId {
 
 libsys::saved_state! {
     /// All of it. Order and sizes are the format: a change needs a new version.
-    pub struct State: 3 {
+    pub struct State: 4 {
         /// What belongs to no process.
         pub globals: Cell<Globals>,
+        /// The load of the machine.
+        pub load: Cell<Load>,
         /// Index 0 is never used.
         pub processes: Array<Process, PROCESSES>,
         /// [`SIGNALS`] for each process.
@@ -613,6 +655,8 @@ libsys::saved_state! {
         pub rights: Array<Right, RIGHTS>,
         /// What epolls watch.
         pub watches: Array<Watch, WATCHES>,
+        /// Locks of files.
+        pub locks: Array<Lock, LOCKS>,
         /// The pipes' bytes. Only the part between head and tail means anything, nothing else of them is read.
         pub pipe_bytes: Bytes<{ LARGE_PIPES * PIPE_BYTES + (PIPES - LARGE_PIPES) * SMALL_PIPE_BYTES }>,
         /// The pseudo terminals' modes and queues; the first one is terminal 2.

@@ -16,7 +16,7 @@ use crate::call::{Call, Stop};
 use crate::fail::{self, Passed};
 use crate::frames::Frames;
 use crate::kernel::Kernel;
-use crate::saved::{COUNTED_CALLS, LANES, Lane, ProcessIndex, State, flag, redo, slot, state};
+use crate::saved::{COUNTED_CALLS, LANES, Lane, Load, PROCESSES, ProcessIndex, State, flag, redo, slot, state};
 use crate::signal::deliver::Resume;
 use crate::store::Store;
 use crate::wait::{Event, Wait};
@@ -119,6 +119,14 @@ pub struct Posix<'k> {
     pub pokes_due: Vec<Lane>,
     /// A wait began or ended since the last settling.
     pub waits_changed: bool,
+    /// Page faults of each process that this instance has answered.
+    pub faults: Vec<u64>,
+    /// Processes that wait for processor time.
+    pub processor_timed: Vec<ProcessIndex>,
+    /// When they are looked at next.
+    pub processor_alarm: Option<u64>,
+    /// The load of the machine, as saved.
+    pub load: Load,
     /// What the kernel was last told of the next deadline; `None` when it must be told again.
     pub deadline_told: Option<Option<u64>>,
 }
@@ -153,6 +161,10 @@ impl<'k> Posix<'k> {
             session_due: false,
             pokes_due: Vec::new(),
             waits_changed: true,
+            faults: vec![0; PROCESSES],
+            processor_timed: Vec::new(),
+            processor_alarm: None,
+            load: Load::default(),
             deadline_told: None,
         }
     }
@@ -203,6 +215,7 @@ impl<'k> Posix<'k> {
         }
         self.drain_closes();
         self.frames.give_back_surplus(self.kernel);
+        self.update_load();
         self.set_next_deadline();
         self.waits_changed = false;
         // What settling itself has changed is settled.
@@ -335,6 +348,7 @@ impl<'k> Posix<'k> {
     fn run_fault(&mut self, lane: Lane, number: RequestNumber, address: u64, access: u64) {
         let process = self.store.thread(lane).process as usize;
         let map = self.store.process(process).map as usize;
+        self.faults[process] += 1;
         let outcome = self.fault(map, address, access, number);
         match outcome {
             Ok(()) => self.return_to_program(lane, Resume::Instruction),

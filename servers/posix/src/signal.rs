@@ -3,6 +3,7 @@
 //! A signal is a bit in its process or thread until a thread takes it on its way back to its program. A thread that waits is woken and finds the
 //! signal instead of what it waited for; one that runs is stopped, given its new registers and started. Numbers and defaults are Linux's (signal(7)).
 
+mod cpu_timer;
 pub mod deliver;
 pub mod frame;
 mod job;
@@ -60,6 +61,12 @@ signals! {
     SIGTTOU = 22;
     /// Urgent data.
     SIGURG = 23;
+    /// Limit of processor time.
+    SIGXCPU = 24;
+    /// Timer of processor time in own code.
+    SIGVTALRM = 26;
+    /// Timer of processor time.
+    SIGPROF = 27;
     /// Window size.
     SIGWINCH = 28;
 }

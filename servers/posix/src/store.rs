@@ -9,10 +9,10 @@ use libsys::saved::{Area, Transaction};
 use terminal::saved::SavedLine;
 
 use crate::saved::{
-    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, File, Globals, Id, LARGE_PIPES, Lane, Map, MapIndex, Node, Origin, PIPE_BYTES, Pipe,
-    Process, ProcessIndex, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Vma, Watch,
+    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Node, Origin, PIPE_BYTES,
+    Pipe, Process, ProcessIndex, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Vma, Watch,
 };
-use crate::vma::Areas;
+use crate::vma::{Areas, PAGE};
 pub use open::Set as OpenSet;
 
 /// The saved state and the transaction in progress.
@@ -108,6 +108,8 @@ impl Store {
         right set_right edit_right: Right = rights;
         /// What an epoll watches.
         watch set_watch edit_watch: Watch = watches;
+        /// A lock.
+        lock set_lock edit_lock: Lock = locks;
         /// A terminal.
         terminal set_terminal edit_terminal: Terminal = terminals;
         /// A vfs file that waits to be closed.
@@ -139,6 +141,20 @@ impl Store {
         self.open();
         if let Some(transaction) = &self.transaction {
             self.area.state().globals.set(transaction, value);
+        }
+    }
+
+    /// The load of the machine.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.area.state().load.get()
+    }
+
+    /// Sets it.
+    pub fn set_load(&mut self, load: Load) {
+        self.open();
+        if let Some(transaction) = &self.transaction {
+            self.area.state().load.set(transaction, load);
         }
     }
 
@@ -232,7 +248,8 @@ impl Store {
             // As one store: most of them are what they were. A map has its whole range in the array.
             let _all = self.area.state().areas.set_range(transaction, map * AREAS, &areas.0);
         }
-        self.edit_map(map, |map| map.areas = areas.0.len() as u32);
+        let pages = areas.0.iter().map(|area| area.length() / PAGE).sum();
+        self.edit_map(map, |map| (map.areas, map.peak) = (areas.0.len() as u32, map.peak.max(pages)));
         true
     }
 

@@ -7,9 +7,9 @@ use Kind::{Address, Both, Descriptor, Directory, Flags, Input, Length, Long, Out
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
 use crate::syscall::{
-    access, attributes, close, copy_file_range, directory, dup, epoll, execve, exit, fallocate, fcntl, flock, fork, futex, getdents64, ids, ioctl,
-    kill, limits, lseek, memfd_create, message, misc, mmap, names, open, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sendfile, signalfd,
-    socket, sockopt, stat, statfs, sync, time, timerfd, uname, wait4, write, xattr,
+    access, attributes, close, copy_file_range, directory, dup, epoll, execve, exit, fallocate, fcntl, fork, futex, getdents64, ids, ioctl, itimer,
+    kill, limits, lock, lseek, memfd_create, message, misc, mmap, names, open, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sendfile,
+    signalfd, socket, sockopt, stat, statfs, sync, time, timerfd, uname, wait4, write, xattr,
 };
 
 /// What an argument is.
@@ -105,9 +105,9 @@ pub const CALLS: &[Entry] = &[
     entry(33, "dup2", dup::sys_dup2, &[Descriptor, Descriptor]),
     entry(34, "pause", rt_sigaction::sys_pause, &[]),
     entry(35, "nanosleep", time::sys_nanosleep, &[Input, Output]),
-    entry(36, "getitimer", time::sys_getitimer, &[Value, Output]),
-    entry(37, "alarm", time::sys_alarm, &[Value]),
-    entry(38, "setitimer", time::sys_setitimer, &[Value, Input, Output]),
+    entry(36, "getitimer", itimer::sys_getitimer, &[Value, Output]),
+    entry(37, "alarm", itimer::sys_alarm, &[Value]),
+    entry(38, "setitimer", itimer::sys_setitimer, &[Value, Input, Output]),
     entry(39, "getpid", ids::sys_getpid, &[]),
     entry(40, "sendfile", sendfile::sys_sendfile, &[Descriptor, Descriptor, Both, Length]),
     entry(41, "socket", socket::sys_socket, &[Value, Value, Value]),
@@ -134,7 +134,7 @@ pub const CALLS: &[Entry] = &[
     entry(62, "kill", kill::sys_kill, &[Process, Signal]),
     entry(63, "uname", uname::sys_uname, &[Output]),
     entry(72, "fcntl", fcntl::sys_fcntl, &[Descriptor, Value, Both]),
-    entry(73, "flock", flock::sys_flock, &[Descriptor, Flags]),
+    entry(73, "flock", lock::sys_flock, &[Descriptor, Flags]),
     entry(74, "fsync", sync::sys_fsync, &[Descriptor]),
     entry(75, "fdatasync", sync::sys_fsync, &[Descriptor]),
     entry(76, "truncate", attributes::sys_truncate, &[Path, Length]),

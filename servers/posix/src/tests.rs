@@ -1,8 +1,10 @@
 //! Programs' calls from outside: each test is a program, told call by call.
 
+mod counters;
 mod crash;
 mod events;
 mod files;
+mod locks;
 mod memory;
 mod pending;
 mod processes;

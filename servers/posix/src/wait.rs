@@ -28,8 +28,8 @@ pub enum Event {
     Vfs,
     /// Memory came back.
     Memory,
-    /// A file lock was given back.
-    Lock,
+    /// This lock of a file was given back or changed.
+    Lock(u32),
     /// The process goes on after a stop.
     Continued,
     /// The deadline only.
@@ -71,7 +71,7 @@ impl Posix<'_> {
     pub fn wake(&mut self, event: Event) {
         for lane in self.lanes.clone() {
             let Some(wait) = self.in_hand[lane].and_then(|hand| hand.wait) else { continue };
-            if wait.event == event || wait.event == Event::Any && !matches!(event, Event::Vfs | Event::Memory | Event::Lock) {
+            if wait.event == event || wait.event == Event::Any && !matches!(event, Event::Vfs | Event::Memory | Event::Lock(_)) {
                 self.wake_lane(lane);
             }
         }
@@ -104,6 +104,7 @@ impl Posix<'_> {
         }
         self.tell_timers(now);
         self.fire_timers(now);
+        self.fire_processor_timers();
     }
 
     /// Asks the kernel for the next moment at which something is due, if that is another than before: this runs at every message.
@@ -112,7 +113,8 @@ impl Posix<'_> {
         let next = waits.map(|wait| wait.deadline).filter(|deadline| *deadline != 0).min();
         let timer = self.next_timer();
         let file = self.next_timer_file();
-        let next = [next, timer, file].into_iter().flatten().min();
+        let processor = self.next_processor_timer();
+        let next = [next, timer, file, processor].into_iter().flatten().min();
         if self.deadline_told != Some(next) {
             self.deadline_told = Some(next);
             self.kernel.set_deadline(next);

@@ -16,6 +16,10 @@ pub(super) fn path(entry: Entry) -> Vec<u8> {
     let text = match entry {
         Entry::Root => String::from("/proc"),
         Entry::Oneself => "/proc/self".into(),
+        Entry::Mounts => "/proc/mounts".into(),
+        Entry::Tasks(pid) => format!("/proc/{pid}/task"),
+        Entry::Task(pid, tid) => format!("/proc/{pid}/task/{tid}"),
+        Entry::TaskFile(pid, tid, file) => format!("/proc/{pid}/task/{tid}/{}", name(&PROCESS_FILES, file)),
         Entry::System(file) => format!("/proc/{}", name(&SYSTEM_FILES, file)),
         Entry::Synos => "/proc/synos".into(),
         Entry::SynosFile(file) => format!("/proc/synos/{}", synos::name(file)),
@@ -79,7 +83,7 @@ impl Call<'_, '_> {
         match entry {
             Entry::Root => {
                 add(&SYSTEM_FILES, &Entry::System);
-                entries.push(("self".into(), Entry::Oneself));
+                entries.extend([("self".into(), Entry::Oneself), ("mounts".into(), Entry::Mounts)]);
                 entries.push(("synos".into(), Entry::Synos));
                 let mut pids: Vec<u32> = self.posix.processes.iter().map(|process| self.posix.store.process(*process).pid).collect();
                 pids.sort_unstable();
@@ -89,12 +93,17 @@ impl Call<'_, '_> {
             Entry::Process(pid) => {
                 add(&PROCESS_FILES, &|file| Entry::ProcessFile(pid, file));
                 add(&PROCESS_LINKS, &|link| Entry::ProcessLink(pid, link));
-                entries.push(("fd".into(), Entry::Descriptors(pid)));
+                entries.extend([("fd".into(), Entry::Descriptors(pid)), ("task".into(), Entry::Tasks(pid))]);
             }
             Entry::Descriptors(pid) => {
                 let numbers = self.posix.find_pid(pid).map(|process| self.posix.descriptors(process)).unwrap_or_default();
                 entries.extend(numbers.into_iter().map(|number| (format!("{number}"), Entry::Descriptor(pid, number as u16))));
             }
+            Entry::Tasks(pid) => {
+                let numbers = self.posix.find_pid(pid).map(|process| self.posix.thread_numbers(process)).unwrap_or_default();
+                entries.extend(numbers.into_iter().map(|tid| (format!("{tid}"), Entry::Task(pid, tid))));
+            }
+            Entry::Task(pid, tid) => add(&PROCESS_FILES, &|file| Entry::TaskFile(pid, tid, file)),
             Entry::Devpts(_) => entries.extend(self.posix.list_devpts().into_iter().map(|place| (place.name(), Entry::Devpts(place)))),
             _ => {}
         }

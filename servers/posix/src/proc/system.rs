@@ -8,18 +8,81 @@ use core::fmt::Write as _;
 use protocols::memory;
 use protocols::service::Service;
 
+use super::cpuinfo;
+use super::pages::Pages;
 use crate::call::{Call, Stop};
 use crate::errno::Errno;
 use crate::kernel::Port;
-use crate::saved::{COUNTED_CALLS, flag, state};
+use crate::load::FRACTION_BITS;
+use crate::saved::{COUNTED_CALLS, MAPS, state};
 use crate::server::Posix;
 use crate::syscall::uname;
 
 /// What is mounted.
-pub(super) const MOUNTS: &str =
+pub(super) const MOUNTED: &str =
     "rootfs / rootfs rw 0 0\nproc /proc proc rw,relatime 0 0\ndevpts /dev/pts devpts rw,relatime,gid=5,mode=620,ptmxmode=666 0 0\n";
 const FILE_SYSTEMS: &str = "nodev\tproc\nnodev\ttmpfs\nnodev\tdevpts\n";
 const NS_PER_TICK: u64 = 10_000_000;
+/// Addresses that Linux has for `vmalloc` (x86_64): what programs expect to read.
+const VMALLOC_PAGES: u64 = 1 << 33;
+/// A huge page, in pages.
+const HUGE_PAGES: u64 = 512;
+
+/// Who built the system with what: no host and no person, so that two builds of one source are alike.
+const WHO: &str = "synos@synos";
+const COMPILER: &str = "rustc";
+
+/// The lines of /proc/meminfo. What SynOS has not (swap, slabs, huge pages of programs) is 0.
+const MEMORY_LINES: [&str; 48] = [
+    "MemTotal",
+    "MemFree",
+    "MemAvailable",
+    "Buffers",
+    "Cached",
+    "SwapCached",
+    "Active",
+    "Inactive",
+    "Active(anon)",
+    "Inactive(anon)",
+    "Active(file)",
+    "Inactive(file)",
+    "Unevictable",
+    "Mlocked",
+    "SwapTotal",
+    "SwapFree",
+    "Dirty",
+    "Writeback",
+    "AnonPages",
+    "Mapped",
+    "Shmem",
+    "KReclaimable",
+    "Slab",
+    "SReclaimable",
+    "SUnreclaim",
+    "KernelStack",
+    "PageTables",
+    "SecPageTables",
+    "NFS_Unstable",
+    "Bounce",
+    "WritebackTmp",
+    "CommitLimit",
+    "Committed_AS",
+    "VmallocTotal",
+    "VmallocUsed",
+    "VmallocChunk",
+    "Percpu",
+    "AnonHugePages",
+    "ShmemHugePages",
+    "ShmemPmdMapped",
+    "FileHugePages",
+    "FilePmdMapped",
+    "HugePages_Total",
+    "HugePages_Free",
+    "HugePages_Rsvd",
+    "HugePages_Surp",
+    "Hugepagesize",
+    "Hugetlb",
+];
 
 impl Posix<'_> {
     /// Total and free memory in pages.
@@ -29,35 +92,20 @@ impl Posix<'_> {
         let own = self.frames.count_free(self.kernel);
         (usage.total, usage.free + own)
     }
-
-    /// How many processes could run.
-    #[must_use]
-    pub fn running(&self) -> usize {
-        let runs = |process: &&usize| {
-            let record = self.store.process(**process);
-            let waits = |lane: &usize| self.in_hand[*lane].is_some_and(|hand| hand.wait.is_some());
-            record.state == state::LIVE && record.flags & flag::STOPPED == 0 && !self.lanes_of(**process).iter().all(waits)
-        };
-        self.processes.iter().filter(runs).count()
-    }
 }
 
 impl Call<'_, '_> {
     pub(super) fn system_text(&mut self, file: u16) -> Result<Vec<u8>, Stop> {
         let text = match file {
             0 => self.meminfo(),
-            1 => MOUNTS.into(),
-            2 => {
-                let hundredths = self.posix.kernel.now_ns() / NS_PER_TICK;
-                format!("{0}.{1:02} {0}.{1:02}\n", hundredths / 100, hundredths % 100)
-            }
-            3 => format!("0.00 0.00 0.00 {}/{} {}\n", self.posix.running(), self.posix.lanes.len(), self.posix.store.globals().last_pid),
-            4 => self.machine_stat(),
-            5 => format!("{} version {} ({}) {}\n", uname::SYSTEM, uname::RELEASE, uname::MACHINE, uname::VERSION),
-            6 => cpuinfo(self.posix.kernel.ticks_per_second()),
-            7 => FILE_SYSTEMS.into(),
-            8 => "synos\n".into(),
-            9 => "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".into(),
+            1 => self.uptime(),
+            2 => self.loadavg(),
+            3 => self.machine_stat(),
+            4 => format!("{} version {} ({WHO}) ({COMPILER}) {}\n", uname::SYSTEM, uname::RELEASE, uname::VERSION),
+            5 => cpuinfo::text(self.posix.kernel),
+            6 => FILE_SYSTEMS.into(),
+            7 => "synos\n".into(),
+            8 => "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".into(),
             _ => return Err(Errno::ENOENT.into()),
         };
         Ok(text.into_bytes())
@@ -78,63 +126,112 @@ impl Call<'_, '_> {
         text
     }
 
+    /// Pages of processes, summed, with their address spaces' tables.
+    fn all_pages(&mut self) -> Pages {
+        let mut all = Pages::default();
+        for map in (1..MAPS).filter(|map| self.posix.store.map(*map).state == state::LIVE).collect::<Vec<_>>() {
+            let pages = self.posix.pages_of(map);
+            all.anonymous += pages.anonymous;
+            all.file += pages.file;
+            all.shared += pages.shared;
+            all.data += pages.data + pages.stack;
+            all.tables += pages.tables;
+        }
+        all
+    }
+
+    /// Pages of files that vfs has in memory, its writable root file system included.
+    fn cached_pages(&mut self) -> u64 {
+        let number = self.posix.kernel.own_number();
+        let usage = memory::Client(Port { kernel: self.posix.kernel, service: Service::Memory }).service_usage(number, Service::Vfs.id());
+        usage.map_or(0, |usage| usage.region.0)
+    }
+
     fn meminfo(&mut self) -> String {
         let (total, free) = self.posix.memory_usage();
-        let (total, free) = (total * 4, free * 4);
-        let mut text = String::new();
-        let lines = [
-            ("MemTotal:", total),
-            ("MemFree:", free),
-            ("MemAvailable:", free),
-            ("Buffers:", 0),
-            ("Cached:", 0),
-            ("SwapCached:", 0),
-            ("Active:", 0),
-            ("Inactive:", 0),
-            ("SwapTotal:", 0),
-            ("SwapFree:", 0),
-            ("Dirty:", 0),
-            ("Writeback:", 0),
-            ("AnonPages:", 0),
-            ("Mapped:", 0),
-            ("Shmem:", 0),
-            ("Slab:", 0),
-            ("SReclaimable:", 0),
+        let (pages, cached) = (self.all_pages(), self.cached_pages());
+        // A thread's object is all that the kernel keeps for it.
+        let stacks = self.posix.lanes.len() as u64;
+        let known = [
+            ("MemTotal", total),
+            ("MemFree", free),
+            ("MemAvailable", free),
+            ("Cached", cached),
+            ("Active", pages.anonymous + cached),
+            ("Active(anon)", pages.anonymous),
+            ("Active(file)", cached),
+            ("AnonPages", pages.anonymous),
+            ("Mapped", pages.file + pages.shared),
+            ("Shmem", cached),
+            ("KernelStack", stacks),
+            ("PageTables", pages.tables),
+            ("CommitLimit", total / 2),
+            ("Committed_AS", pages.data),
+            ("VmallocTotal", VMALLOC_PAGES),
+            ("Hugepagesize", HUGE_PAGES),
         ];
-        for (name, kilobytes) in lines {
+        let mut text = String::new();
+        for name in MEMORY_LINES {
+            let pages = known.iter().find(|(known, _)| *known == name).map_or(0, |(_, pages)| *pages);
+            let is_count = name.starts_with("HugePages_");
             // A string grows as needed.
-            let _infallible = writeln!(text, "{name:<16}{kilobytes:>8} kB");
+            let _infallible =
+                if is_count { writeln!(text, "{:<16}{pages:>8}", Title(name)) } else { writeln!(text, "{:<16}{:>8} kB", Title(name), pages * 4) };
         }
         text
     }
 
-    fn machine_stat(&mut self) -> String {
-        let hz = self.posix.kernel.ticks_per_second().max(1);
-        let (mut user, mut system) = (0, 0);
+    /// Hundredths of a second that processors worked in programs, and on their behalf.
+    fn worked(&mut self) -> [u64; 2] {
+        let hundredth = (self.posix.kernel.ticks_per_second() / 100).max(1);
+        let mut worked = self.posix.store.globals().ended_ticks;
         for process in self.posix.processes.clone() {
-            let ticks = self.posix.process_ticks(process);
-            user += ticks[0];
-            system += ticks[1];
+            let children = self.posix.store.process(process).child_ticks;
+            for (sum, ticks) in worked.iter_mut().zip(self.posix.process_ticks(process).into_iter().zip(children)) {
+                *sum += ticks.0 + ticks.1;
+            }
         }
-        let [user, system] = [user, system].map(|ticks: u64| ticks / (hz / 100).max(1));
+        worked.map(|ticks| ticks / hundredth)
+    }
+
+    fn uptime(&mut self) -> String {
+        let worked: u64 = self.worked().into_iter().sum();
+        let up = self.posix.kernel.now_ns() / NS_PER_TICK;
+        let idle = up.saturating_sub(worked);
+        format!("{}.{:02} {}.{:02}\n", up / 100, up % 100, idle / 100, idle % 100)
+    }
+
+    fn loadavg(&mut self) -> String {
+        // Rounded to the hundredth, as Linux does.
+        let shown = self.posix.load_averages().map(|average| {
+            let average = average + (1 << FRACTION_BITS) / 200;
+            let hundredths = ((average & ((1 << FRACTION_BITS) - 1)) * 100) >> FRACTION_BITS;
+            format!("{}.{hundredths:02}", average >> FRACTION_BITS)
+        });
+        format!("{} {}/{} {}\n", shown.join(" "), self.posix.running(), self.posix.lanes.len(), self.posix.store.globals().last_pid)
+    }
+
+    fn machine_stat(&mut self) -> String {
+        let [user, system] = self.worked();
         let idle = (self.posix.kernel.now_ns() / NS_PER_TICK).saturating_sub(user + system);
-        let globals = self.posix.store.globals();
         let boot = self.posix.kernel.wall_base_ns() / 1_000_000_000;
+        let waiting = self.posix.lanes.iter().filter(|lane| self.posix.is_uninterruptible(**lane)).count();
+        // Each call is a switch to posix and back.
+        let switches: u64 = self.posix.calls.iter().sum();
         format!(
-            "cpu  {user} 0 {system} {idle} 0 0 0 0 0 0\ncpu0 {user} 0 {system} {idle} 0 0 0 0 0 0\nintr 0\nctxt 0\nbtime {boot}\nprocesses \
-             {}\nprocs_running {}\nprocs_blocked 0\n",
-            globals.forks,
+            "cpu  {user} 0 {system} {idle} 0 0 0 0 0 0\ncpu0 {user} 0 {system} {idle} 0 0 0 0 0 0\nintr 0 0\nctxt {switches}\nbtime {boot}\n\
+             processes {}\nprocs_running {}\nprocs_blocked {waiting}\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+            self.posix.store.globals().forks,
             self.posix.running()
         )
     }
 }
 
-fn cpuinfo(hz: u64) -> String {
-    format!(
-        "processor\t: 0\nvendor_id\t: SynOS\ncpu family\t: 6\nmodel\t\t: 0\nmodel name\t: x86_64\ncpu MHz\t\t: {}.{:03}\nflags\t\t: fpu tsc \
-         sse sse2\nbogomips\t: {}.00\n\n",
-        hz / 1_000_000,
-        hz / 1000 % 1000,
-        hz / 500_000
-    )
+/// A name with its colon, padded as a whole.
+struct Title(&'static str);
+
+impl core::fmt::Display for Title {
+    fn fmt(&self, to: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        to.pad(&format!("{}:", self.0))
+    }
 }

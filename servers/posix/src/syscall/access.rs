@@ -3,7 +3,6 @@
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
 use crate::proc::Entry;
-use crate::stat::mode;
 
 const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
 const AT_EACCESS: u64 = 0x200;
@@ -49,8 +48,7 @@ fn check(call: &mut Call<'_, '_>, directory: u64, argument: usize, wanted: u64, 
         |call, entry| {
             let allowed = match entry {
                 Entry::Devpts(place) => call.allowed_in_devpts(place, if flags & AT_EACCESS == 0 { 0 } else { 3 }),
-                _ if call.stat_proc(entry).mode & mode::DIRECTORY != 0 => 5,
-                _ => 4,
+                _ => call.allowed_in_proc(entry, me.uid[usize::from(flags & AT_EACCESS != 0)]).into(),
             };
             if wanted & !allowed == 0 { Ok(()) } else { Err(Errno::EACCES.into()) }
         },

@@ -31,6 +31,7 @@ fn set(call: &mut Call<'_, '_>, process: ProcessIndex, resource: u64, new: [u64;
             process.descriptor_limit = new[0] as u32;
         }
     });
+    call.posix.watch_processor_time(process);
     Ok(())
 }
 

@@ -272,9 +272,17 @@ fn open_proc(call: &mut Call<'_, '_>, entry: Entry, flags: u32, close_on_exec: b
     {
         return install_terminal(call, file, flags);
     }
-    let is_root = call.me().uid[1] == 0;
-    let allowed = if crate::proc::is_control(entry) { is_root } else { flags & ACCESS_MODE == 0 };
-    if !allowed {
+    let uid = call.me().uid[1];
+    let wanted = if flags & O_PATH != 0 {
+        0
+    } else {
+        match flags & ACCESS_MODE {
+            0 => 4,
+            WRITE_ONLY => 2,
+            _ => 6,
+        }
+    };
+    if wanted & 2 != 0 && !entry.is_writable() || wanted & !call.allowed_in_proc(entry, uid) != 0 {
         return Err(if entry.is_directory() { Errno::EISDIR } else { Errno::EACCES }.into());
     }
     Ok(call.posix.open_file(call.process, entry.to_file(flags & KEPT), close_on_exec)? as u64)

@@ -4,6 +4,7 @@ use abi::Frame;
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
+use crate::proc::{NAME_BYTES, name_from};
 use crate::saved::{flag, slot};
 
 const PR_SET_PDEATHSIG: u64 = 1;
@@ -33,16 +34,12 @@ pub fn sys_prctl(call: &mut Call<'_, '_>) -> SysResult {
         PR_GET_DUMPABLE => Ok(u64::from(flags & flag::NOT_DUMPABLE == 0)),
         PR_SET_DUMPABLE if argument <= 1 => set(call, flag::NOT_DUMPABLE, argument == 0),
         PR_SET_NAME => {
-            let mut name: [u8; 16] = [0; 16];
-            let text = call.read_name(argument)?;
-            for (to, from) in name.iter_mut().take(15).zip(text) {
-                *to = from;
-            }
-            call.posix.store.edit_process(call.process, |process| process.name = name);
+            let name = name_from(&call.read_name(argument)?);
+            call.posix.set_thread_name(call.lane, name);
             Ok(0)
         }
         PR_GET_NAME => {
-            call.write(argument, &call.me().name)?;
+            call.write(argument, &call.posix.thread_name(call.lane))?;
             Ok(0)
         }
         PR_SET_CHILD_SUBREAPER => set(call, flag::SUBREAPER, argument != 0),
@@ -68,7 +65,7 @@ impl Call<'_, '_> {
     /// Up to fifteen bytes of a name.
     fn read_name(&mut self, address: u64) -> Result<alloc::vec::Vec<u8>, Stop> {
         let mut name = alloc::vec::Vec::new();
-        for offset in 0..15 {
+        for offset in 0..NAME_BYTES as u64 {
             let [byte] = self.read_bytes(address.checked_add(offset).ok_or(Errno::EFAULT)?)?;
             if byte == 0 {
                 break;

@@ -16,7 +16,6 @@ const CLOCK_BOOTTIME: u64 = 7;
 /// International atomic time: as on Linux, the time of day until somebody tells the difference.
 const CLOCK_TAI: u64 = 11;
 const TIMER_ABSTIME: u64 = 1;
-const ITIMER_REAL: u64 = 0;
 
 impl Call<'_, '_> {
     fn clock(&mut self, clock: u64) -> Result<u64, Errno> {
@@ -231,58 +230,4 @@ pub fn sys_clock_nanosleep(call: &mut Call<'_, '_>) -> SysResult {
     }
     let monotonic = call.posix.kernel.now_ns();
     sleep(call, monotonic.saturating_add(wanted.saturating_sub(now)), 0)
-}
-
-fn timer(call: &Call<'_, '_>, now: u64) -> [u64; 4] {
-    let me = call.me();
-    let left = if me.timer == 0 { 0 } else { me.timer.saturating_sub(now).max(1000) };
-    [me.timer_interval / NS, me.timer_interval % NS / 1000, left / NS, left % NS / 1000]
-}
-
-/// `SIGALRM` after some seconds.
-pub fn sys_alarm(call: &mut Call<'_, '_>) -> SysResult {
-    let seconds = call.arguments[0] & 0xffff_ffff;
-    let now = call.posix.kernel.now_ns();
-    let [.., left, micro] = timer(call, now);
-    call.posix.store.edit_process(call.process, |process| {
-        process.timer = if seconds == 0 { 0 } else { now.saturating_add(seconds * NS) };
-        process.timer_interval = 0;
-    });
-    Ok(left + u64::from(micro > 0))
-}
-
-/// Asks an interval timer.
-pub fn sys_getitimer(call: &mut Call<'_, '_>) -> SysResult {
-    let [which, to, ..] = call.arguments;
-    let now = call.posix.kernel.now_ns();
-    let words = match which {
-        ITIMER_REAL => timer(call, now),
-        1 | 2 => [0; 4],
-        _ => return Err(Errno::EINVAL.into()),
-    };
-    call.write_words(to, &words)?;
-    Ok(0)
-}
-
-/// Sets an interval timer: the one of real time.
-pub fn sys_setitimer(call: &mut Call<'_, '_>) -> SysResult {
-    let [which, new, old, ..] = call.arguments;
-    if which != ITIMER_REAL {
-        return Err(Errno::EINVAL.into());
-    }
-    let now = call.posix.kernel.now_ns();
-    let before = timer(call, now);
-    let [interval, interval_micro, value, value_micro] = if new == 0 { [0; 4] } else { call.read_words(new)? };
-    if interval_micro >= 1_000_000 || value_micro >= 1_000_000 || interval > i64::MAX as u64 || value > i64::MAX as u64 {
-        return Err(Errno::EINVAL.into());
-    }
-    if old != 0 {
-        call.write_words(old, &before)?;
-    }
-    let first = value.saturating_mul(NS).saturating_add(value_micro * 1000);
-    call.posix.store.edit_process(call.process, |process| {
-        process.timer = if first == 0 { 0 } else { now.saturating_add(first) };
-        process.timer_interval = interval.saturating_mul(NS).saturating_add(interval_micro * 1000);
-    });
-    Ok(0)
 }

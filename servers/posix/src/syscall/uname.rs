@@ -2,6 +2,7 @@
 
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
+use crate::load::FRACTION_BITS;
 use crate::saved::state;
 
 /// System name: what unmodified programs expect.
@@ -13,6 +14,8 @@ pub const VERSION: &str = "#1 SynOS";
 /// Machine.
 pub const MACHINE: &str = "x86_64";
 const FIELD_BYTES: usize = 65;
+/// Fraction bits of a load in `struct sysinfo` (`SI_LOAD_SHIFT`).
+const LOAD_BITS: u32 = 16;
 
 /// What system this is.
 pub fn sys_uname(call: &mut Call<'_, '_>) -> SysResult {
@@ -32,7 +35,8 @@ pub fn sys_sysinfo(call: &mut Call<'_, '_>) -> SysResult {
     let uptime = call.posix.kernel.now_ns() / 1_000_000_000;
     let live = call.posix.processes.iter().filter(|process| call.posix.store.process(**process).state == state::LIVE).count();
     let mut bytes = [0; 112];
-    let words = [uptime, 0, 0, 0, total * 4096, free * 4096, 0, 0, 0, 0, live as u64, 0, 0];
+    let [one, five, fifteen] = call.posix.load_averages().map(|average| average << (LOAD_BITS - FRACTION_BITS));
+    let words = [uptime, one, five, fifteen, total * 4096, free * 4096, 0, 0, 0, 0, live as u64, 0, 0];
     for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
         to.copy_from_slice(&word.to_le_bytes());
     }

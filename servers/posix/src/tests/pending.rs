@@ -1,6 +1,6 @@
 //! vfs may answer any request but a close with `Pending`: nothing of it may show but the time it takes.
 
-use super::{files, memory, processes, signals};
+use super::{counters, files, locks, memory, processes, signals};
 use crate::fake::Runs;
 use crate::fake::harness::{DATA, System};
 
@@ -19,7 +19,7 @@ const SIGUSR1: u64 = 10;
 const SEEDS: std::ops::Range<u64> = 1..60;
 
 /// What passes without it must pass with it.
-const TESTS: [(&str, fn()); 43] = [
+const TESTS: [(&str, fn()); 49] = [
     ("file_is_written_and_read_back", files::file_is_written_and_read_back),
     ("pipe_carries_bytes_and_ends", files::pipe_carries_bytes_and_ends),
     ("full_pipe_makes_its_writer_wait_and_loses_nothing", files::full_pipe_makes_its_writer_wait_and_loses_nothing),
@@ -63,6 +63,12 @@ const TESTS: [(&str, fn()); 43] = [
     ("stopped_process_runs_nothing_until_it_is_continued", signals::stopped_process_runs_nothing_until_it_is_continued),
     ("interrupt_key_reaches_the_foreground_group_only", signals::interrupt_key_reaches_the_foreground_group_only),
     ("sleep_ends_in_time_and_alarm_interrupts_it", signals::sleep_ends_in_time_and_alarm_interrupts_it),
+    ("a_timer_counts_work_and_not_time", counters::a_timer_counts_work_and_not_time),
+    ("limit_of_processor_time_warns_and_then_kills", counters::limit_of_processor_time_warns_and_then_kills),
+    ("nobody_is_woken_for_timers_of_who_does_not_run", counters::nobody_is_woken_for_timers_of_who_does_not_run),
+    ("a_wait_for_a_lock_ends_when_it_is_given_back", locks::a_wait_for_a_lock_ends_when_it_is_given_back),
+    ("who_would_wait_for_itself_is_told", locks::who_would_wait_for_itself_is_told),
+    ("a_table_that_is_full_says_so_and_keeps_what_is_locked", locks::a_table_that_is_full_says_so_and_keeps_what_is_locked),
 ];
 
 #[test]
