@@ -193,6 +193,7 @@ impl Posix<'_> {
             kind::TERMINAL | kind::MASTER => self.terminal_closed(&file),
             kind::SOCKET => self.close_socket(file.object as usize),
             kind::EPOLL => self.close_epoll(&file),
+            kind::PROC => self.texts.forget(index),
             _ => {}
         }
         if file.node != 0 {

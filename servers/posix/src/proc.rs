@@ -1,10 +1,11 @@
-//! /proc: made up at each read from the saved state, never stored.
+//! /proc: made up from the saved state where a read begins, never saved.
 //!
 //! A place is an [`Entry`], small enough to be a file's record. [`walk`] is the path walk below /proc; where it meets a link that leads out (`exe`, `cwd`, `fd/0`) it
 //! hands the rest of the path back to vfs. What a file says is in `system` and `process`.
 
 mod cpuinfo;
 mod directory;
+mod kept;
 mod pages;
 mod process;
 mod status;
@@ -24,6 +25,7 @@ use crate::io::{Data, Vector};
 use crate::saved::{File, ProcessIndex, state};
 use crate::server::Posix;
 pub use directory::path_of;
+pub use kept::Kept;
 pub(crate) use process::name_of;
 pub use synos::is_control;
 pub use task::{NAME_BYTES, name_from};
@@ -394,15 +396,19 @@ impl Call<'_, '_> {
     /// # Errors
     /// `EISDIR`, `ESRCH`, `EFAULT`.
     pub fn read_proc(&mut self, index: usize, file: &File, offset: Option<u64>, to: Vector) -> SysResult {
-        let text = self.proc_text(Entry::from_file(file))?;
-        let start = (offset.unwrap_or(file.offset)).min(text.len() as u64) as usize;
+        let from = offset.unwrap_or(file.offset);
+        let kept = self.posix.texts.take(index, from);
+        let text = kept.map_or_else(|| self.proc_text(Entry::from_file(file)), Ok)?;
+        let start = from.min(text.len() as u64) as usize;
         let part = text.get(start..).unwrap_or_default();
         let part = part.get(..to.length).unwrap_or(part);
         self.write(to.address, part)?;
+        let (count, next) = (part.len() as u64, (start + part.len()) as u64);
         if offset.is_none() {
-            self.posix.store.edit_file(index, |file| file.offset = (start + part.len()) as u64);
+            self.posix.store.edit_file(index, |file| file.offset = next);
         }
-        Ok(part.len() as u64)
+        self.posix.texts.keep(index, next, text);
+        Ok(count)
     }
 
     /// Only `/proc/synos/control` and threads' names can be written.

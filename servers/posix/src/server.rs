@@ -119,6 +119,8 @@ pub struct Posix<'k> {
     pub pokes_due: Vec<Lane>,
     /// A wait began or ended since the last settling.
     pub waits_changed: bool,
+    /// Texts of /proc that are being read.
+    pub texts: crate::proc::Kept,
     /// Page faults of each process that this instance has answered.
     pub faults: Vec<u64>,
     /// Processes that wait for processor time.
@@ -161,6 +163,7 @@ impl<'k> Posix<'k> {
             session_due: false,
             pokes_due: Vec::new(),
             waits_changed: true,
+            texts: crate::proc::Kept::default(),
             faults: vec![0; PROCESSES],
             processor_timed: Vec::new(),
             processor_alarm: None,

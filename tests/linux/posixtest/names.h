@@ -42,6 +42,13 @@ static void threads_have_names(void)
 	pthread_barrier_wait(&named);
 	contents_of("/proc/self/comm", text, sizeof text);
 	CHECK(strcmp(text, "leader\n") == 0);
+	/* Who has begun to read reads what it was. */
+	int begun = open("/proc/self/comm", O_RDONLY);
+	CHECK(read(begun, text, 2) == 2 && prctl(PR_SET_NAME, "a leader") == 0);
+	CHECK(read(begun, text + 2, sizeof text - 2) == 5 && memcmp(text, "leader\n", 7) == 0);
+	CHECK(read(begun, text, sizeof text) == 0 && pread(begun, text, sizeof text, 1) == 8 && memcmp(text, " leader\n", 8) == 0);
+	close(begun);
+	CHECK(prctl(PR_SET_NAME, "leader") == 0);
 	snprintf(path, sizeof path, "/proc/self/task/%d/comm", tid);
 	contents_of(path, text, sizeof text);
 	CHECK(strcmp(text, "a worker with a\n") == 0);

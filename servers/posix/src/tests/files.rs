@@ -1,4 +1,5 @@
 use crate::fake::harness::{DATA, System};
+use crate::saved::slot;
 
 fn error(number: i64) -> Option<u64> {
     Some((-number) as u64)
@@ -146,6 +147,43 @@ pub(super) fn proc_is_listed_and_read() {
         assert_eq!(system.call(lane, 217, [directory, DATA + 0x1000, 4096, 0, 0, 0]), Some(0));
         system.call(lane, 3, [directory, 0, 0, 0, 0, 0]);
     }
+}
+
+#[test]
+pub(super) fn who_reads_proc_in_pieces_reads_one_text() {
+    let (mut system, lane) = System::start();
+    let path = system.text(lane, 0, "/proc/self/stat");
+    let ticks = |system: &System, user| system.machine.0.borrow_mut().threads.get_mut(&slot::thread(lane)).unwrap().ticks.user = user;
+    let open = |system: &mut System| system.call(lane, 2, [path, 0, 0, 0, 0, 0]).unwrap();
+    let read = |system: &mut System, file, length| {
+        let count = system.call(lane, 0, [file, DATA + 0x1000, length, 0, 0, 0]).unwrap() as usize;
+        system.peek(lane, DATA + 0x1000, count)
+    };
+    ticks(&system, 90_000_000);
+    let (pieces, whole) = (open(&mut system), open(&mut system));
+    let before = read(&mut system, whole, 4096);
+    let mut seen = Vec::new();
+    loop {
+        let byte = read(&mut system, pieces, 1);
+        if byte.is_empty() {
+            break;
+        }
+        seen.extend(byte);
+        // From one digit to many.
+        ticks(&system, 90_000_000 + seen.len() as u64 * 1_000_000_000);
+    }
+    assert_eq!(String::from_utf8(seen), String::from_utf8(before.clone()));
+    assert_eq!(read(&mut system, whole, 4096), b"", "a longer text has no bytes more for who is at its end");
+    assert_eq!(system.call(lane, 8, [pieces, 0, 0, 0, 0, 0]), Some(0));
+    assert!(read(&mut system, pieces, 4096).len() > before.len(), "from the start it is made anew");
+    // Another file takes the place of one that was read up to where it is asked.
+    assert_eq!(system.call(lane, 17, [pieces, DATA + 0x1000, 1, 0, 0, 0]), Some(1));
+    system.call(lane, 3, [pieces, 0, 0, 0, 0, 0]);
+    let path = system.text(lane, 0, "/proc/version");
+    let version = system.call(lane, 2, [path, 0, 0, 0, 0, 0]).unwrap();
+    assert_eq!(version, pieces);
+    let count = system.call(lane, 17, [version, DATA + 0x1000, 5, 1, 0, 0]);
+    assert_eq!((count, system.peek(lane, DATA + 0x1000, 5)), (Some(5), b"inux ".to_vec()));
 }
 
 #[test]

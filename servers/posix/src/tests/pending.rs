@@ -19,7 +19,7 @@ const SIGUSR1: u64 = 10;
 const SEEDS: std::ops::Range<u64> = 1..60;
 
 /// What passes without it must pass with it.
-const TESTS: [(&str, fn()); 49] = [
+const TESTS: [(&str, fn()); 50] = [
     ("file_is_written_and_read_back", files::file_is_written_and_read_back),
     ("pipe_carries_bytes_and_ends", files::pipe_carries_bytes_and_ends),
     ("full_pipe_makes_its_writer_wait_and_loses_nothing", files::full_pipe_makes_its_writer_wait_and_loses_nothing),
@@ -29,6 +29,7 @@ const TESTS: [(&str, fn()); 49] = [
     ("devices_play_their_parts", files::devices_play_their_parts),
     ("own_program_is_found_through_proc", files::own_program_is_found_through_proc),
     ("proc_is_listed_and_read", files::proc_is_listed_and_read),
+    ("who_reads_proc_in_pieces_reads_one_text", files::who_reads_proc_in_pieces_reads_one_text),
     ("working_directory_may_lie_in_proc", files::working_directory_may_lie_in_proc),
     ("names_are_made_renamed_and_removed", files::names_are_made_renamed_and_removed),
     ("fifo_joins_two_processes", files::fifo_joins_two_processes),
