@@ -202,11 +202,8 @@ impl Posix<'_> {
         }
         while let Some(map) = self.dying.maps.pop() {
             let handle = slot::space(map);
-            let mut steps = 0;
-            while let Ok(true) = self.kernel.dismantle(handle) {
-                steps += 1;
-            }
-            self.frames.space_ended(steps);
+            while let Ok(true) = self.kernel.dismantle(handle) {}
+            self.frames.space_ended(handle);
             self.destroy(handle, self.store.map(map).page);
             self.store.set_map(map, Map::default());
             self.store.commit();

@@ -78,6 +78,7 @@ impl Posix<'_> {
         if !shares {
             let page = self.frames.reserve(self.kernel)?.0;
             self.store.set_map(map, Map { state: state::EMBRYO, page, ..Map::default() });
+            self.frames.space_began(slot::space(map));
         }
         if !birth.thread {
             self.store.set_process(process, Process { state: state::EMBRYO, ..Process::default() });

@@ -9,6 +9,7 @@
 //! chunk went back shows in its empty slot, and giving back what is gone is no error, so a crash anywhere leaves nothing to be settled. What a program
 //! unmaps while it lives stays here: its page tables stay with it, and they lie in every chunk.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use libsys::fail;
@@ -27,9 +28,11 @@ const KEPT_PAGES: u64 = 2 * CHUNK_PAGES as u64;
 /// Chunks are looked through when pages for this many chunks were given up, and one page in [`GIVEN_UP_SHARE`] of all: each look asks about every chunk.
 const GIVEN_UP_LEAST: u64 = 2 * CHUNK_PAGES as u64;
 const GIVEN_UP_SHARE: u64 = 8;
-/// What the space of a usual program comes to: text, data, heap, stack, libraries and the vDSO have a table each.
-const USUAL_STEPS: u64 = 8;
+/// What the space of a usual program comes to: text, data, heap, stack, libraries and the vDSO have a table each, there are those above, and some are spare.
+const USUAL_TABLES: u64 = 12;
 const USUAL_PAGES: u64 = 64;
+/// Pages below a table.
+const TABLE_PAGES: u64 = 512;
 /// Pages that one answer covers.
 const WORD: u64 = 64;
 
@@ -66,6 +69,8 @@ pub struct Frames {
     bits: u64,
     /// Pages set aside for objects that are not made yet: [`Place`]s.
     reserved: Vec<Place>,
+    /// Tables that each space was given, by its vault slot; none of a space that was there before this instance.
+    tables: BTreeMap<u32, u64>,
     /// Pages that programs gave up since chunks were looked through, as far as is known.
     given_up: u64,
 }
@@ -169,9 +174,22 @@ impl Frames {
         self.current = if page + WORD < pages { (chunk, page + WORD) } else { ((chunk + 1) % self.chunks.len().max(1), 0) };
     }
 
-    /// A program's space was taken apart in so many steps, each of a table at most. The first few are mostly empty, whatever the program.
-    pub fn space_ended(&mut self, steps: u64) {
-        let pages = USUAL_PAGES + steps.saturating_sub(USUAL_STEPS) * abi::BUDGET_PAGES;
+    /// A program's space is new: its tables are counted from here on.
+    pub fn space_began(&mut self, slot: u32) {
+        self.tables.insert(slot, 0);
+    }
+
+    /// It was given tables.
+    pub fn tables_given(&mut self, slot: u32, count: u64) {
+        if let Some(tables) = self.tables.get_mut(&slot) {
+            *tables += count;
+        }
+    }
+
+    /// It was taken apart. The first few tables are mostly empty, whatever the program; and what an older space had nobody knows, so that is worth a look.
+    pub fn space_ended(&mut self, slot: u32) {
+        let large = |tables: u64| USUAL_PAGES + tables.saturating_sub(USUAL_TABLES) * TABLE_PAGES;
+        let pages = self.tables.remove(&slot).map_or(u64::MAX, large);
         self.given_up = self.given_up.saturating_add(pages);
     }
 

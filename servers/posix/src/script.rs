@@ -17,7 +17,7 @@ use crate::call::{EFFECT, Stop, vfs_stop};
 use crate::exec::Request;
 use crate::fd::{WRITE_ONLY, kind};
 use crate::kernel::Port;
-use crate::saved::{DESCRIPTORS, File, Lane, Map, PIPE_BYTES, Process, ProcessIndex, Thread, redo, state};
+use crate::saved::{DESCRIPTORS, File, Lane, Map, PIPE_BYTES, Process, ProcessIndex, Thread, redo, slot, state};
 use crate::server::{After, Posix};
 use crate::tty::CONSOLE;
 
@@ -89,6 +89,7 @@ impl Posix<'_> {
             *thread = Thread { state: state::EMBRYO, page: pages[0], number: thread.number, ..Thread::default() };
         });
         self.store.set_map(map, Map { state: state::EMBRYO, page: pages[1], ..Map::default() });
+        self.frames.space_began(slot::space(map));
         self.store.commit();
         self.make_space(map)?;
         let start = self.load_program(map, &request, &found)?;

@@ -80,6 +80,7 @@ impl Posix<'_> {
 
     fn donate_tables(&mut self, handle: u32) -> Result<(), Errno> {
         let source = self.frames.take_run(self.kernel, TABLE_PAGES)?;
+        self.frames.tables_given(handle, source.pages);
         self.kernel.add_tables(handle, source).map_err(kernel_errno)
     }
 

@@ -6,7 +6,7 @@ use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::exec::{Found, Request, Start};
 use crate::fail::Point;
-use crate::saved::{Map, MapIndex, flag, operation, state};
+use crate::saved::{Map, MapIndex, flag, operation, slot, state};
 
 const CURRENT: u64 = -100i64 as u64;
 const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
@@ -81,6 +81,7 @@ fn intend(call: &mut Call<'_, '_>) -> Result<MapIndex, Errno> {
     let map = call.posix.free_map()?;
     let page = call.posix.frames.reserve(call.posix.kernel)?.0;
     call.posix.store.set_map(map, Map { state: state::EMBRYO, page, ..Map::default() });
+    call.posix.frames.space_began(slot::space(map));
     call.posix.store.edit_thread(call.lane, |thread| {
         thread.operation = operation::EXEC;
         thread.operation_map = map as u32;

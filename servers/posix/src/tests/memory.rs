@@ -188,6 +188,17 @@ fn what_a_hog_had_can_be_bought_by_others_when_it_ends_and_a_little_stays() {
 }
 
 #[test]
+fn what_a_hog_had_goes_back_when_it_outlived_posix() {
+    let (mut system, lane) = System::start();
+    let before = system.machine.0.borrow().for_sale;
+    let hog = run_hog(&mut system, lane);
+    system.restart();
+    system.call(hog, 231, [0; 6]);
+    let after = system.machine.0.borrow().for_sale;
+    assert!(before - after <= 3 * 1024, "before {before}, after {after}");
+}
+
+#[test]
 fn chunks_go_back_once_whichever_failpoint_kills() {
     for point in ["chunk.return", "chunk.returned"] {
         let (mut system, lane) = System::start();
