@@ -119,6 +119,16 @@ impl Caller for Pointers<'_> {
     }
 }
 
+/// What vfs saves; freed when the machine is.
+struct VfsArea(&'static Area<vfs::saved::State>);
+
+impl Drop for VfsArea {
+    fn drop(&mut self) {
+        // SAFETY: its only user is vfs, which the machine drops before it.
+        unsafe { self.0.free_on_host() };
+    }
+}
+
 /// The machine.
 pub(crate) struct Machine {
     chunks: BTreeMap<u32, Vec<ChunkPage>>,
@@ -126,8 +136,9 @@ pub(crate) struct Machine {
     pub(crate) threads: BTreeMap<u32, FakeThread>,
     pub(crate) answers: Vec<(Lane, ReplyKind, u64)>,
     cache: Rc<RefCell<Vec<Bytes>>>,
-    vfs_area: &'static Area<vfs::saved::State>,
     vfs: vfs::Vfs<CachePages>,
+    /// Behind vfs, which uses it.
+    vfs_area: VfsArea,
     options: &'static str,
     /// vfs has signalled.
     pub(crate) vfs_ready: Rc<Cell<bool>>,
@@ -147,9 +158,9 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn new(options: &'static str) -> Self {
         let cache = Rc::new(RefCell::new((0..2048).map(|_| blank()).collect::<Vec<_>>()));
-        let vfs_area = Area::on_host();
+        let vfs_area = VfsArea(Area::on_host());
         let vfs_ready = Rc::new(Cell::new(false));
-        let vfs = start_vfs(vfs_area, libsys::saved::Opened::Fresh, &cache, options, &vfs_ready);
+        let vfs = start_vfs(vfs_area.0, libsys::saved::Opened::Fresh, &cache, options, &vfs_ready);
         Self {
             chunks: BTreeMap::new(),
             spaces: BTreeMap::new(),
@@ -233,8 +244,8 @@ impl Machine {
 
     /// vfs died. Its successor signals everybody.
     pub(crate) fn restart_vfs(&mut self) {
-        let opened = self.vfs_area.recover();
-        self.vfs = start_vfs(self.vfs_area, opened, &self.cache, self.options, &self.vfs_ready);
+        let opened = self.vfs_area.0.recover();
+        self.vfs = start_vfs(self.vfs_area.0, opened, &self.cache, self.options, &self.vfs_ready);
         self.vfs.signal_all();
     }
 }

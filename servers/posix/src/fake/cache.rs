@@ -12,7 +12,8 @@ use super::{Bytes, PAGE, blank};
 /// vfs's side of the machine: pages that posix can share.
 pub(crate) struct CachePages {
     pages: Rc<RefCell<Vec<Bytes>>>,
-    copies: Vec<Box<[u8; PAGE]>>,
+    /// The page that was asked for last.
+    copy: Box<[u8; PAGE]>,
     ready: Rc<Cell<bool>>,
 }
 
@@ -26,8 +27,8 @@ impl vfs::host::Host for CachePages {
     }
 
     fn page(&mut self, page: u32) -> &vfs::host::Page {
-        *self.copies[page as usize] = **self.pages.borrow()[page as usize].borrow();
-        &self.copies[page as usize]
+        *self.copy = **self.pages.borrow()[page as usize].borrow();
+        &self.copy
     }
 
     fn page_mut(&mut self, page: u32) -> &mut vfs::host::Page {
@@ -62,7 +63,6 @@ pub(super) fn start_vfs(
     options: &str,
     ready: &Rc<Cell<bool>>,
 ) -> vfs::Vfs<CachePages> {
-    let copies = (0..cache.borrow().len()).map(|_| Box::new([0; PAGE])).collect();
-    let pages = CachePages { pages: Rc::clone(cache), copies, ready: Rc::clone(ready) };
+    let pages = CachePages { pages: Rc::clone(cache), copy: Box::new([0; PAGE]), ready: Rc::clone(ready) };
     vfs::Vfs::new(area, opened, pages, vfs::ready::Readiness::from_options(options), &[]).expect("a file system")
 }

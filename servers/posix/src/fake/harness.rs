@@ -1,6 +1,7 @@
 //! A running posix on the fake machine: tests make the calls of its programs.
 
 use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
 use std::rc::Rc;
 
 use libsys::host;
@@ -32,6 +33,8 @@ pub(crate) struct System {
     pub(crate) machine: Shared,
     pub(crate) area: &'static Area<State>,
     posix: Option<Posix<'static>>,
+    /// What the present instance was lent of the machine.
+    lent: Option<NonNull<Shared>>,
     options: &'static str,
     /// Each lane's present call, for when it is to be delivered again.
     calls: Vec<Option<(u64, [u64; 6])>>,
@@ -55,7 +58,8 @@ impl System {
     pub(crate) fn start_with(options: &'static str) -> (Self, Lane) {
         let options = PENDING.get().map_or(options, |seed| format!("{options}\nvfs-pending={seed}").leak());
         let machine = Shared(Rc::new(RefCell::new(Machine::new(options))));
-        let mut system = Self { machine, area: Area::on_host(), posix: None, options, calls: vec![None; crate::saved::LANES], deaf: false };
+        let mut system =
+            Self { machine, area: Area::on_host(), posix: None, lent: None, options, calls: vec![None; crate::saved::LANES], deaf: false };
         system.install("/bin/sh", &program());
         system.boot();
         let lane = system.posix().lanes[0];
@@ -85,11 +89,22 @@ impl System {
     }
 
     fn boot(&mut self) {
-        let kernel: &'static mut Shared = Box::leak(Box::new(self.machine.clone()));
-        let mut posix = Posix::new(self.area, kernel, self.options);
+        let mut lent = NonNull::from(Box::leak(Box::new(self.machine.clone())));
+        self.lent = Some(lent);
+        // SAFETY: it was leaked, nobody else uses it, and `end_instance` frees it after its user.
+        let mut posix = Posix::new(self.area, unsafe { lent.as_mut() }, self.options);
         posix.recover();
         self.posix = Some(posix);
         self.hear_vfs();
+    }
+
+    /// The instance is no more, nor what it was lent.
+    fn end_instance(&mut self) {
+        self.posix = None;
+        if let Some(lent) = self.lent.take() {
+            // SAFETY: `boot` leaked it, and its only user is gone.
+            drop(unsafe { Box::from_raw(lent.as_ptr()) });
+        }
     }
 
     /// Passes vfs's signals on until it is silent: then nothing is pending any more.
@@ -109,7 +124,7 @@ impl System {
 
     /// Posix dies, and a successor starts; the calls in hand are made again.
     pub(crate) fn restart(&mut self) {
-        self.posix = None;
+        self.end_instance();
         self.machine.0.borrow_mut().server_died();
         self.area.recover();
         self.boot();
@@ -247,6 +262,14 @@ impl System {
     pub(crate) fn lane_of(&mut self, pid: u32) -> Lane {
         let posix = self.posix();
         posix.lanes.iter().copied().find(|lane| posix.store.thread(*lane).tid == pid).expect("the child's lane")
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        self.end_instance();
+        // SAFETY: posix was its only user.
+        unsafe { self.area.free_on_host() };
     }
 }
 
