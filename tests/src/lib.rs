@@ -48,6 +48,8 @@ pub struct Outcome {
     pub stdout: String,
     /// The guest's standard error.
     pub stderr: String,
+    /// Both as they came.
+    pub bytes: [Vec<u8>; 2],
     /// The system's log.
     pub log: String,
 }
@@ -137,6 +139,7 @@ impl Boot {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             log: read_log(&self.folder),
+            bytes: [output.stdout, output.stderr],
         };
         if std::env::var_os("SYNOS_KEEP").is_none() {
             remove_images(&self.folder);

@@ -138,5 +138,6 @@ fn boot_in(folder: &Path) -> Outcome {
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         log: fs::read_to_string(folder.join("log")).unwrap_or_default(),
+        bytes: [output.stdout, output.stderr],
     }
 }

@@ -58,12 +58,27 @@ enum Command {
 
 fn main() -> ExitCode {
     let workspace = Workspace::find();
-    let command = CommandLine::parse().command;
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let command = match CommandLine::try_parse_from(&arguments) {
+        Ok(line) => line.command,
+        Err(error) => return explain(&error, arguments.get(1).is_some_and(|command| command == "run")),
+    };
     let failed = if matches!(command, Command::Run(_)) { ExitCode::from(run::NOT_STARTED) } else { ExitCode::FAILURE };
     execute(&workspace, &command).unwrap_or_else(|error| {
         eprintln!("xtask: {error}");
         failed
     })
+}
+
+/// Prints help where it was asked for, or what is wrong with the command line. The statuses of `run` below 124 are the script's, so there it is 125.
+fn explain(error: &clap::Error, is_run: bool) -> ExitCode {
+    // Without anybody who reads there is nobody to tell.
+    let _unread = error.print();
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_run => ExitCode::from(run::NOT_STARTED),
+        status => ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)),
+    }
 }
 
 fn execute(workspace: &Workspace, command: &Command) -> Result<ExitCode> {
