@@ -18,7 +18,7 @@ use protocols::crash::Cause;
 use protocols::service::{Badge, Service};
 
 use crate::kernel::{Doing, Kernel};
-use crate::life::{Life, Supervisor};
+use crate::life::{Life, Record, Supervisor};
 use plan::{Fault, Plan};
 use strike::{Change, Struck, Target, strike};
 
@@ -34,8 +34,9 @@ const MOST_INSTRUCTIONS_SHIFT: Range<u64> = 5..13;
 const PATIENCE_US: u64 = 100_000;
 /// How soon to look again for a thread that waits in a call, which a stop would end.
 const LOOK_US: u64 = 20;
-/// How long a consequence may take to show, besides the time that the watchdog needs.
-const WINDOW_US: u64 = 50_000;
+/// How long a consequence may take to show, besides the time that the watchdog needs. As long is waited after the deaths that were meant, for what these do to
+/// others.
+const WINDOW_US: u64 = 25_000;
 /// How soon to look again for servers that are not up.
 const RETRY_US: u64 = 1000;
 
@@ -57,8 +58,17 @@ enum Stage {
     Arming { fault: Fault },
     /// It traps, and is struck after so many more instructions, or at this time.
     Stepping { fault: Fault, left: u64, until: u64 },
-    /// It was struck, in this instance.
-    Struck { service: Service, instance: u32, change: Option<Change> },
+    /// It was struck.
+    Struck { blow: Blow, until: u64, all_died: bool },
+}
+
+/// What a fault did, to whom.
+#[derive(Clone, Copy, Debug)]
+struct Blow {
+    service: Service,
+    instance: u32,
+    companion: Option<(Service, u32)>,
+    change: Option<Change>,
 }
 
 impl Injector {
@@ -107,10 +117,11 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             }
             Stage::Arming { fault } => self.make_step(fault),
             Stage::Stepping { fault, .. } => self.strike_all(&fault, None),
-            Stage::Struck { service, instance, change } => {
-                self.conclude(injector.last, service, instance, change);
+            Stage::Struck { blow, until, all_died } if all_died || self.kernel.now() >= until => {
+                self.conclude(injector.last, blow);
                 (Stage::Calm, self.kernel.now())
             }
+            Stage::Struck { blow, until, .. } => self.wait_for_consequences(blow, until),
         };
         injector.stage = stage;
         Some(due)
@@ -171,10 +182,27 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             self.tell(fault, other, false, also);
         }
         let change = if let Ok(Struck::Memory(change)) = struck { Some(change) } else { None };
-        let record = self.services.iter().find(|record| record.spec.service == fault.service);
-        let (instance, watchdog_ms) = record.map_or((0, 0), |record| (record.instance, record.spec.policy.watchdog_ms));
+        let watchdog_ms = self.record_of(fault.service).map_or(0, |record| record.spec.policy.watchdog_ms);
         let window_us = if struck.is_ok() { WINDOW_US + u64::from(watchdog_ms) * 1000 } else { 0 };
-        (Stage::Struck { service: fault.service, instance, change }, self.after_us(window_us))
+        let companion = fault.companion.map(|other| (other, self.instance(other)));
+        let blow = Blow { service: fault.service, instance: self.instance(fault.service), companion, change };
+        let until = self.after_us(window_us);
+        self.wait_for_consequences(blow, until)
+    }
+
+    /// The next look at what came of a blow.
+    fn wait_for_consequences(&mut self, blow: Blow, until: u64) -> (Stage, u64) {
+        let all_died =
+            core::iter::once((blow.service, blow.instance)).chain(blow.companion).all(|(service, instance)| self.instance(service) != instance);
+        (Stage::Struck { blow, until, all_died }, until.min(self.after_us(WINDOW_US)))
+    }
+
+    fn record_of(&self, service: Service) -> Option<&Record<'a>> {
+        self.services.iter().find(|record| record.spec.service == service)
+    }
+
+    fn instance(&self, service: Service) -> u32 {
+        self.record_of(service).map_or(0, |record| record.instance)
     }
 
     fn tell(&mut self, fault: &Fault, service: Service, held: bool, struck: Result<Struck, Error>) {
@@ -206,8 +234,8 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     }
 
     /// Undoes what is as the fault left it, unless the instance is gone with it.
-    fn conclude(&mut self, number: u32, service: Service, instance: u32, change: Option<Change>) {
-        let lives = self.services.iter().any(|record| record.spec.service == service && record.instance == instance);
+    fn conclude(&mut self, number: u32, Blow { service, instance, change, .. }: Blow) {
+        let lives = self.instance(service) == instance;
         let came = match change.filter(|_| lives).map(|change| change.undo(&mut self.kernel)) {
             Some(Ok(true)) => "undone",
             Some(Ok(false)) => "overwritten",

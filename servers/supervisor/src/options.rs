@@ -9,13 +9,15 @@ use protocols::supervisor::{FailPoint, MAX_OPTIONS};
 
 /// What a line begins with that arms a failpoint.
 const ARMS: &str = "fail=";
+/// What a line begins with that arms the injector.
+const INJECTS: &str = "inject=";
 
-/// The options as servers are shown them: without the failpoints, of which each is told its own, so that there may be any number of those. `None` if that
-/// is too long.
+/// The options as servers are shown them: without the failpoints, of which each is told its own, so that there may be any number of those; and without
+/// faults from outside, of which no server may know. `None` if that is too long.
 #[must_use]
 pub fn shown(options: &str) -> Option<String<MAX_OPTIONS>> {
     let mut text = String::new();
-    for line in options.lines().filter(|line| !line.trim().starts_with(ARMS)) {
+    for line in options.lines().filter(|line| ![ARMS, INJECTS].iter().any(|prefix| line.trim().starts_with(prefix))) {
         text.push_str(line).and_then(|()| text.push('\n')).ok()?;
     }
     Some(text)
@@ -56,8 +58,8 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_shown_all_but_failpoints_of_which_there_may_be_any_number() {
-        let many = "fail=vfs:write.intent:1\n".repeat(1000) + OPTIONS + "vfs-pending=3";
+    fn servers_are_shown_all_but_failpoints_and_faults() {
+        let many = "fail=vfs:write.intent:1\n".repeat(1000) + OPTIONS + "inject=1:5:all:all\nvfs-pending=3";
         assert_eq!(shown(&many).as_deref(), Some("script=/s\nvfs-pending=3\n"));
         assert_eq!(shown(&"x=1\n".repeat(1000)), None);
     }

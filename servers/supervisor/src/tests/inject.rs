@@ -50,8 +50,17 @@ fn step_to_the_strike(supervisor: &mut Supervisor<'_, Fake>, thread: u32) -> usi
 
 /// Lets the window of the fault pass.
 fn conclude(supervisor: &mut Supervisor<'_, Fake>) {
-    supervisor.kernel().ticks = supervisor.inject().expect("a plan");
-    supervisor.inject();
+    while !said(supervisor, "inject 1 over") {
+        supervisor.kernel().ticks = supervisor.inject().expect("a plan");
+    }
+}
+
+/// Microseconds from the strike to the end of its window.
+fn window_us(supervisor: &mut Supervisor<'_, Fake>) -> u64 {
+    let start = supervisor.kernel().ticks;
+    conclude(supervisor);
+    let end = supervisor.kernel().ticks;
+    supervisor.microseconds(end - start)
 }
 
 fn said(supervisor: &mut Supervisor<'_, Fake>, text: &str) -> bool {
@@ -167,6 +176,22 @@ fn after_the_last_fault_and_the_restart_the_power_goes_off() {
     up(&mut supervisor, Service::Vfs, 2);
     conclude(&mut supervisor);
     assert!(said(&mut supervisor, "inject 1 over: died"));
+    supervisor.kernel().ticks += 1;
     assert_eq!(supervisor.inject(), None);
     assert_eq!(supervisor.kernel().ports[0], (SCRIPT_STATUS_PORT, 0));
+}
+
+#[test]
+fn window_of_a_fault_is_short_once_all_that_were_to_die_have_died() {
+    let watchdog_us = |supervisor: &Supervisor<'_, Fake>| u64::from(supervisor.services[0].spec.policy.watchdog_ms) * 1000;
+    let (mut supervisor, thread) = stepping("inject=1:1:vfs:register");
+    step_to_the_strike(&mut supervisor, thread);
+    assert!(window_us(&mut supervisor) > watchdog_us(&supervisor), "what lives may hang");
+
+    let (mut supervisor, thread) = stepping("inject=1:1:vfs:jump");
+    step_to_the_strike(&mut supervisor, thread);
+    supervisor.died(Badge::new(Service::Vfs, 1), Some(0), Cause::Hung);
+    up(&mut supervisor, Service::Vfs, 2);
+    let window = window_us(&mut supervisor);
+    assert!((20_000..200_000).contains(&window), "{window} us");
 }
