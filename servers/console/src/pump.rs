@@ -8,6 +8,9 @@
 //! what it stands for in those counts ([`crate::saved::Progress`]). An instance that dies on the few instructions between an access and its
 //! transaction leaves the two apart, and `Console::catch_up` completes the transaction: the byte that was read is in the record, and the bytes that
 //! were sent are still the next ones of the ring. A script's piece goes the other way round, recorded first, because only the record names its writer.
+//!
+//! The same counts show an instance whose own code or data is damaged that bytes which it believes to be out never left. It dies of that on purpose: only
+//! its successor, from the image, can be trusted to go on, and it finds the same counts.
 
 use libsys::saved::Transaction;
 use protocols::console::{Signals, event};
@@ -69,12 +72,18 @@ impl<M: Machine> Console<M> {
             }
             Point::Sending.hit();
             let written = self.uart.send(&mut self.machine, next);
+            Self::require(self.machine.data_record().writes, self.state().progress.get().sent.wrapping_add(written));
             Point::Transmitted.hit();
             let transaction = self.begin();
             self.has_sent(&transaction, count, written);
             transaction.commit();
             Point::Sent.hit();
         }
+    }
+
+    /// Ends an instance that is not what it was: `counted` bytes have left, and it believes that these are `believed`.
+    pub(crate) fn require(counted: u32, believed: u32) {
+        assert!(counted == believed, "{counted} bytes have left, and not {believed}: this instance is damaged");
     }
 
     /// A byte of the line enters the ring.
@@ -107,10 +116,11 @@ impl<M: Machine> Console<M> {
         if (1..=FIFO_BYTES as u32).contains(&sent) {
             self.has_sent(&transaction, sent as usize, sent);
         }
-        if progress.piece != 0 && script.writes == progress.scripted.wrapping_sub(progress.piece) {
-            // Recorded, and not written: its writer, who comes again, goes on from before.
-            let before = Written::begun(progress.before as u32);
-            self.forget_piece(&transaction, progress.writer, before);
+        let missing = progress.scripted.wrapping_sub(script.writes);
+        if (1..=progress.piece).contains(&missing) {
+            // Recorded, and not written, or not all of it: its writer, who comes again, goes on from there.
+            let written = Written::begun((progress.before as u32).wrapping_add(progress.piece - missing));
+            self.forget_piece(&transaction, progress.writer, written);
         }
         self.adopt(&transaction, data, script);
         transaction.commit();

@@ -228,12 +228,13 @@ impl<M: Machine> Console<M> {
             transaction.commit();
             Point::ScriptEffect.hit();
             self.machine.script(stream, piece.get(..count).unwrap_or_default());
+            Self::require(self.machine.script_record().writes, self.state().progress.get().scripted);
             Point::ScriptReply.hit();
         }
         Ok(Reply::Count(written.accepted))
     }
 
-    /// A piece that was recorded and never written did not happen.
+    /// What of a piece was recorded and never written did not happen.
     pub(crate) fn forget_piece(&self, transaction: &Transaction<'_>, writer: u64, before: Written) {
         let number = RequestNumber(writer);
         // Only the result of this very request is set back, and there was room for it.

@@ -124,6 +124,42 @@ fn a_death_at_any_failpoint_is_not_seen() {
 /// Points that no request passes.
 const OF_THE_LINE: [Point; 5] = [Point::Receiving, Point::Received, Point::Sending, Point::Transmitted, Point::Sent];
 
+/// Runs what sees that its own code is damaged, and dies of it.
+fn dies_of(body: impl FnOnce()) {
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err();
+    assert!(died, "bytes were lost, and nobody noticed");
+}
+
+#[test]
+fn script_output_that_did_not_reach_the_stream_is_noticed_and_written_by_the_successor() {
+    for cut in [0, 1, 511] {
+        let mut setup = Setup::new();
+        let memory: Vec<u8> = TEXT.iter().copied().cycle().take(700).collect();
+        let mut program = Program::new(setup.next_number()).with_memory(memory.clone());
+        setup.device.borrow_mut().cut = Some(cut);
+        let request = Request::ScriptWrite { stream: Stream::Output, length: 700 };
+        dies_of(|| drop(ask(&mut setup.console, &mut program, &request)));
+        setup.restart();
+        assert_eq!(ask(&mut setup.console, &mut program, &request), Ok(Reply::Count(700)));
+        let script: Vec<u8> = setup.device.borrow().script.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
+        assert_eq!(script, memory, "after {cut} bytes");
+    }
+}
+
+#[test]
+fn output_that_did_not_reach_the_line_is_noticed_and_sent_by_the_successor() {
+    for cut in [0, 1, 15] {
+        let mut setup = Setup::new();
+        let number = setup.next_number();
+        setup.device.borrow_mut().cut = Some(cut);
+        let request = Request::WriteInline { bytes: TEXT, patience: Patience::Wait };
+        dies_of(|| drop(ask(&mut setup.console, &mut Program::new(number), &request)));
+        setup.restart();
+        assert_eq!(ask(&mut setup.console, &mut Program::new(number), &request), Ok(Reply::Count(TEXT.len() as u32)));
+        assert_eq!(setup.screen(), [TEXT.strip_suffix(b"\n").expect("a line"), b"\r\n"].concat(), "after {cut} bytes");
+    }
+}
+
 #[test]
 fn typing_survives_a_death_at_the_failpoints_of_the_line() {
     for point in OF_THE_LINE {

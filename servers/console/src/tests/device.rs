@@ -32,6 +32,8 @@ pub(super) struct Device {
     pub(super) fifo_clears: u32,
     /// What the kernel counted, as it does with or without a device.
     pub(super) data: PortRecord,
+    /// The next write of several bytes is cut to so many: the instance's code is damaged.
+    pub(super) cut: Option<usize>,
     streams: PortRecord,
     absent: bool,
     scratch: u8,
@@ -42,6 +44,11 @@ impl Device {
     /// An address at which no device answers.
     pub(super) fn none() -> Self {
         Self { absent: true, ..Self::default() }
+    }
+
+    /// What of a write reaches the device.
+    fn passed<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[..self.cut.take().unwrap_or(bytes.len())]
     }
 
     /// Whether the line is raised.
@@ -89,12 +96,14 @@ impl Machine for Bench {
     fn write_all(&mut self, register: u8, bytes: &[u8]) {
         assert!(bytes.len() <= 16, "more than the FIFO holds");
         assert!(!self.0.borrow().blocked, "the transmitter was not ready");
+        let bytes = self.0.borrow_mut().passed(bytes);
         bytes.iter().for_each(|byte| self.write(register, *byte));
     }
 
     fn script(&mut self, stream: Stream, bytes: &[u8]) {
         assert!(bytes.len() <= MAX_MESSAGE, "more than one operation of the kernel writes");
         let mut device = self.0.borrow_mut();
+        let bytes = device.passed(bytes);
         device.streams.writes = device.streams.writes.wrapping_add(bytes.len() as u32);
         device.script.push((stream, bytes.to_vec()));
     }
