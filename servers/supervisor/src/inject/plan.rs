@@ -1,6 +1,6 @@
 //! Which faults a run injects: everything follows from the option's line.
 //!
-//! `inject=SEED:FAULTS:SERVICES:KINDS`, with names separated by commas, or `all`. The n-th fault has a generator of its own, seeded by SEED and n, so that
+//! `inject=SEED:FAULTS:SERVICES:KINDS`, with names separated by commas, or `all`; `vfs+posix` are both at once. The n-th fault has a generator of its own, seeded by SEED and n, so that
 //! what became of its predecessors changes nothing about it.
 
 use heapless::Vec;
@@ -116,7 +116,8 @@ pub struct Plan {
     seed: u64,
     /// How many.
     pub faults: u32,
-    services: Vec<Service, MAX_SERVICES>,
+    /// With who is always struck too.
+    services: Vec<(Service, Option<Service>), MAX_SERVICES>,
     kinds: Vec<Kind, { Kind::ALL.len() }>,
 }
 
@@ -131,7 +132,12 @@ impl Plan {
         let mut parts = line.split(':');
         let (seed, faults) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let service = |name: &str| present.iter().copied().find(|service| service.name() == name);
-        let plan = Self { seed, faults, services: list(parts.next()?, present, service)?, kinds: list(parts.next()?, &Kind::ALL, Kind::from_name)? };
+        let victims = |names: &str| match names.split_once('+') {
+            None => Some((service(names)?, None)),
+            Some((one, other)) => Some((service(one)?, Some(service(other)?))),
+        };
+        let all: Vec<_, MAX_SERVICES> = present.iter().map(|service| (*service, None)).collect();
+        let plan = Self { seed, faults, services: list(parts.next()?, &all, victims)?, kinds: list(parts.next()?, &Kind::ALL, Kind::from_name)? };
         parts.next().is_none().then_some(plan)
     }
 
@@ -142,10 +148,10 @@ impl Plan {
             return None;
         }
         let mut dice = Dice::new(self.seed.wrapping_mul(0x1_0000_0001).wrapping_add(u64::from(number)));
-        let (kind, service) = (dice.pick(&self.kinds)?, dice.pick(&self.services)?);
+        let (kind, (service, always)) = (dice.pick(&self.kinds)?, dice.pick(&self.services)?);
         let both = kind.is_fail_stop() && dice.below(PAIRS) == 0;
-        let other = dice.pick(&self.services)?;
-        Some(Fault { number, kind, service, companion: (both && other != service).then_some(other), dice })
+        let (other, _) = dice.pick(&self.services)?;
+        Some(Fault { number, kind, service, companion: always.or((both && other != service).then_some(other)), dice })
     }
 }
 
@@ -184,6 +190,13 @@ mod tests {
     }
 
     #[test]
+    fn two_names_are_struck_at_once() {
+        let plan = plan("inject=1:50:vfs+posix:jump").expect("a plan");
+        let faults: Vec<_> = (1..).map_while(|number| plan.fault(number)).collect();
+        assert!(faults.iter().all(|fault| (fault.service, fault.companion) == (Service::Vfs, Some(Service::Posix))));
+    }
+
+    #[test]
     fn all_is_everything_that_there_is() {
         let plan = plan("inject=1:300:all:all").expect("a plan");
         let faults: Vec<_> = (1..).map_while(|number| plan.fault(number)).collect();
@@ -194,7 +207,7 @@ mod tests {
 
     #[test]
     fn lines_that_cannot_be_read_arm_nothing() {
-        for line in ["", "inject=", "inject=1:5:all", "inject=1:5:web:all", "inject=1:5:all:gently", "inject=x:5:all:all", "inject=1:5:all:all:1"] {
+        for line in ["", "inject=", "inject=1:5:all", "inject=1:5:web:all", "inject=1:5:all:gently", "inject=x:5:all:all", "inject=1:5:vfs+web:all", "inject=1:5:all:all:1"] {
             assert_eq!(plan(line), None, "{line}");
         }
     }
