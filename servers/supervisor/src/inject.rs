@@ -26,7 +26,7 @@ use strike::{Change, Struck, Target, strike};
 const TRAP_VECTOR: u64 = 1;
 
 /// Up to so many microseconds pass before a fault: longer than most requests take, so that each is met at any place.
-const SPREAD_US: u64 = 15_000;
+const SPREAD_US: u64 = 10_000;
 /// A fault comes after at most this power of two of instructions of its victim, chosen at random from these: up to those of several requests. The fewer
 /// the likelier, as each costs a trap.
 const MOST_INSTRUCTIONS_SHIFT: Range<u64> = 5..13;
@@ -36,7 +36,7 @@ const PATIENCE_US: u64 = 100_000;
 const LOOK_US: u64 = 20;
 /// How long a consequence may take to show, besides the time that the watchdog needs. As long is waited after the deaths that were meant, for what these do to
 /// others.
-const WINDOW_US: u64 = 25_000;
+const WINDOW_US: u64 = 15_000;
 /// How soon to look again for servers that are not up.
 const RETRY_US: u64 = 1000;
 

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use soak::{chaos, fuzz, models};
+use soak::chaos::{failpoints, faults};
+use soak::{fuzz, models};
 
 /// Runs what takes long.
 #[derive(Parser)]
@@ -32,8 +33,15 @@ enum Kind {
     },
     /// All short histories with all crashes.
     Models,
-    /// Kills servers at random in a running system.
-    Chaos,
+    /// Kills servers at random in a running system: at failpoints, for so many seconds, unless faults from outside are asked for.
+    Chaos {
+        /// Who is struck by what.
+        #[arg(default_value = "all:all")]
+        what: String,
+        /// So many faults from outside.
+        #[arg(long)]
+        faults: Option<usize>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -43,7 +51,8 @@ fn main() -> ExitCode {
         Kind::Fuzz { name: Some(name), input: Some(input) } => fuzz::again(&name, &input),
         Kind::Fuzz { name, input: _ } => fuzz::run(name.as_deref(), time, arguments.seed),
         Kind::Models => models::run(time),
-        Kind::Chaos => chaos::run(time, arguments.seed),
+        Kind::Chaos { what, faults: Some(count) } => faults::run(count, arguments.seed, &what),
+        Kind::Chaos { .. } => failpoints::run(time, arguments.seed),
     };
     match failures {
         Ok(0) => ExitCode::SUCCESS,

@@ -18,14 +18,20 @@ use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 use program::Program;
 
+/// Faults from outside where nobody says how many.
+const FAULTS: usize = 2000;
+
 /// Options of the command `soak`.
 #[derive(Args, Debug)]
 pub(crate) struct SoakOptions {
     /// What to do; everything when absent
     #[arg(value_enum)]
     kind: Option<Kind>,
-    /// Only the target, mutation or configuration of this name
+    /// Only the target, mutation or configuration of this name; who is struck by what (chaos: `vfs,posix+memory:jump`, `all:all` when absent)
     name: Option<String>,
+    /// Chaos: strike servers by so many faults from outside
+    #[arg(long, value_name = "N")]
+    faults: Option<usize>,
     /// Begin nothing new after this time (60 when absent; mutate and matrix: to the end of their lists)
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
@@ -44,7 +50,7 @@ enum Kind {
     Mutate,
     /// Foreign bytes to everything that reads them
     Fuzz,
-    /// Kill servers at random in a running system, and compare all output
+    /// Kill servers in a running system, at failpoints and from outside, and compare all output
     Chaos,
     /// The suite's core on every kind of machine
     Matrix,
@@ -61,9 +67,14 @@ pub(crate) fn run(workspace: &Workspace, options: &SoakOptions) -> Result<ExitCo
     let seed = options.seed.unwrap_or_else(seed_of_now);
     eprintln!("soak: --seed {seed}");
     let kinds = options.kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]);
-    let has_names = |kind: Kind| matches!(kind, Kind::Mutate | Kind::Fuzz | Kind::Matrix);
+    let has_names = |kind: Kind| match kind {
+        Kind::Mutate | Kind::Fuzz | Kind::Matrix => true,
+        Kind::Chaos => options.faults.is_some(),
+        Kind::Models => false,
+    };
     if options.name.is_some() && !options.kind.is_some_and(has_names) {
-        return Err(Error::Refused("a name is a mutation's, a target's or a machine's: soak mutate|fuzz|matrix NAME".into()));
+        let names = "a name is a mutation's, a target's, a machine's or a list of victims: soak mutate|fuzz|matrix NAME, soak chaos NAME --faults N";
+        return Err(Error::Refused(names.into()));
     }
     let mut good = true;
     for kind in kinds {
@@ -80,7 +91,19 @@ fn soak(workspace: &Workspace, options: &SoakOptions, kind: Kind, seed: u64) -> 
         Kind::Matrix => matrix::run(workspace, name, time, seed),
         Kind::Fuzz => Program::Fuzz.run(workspace, name, options.input.as_deref(), options.seconds, seed),
         Kind::Models => Program::Models.run(workspace, None, None, options.seconds, seed),
-        Kind::Chaos => Program::Chaos.run(workspace, None, None, options.seconds, seed),
+        Kind::Chaos if options.faults.is_some() || options.seconds.is_some() => chaos(workspace, options, seed),
+        Kind::Chaos => {
+            let failpoints = Program::Chaos.run(workspace, None, None, None, seed)?;
+            Ok(Program::faults(workspace, None, FAULTS, seed)? && failpoints)
+        }
+    }
+}
+
+/// One of the two kinds of chaos.
+fn chaos(workspace: &Workspace, options: &SoakOptions, seed: u64) -> Result<bool> {
+    match options.faults {
+        Some(count) => Program::faults(workspace, options.name.as_deref(), count, seed),
+        None => Program::Chaos.run(workspace, None, None, options.seconds, seed),
     }
 }
 

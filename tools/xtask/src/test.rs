@@ -26,6 +26,8 @@ const MUTATIONS: usize = 2;
 const FUZZ_SECONDS: u64 = 28;
 const MODEL_SECONDS: u64 = 20;
 const CHAOS_SECONDS: u64 = 1;
+/// Faults from outside in a run of the suite: two machines' worth, which run side by side.
+const FAULTS: usize = 50;
 
 /// Options of the command `test`.
 #[derive(Args, Debug)]
@@ -124,6 +126,7 @@ fn shares(workspace: &Workspace) -> Result<Counts> {
     for (program, seconds) in [(Program::Fuzz, FUZZ_SECONDS), (Program::Models, MODEL_SECONDS), (Program::Chaos, CHAOS_SECONDS)] {
         count(program.run(workspace, None, None, Some(seconds), hours)?);
     }
+    count(Program::faults(workspace, None, FAULTS, hours)?);
     let (good, machine) = matrix::share(workspace, turn);
     eprintln!("matrix: a test on {machine}: {}", if good { "passed" } else { "FAILED" });
     count(good);

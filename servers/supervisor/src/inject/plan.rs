@@ -207,7 +207,16 @@ mod tests {
 
     #[test]
     fn lines_that_cannot_be_read_arm_nothing() {
-        for line in ["", "inject=", "inject=1:5:all", "inject=1:5:web:all", "inject=1:5:all:gently", "inject=x:5:all:all", "inject=1:5:vfs+web:all", "inject=1:5:all:all:1"] {
+        for line in [
+            "",
+            "inject=",
+            "inject=1:5:all",
+            "inject=1:5:web:all",
+            "inject=1:5:all:gently",
+            "inject=x:5:all:all",
+            "inject=1:5:vfs+web:all",
+            "inject=1:5:all:all:1",
+        ] {
             assert_eq!(plan(line), None, "{line}");
         }
     }

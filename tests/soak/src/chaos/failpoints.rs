@@ -3,8 +3,7 @@
 //! One boot without deaths tells what is right; every further one arms a sequence of failpoints in each server, chosen by the boot's seed
 //! (the n-th in the n-th instance), and runs the same load. Counted are: *injected*, armed failpoints; *hit*, those that were reached, so
 //! that the server died of them; *recovered*, deaths after which a next instance came up; *wrong*, boots whose streams or status were not
-//! those of the first. A boot that went wrong is told with its seed, by which it is made again. Absent: bit flips and wild writes, which
-//! no failpoint makes.
+//! those of the first. A boot that went wrong is told with its seed, by which it is made again.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +13,7 @@ use libsys::fail::Failpoint;
 use crate::dice::Dice;
 
 /// What runs in the guest.
-const LOAD: &str = include_str!("chaos/load.sh");
+const LOAD: &str = include_str!("load.sh");
 /// Most deaths of one server in one boot.
 const MOST_DEATHS: u64 = 6;
 /// A server that is killed on purpose all the time is not in a loop, and its successor need not wait.

@@ -56,12 +56,24 @@ impl Program {
             let input = input.canonicalize().map_err(Error::io("reading", input))?;
             command.arg("--input").arg(input);
         }
-        match show_all(&mut command) {
-            Ok(()) => Ok(true),
-            // It has said what it found.
-            Err(Error::Command { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        found_nothing(&mut command)
+    }
+
+    /// Strikes servers by faults from outside: `what` says whom by what, everybody by everything when absent. Whether it found nothing wrong.
+    pub(crate) fn faults(workspace: &Workspace, what: Option<&str>, count: usize, seed: u64) -> Result<bool> {
+        build::warm(workspace)?;
+        let mut command = command(workspace);
+        command.arg(Self::Chaos.word()).args(what).args(["--faults", &count.to_string(), "--seed", &seed.to_string()]);
+        found_nothing(&mut command)
+    }
+}
+
+fn found_nothing(command: &mut Command) -> Result<bool> {
+    match show_all(command) {
+        Ok(()) => Ok(true),
+        // It has said what it found.
+        Err(Error::Command { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

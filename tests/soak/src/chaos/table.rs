@@ -1,0 +1,206 @@
+//! What became of all faults, by server and kind, and for how long nobody served.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::AddAssign;
+
+use supervisor::inject::plan::Kind;
+
+use super::record::Death;
+use super::verdict::{Fate, Judged};
+
+/// Of manifested bit flips and wild writes so many of a hundred must be recovered.
+const WILD_PERCENT: usize = 90;
+/// Of a thousand bit flips and wild writes so many may be silent.
+const SILENT_PER_THOUSAND: usize = 1;
+/// A share of fewer faults says nothing.
+const ENOUGH: usize = 50;
+
+/// Counts of faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) injected: usize,
+    pub(crate) activated: usize,
+    pub(crate) manifested: usize,
+    pub(crate) recovered: usize,
+    pub(crate) silent: usize,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.injected += other.injected;
+        self.activated += other.activated;
+        self.manifested += other.manifested;
+        self.recovered += other.recovered;
+        self.silent += other.silent;
+    }
+}
+
+impl Counts {
+    fn of(judged: &Judged<'_>) -> Self {
+        let count = usize::from;
+        Self {
+            injected: 1,
+            activated: count(judged.activated),
+            manifested: count(judged.fate != Fate::Unseen),
+            recovered: count(judged.fate == Fate::Recovered),
+            silent: count(judged.fate == Fate::Silent),
+        }
+    }
+}
+
+/// Everything that is counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    /// By server, or two at once, and the kind's place in [`Kind::ALL`].
+    rows: BTreeMap<(String, usize), Counts>,
+    /// Microseconds without service.
+    downs: BTreeMap<String, Vec<u64>>,
+}
+
+impl Table {
+    /// Counts a machine's faults and its deaths.
+    pub(crate) fn add(&mut self, judged: &[Judged<'_>], deaths: &[Death]) {
+        for judged in judged {
+            let servers = match judged.strike.services.as_slice() {
+                [one] => one.clone(),
+                _ => "two at once".into(),
+            };
+            let kind = Kind::ALL.iter().position(|kind| *kind == judged.strike.kind).unwrap_or_default();
+            *self.rows.entry((servers, kind)).or_default() += Counts::of(judged);
+        }
+        for death in deaths {
+            self.downs.entry(death.service.clone()).or_default().extend(death.down_us);
+        }
+    }
+
+    /// How many faults were judged.
+    pub(crate) fn faults(&self) -> usize {
+        self.sum(|_| true).injected
+    }
+
+    /// The sum of the kinds that `which` takes.
+    fn sum(&self, which: impl Fn(Kind) -> bool) -> Counts {
+        let mut sum = Counts::default();
+        self.rows.iter().filter(|((_, kind), _)| Kind::ALL.get(*kind).is_some_and(|kind| which(*kind))).for_each(|(_, counts)| sum += *counts);
+        sum
+    }
+
+    /// What is not as it must be. Of fail-stop faults none may be seen by a program; of the others few.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let (stop, wild) = (self.sum(Kind::is_fail_stop), self.sum(|kind| !kind.is_fail_stop()));
+        if stop.recovered < stop.manifested {
+            complaints.push(format!("{} of {} fail-stop faults were seen by programs", stop.manifested - stop.recovered, stop.manifested));
+        }
+        if wild.manifested >= ENOUGH && wild.recovered * 100 < wild.manifested * WILD_PERCENT {
+            complaints.push(format!("of {} bit flips and wild writes that manifested only {} were recovered", wild.manifested, wild.recovered));
+        }
+        if wild.injected >= ENOUGH && wild.silent * 1000 > wild.injected * SILENT_PER_THOUSAND {
+            complaints.push(format!("{} of {} bit flips and wild writes were silent", wild.silent, wild.injected));
+        }
+        complaints
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "{:24} {:>9} {:>9} {:>10} {:>9} {:>9} {:>6}", "", "injected", "activated", "manifested", "recovered", "seen", "silent")?;
+        for ((servers, kind), counts) in &self.rows {
+            let kind = Kind::ALL.get(*kind).map_or("", |kind| kind.name());
+            write_row(out, &format!("{servers} {kind}"), *counts)?;
+        }
+        write_row(out, "all fail-stop", self.sum(Kind::is_fail_stop))?;
+        write_row(out, "all others", self.sum(|kind| !kind.is_fail_stop()))?;
+        writeln!(out, "{:24} {:>9} {:>9} {:>10} {:>9}", "without service, us", "deaths", "p50", "p99", "most")?;
+        for (service, downs) in &self.downs {
+            let mut sorted = downs.clone();
+            sorted.sort_unstable();
+            let [p50, p99, most] = [50, 99, 100].map(|percent| percentile(&sorted, percent));
+            writeln!(out, "{service:24} {:>9} {p50:>9} {p99:>10} {most:>9}", sorted.len())?;
+        }
+        Ok(())
+    }
+}
+
+fn write_row(out: &mut fmt::Formatter<'_>, name: &str, counts: Counts) -> fmt::Result {
+    let Counts { injected, activated, manifested, recovered, silent } = counts;
+    let seen = manifested - recovered - silent;
+    writeln!(out, "{name:24} {injected:>9} {activated:>9} {manifested:>10} {recovered:>9} {seen:>9} {silent:>6}")
+}
+
+/// The smallest of the sorted values that is not below so many of a hundred of them; 0 when there are none.
+fn percentile(sorted: &[u64], percent: usize) -> u64 {
+    let nth = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(nth - 1).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{Death, Strike};
+    use super::super::verdict::{Fate, Judged};
+    use super::{Table, percentile};
+    use supervisor::inject::plan::Kind;
+
+    fn table(faults: &[(&[&str], Kind, Fate, usize)]) -> Table {
+        let mut table = Table::default();
+        for (services, kind, fate, count) in faults {
+            let services = services.iter().map(|service| (*service).into()).collect();
+            let strike = Strike { number: 1, kind: *kind, services, at_us: 0, over: None };
+            for _ in 0..*count {
+                table.add(&[Judged { strike: &strike, fate: *fate, activated: true }], &[]);
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn one_fail_stop_fault_that_was_seen_fails_the_run() {
+        let good = [(&["vfs"][..], Kind::Jump, Fate::Recovered, 70), (&["vfs"], Kind::Hang, Fate::Unseen, 1)];
+        assert_eq!(table(&good).complaints(), Vec::<String>::new());
+        for fate in [Fate::Failed, Fate::Silent] {
+            let bad = [good[0], good[1], (&["posix", "vfs"], Kind::Panic, fate, 1)];
+            assert_eq!(table(&bad).complaints(), ["1 of 71 fail-stop faults were seen by programs"]);
+        }
+    }
+
+    #[test]
+    fn of_bit_flips_one_in_ten_may_be_seen_and_one_in_a_thousand_be_silent() {
+        let flips = |recovered, failed, silent, unseen| {
+            let all = [(Fate::Recovered, recovered), (Fate::Failed, failed), (Fate::Silent, silent), (Fate::Unseen, unseen)];
+            table(&all.map(|(fate, count)| (&["vfs"][..], Kind::Text, fate, count))).complaints()
+        };
+        assert_eq!(flips(90, 9, 1, 900), Vec::<String>::new());
+        assert_eq!(flips(89, 11, 0, 0), ["of 100 bit flips and wild writes that manifested only 89 were recovered"]);
+        assert_eq!(flips(90, 0, 2, 900), ["2 of 992 bit flips and wild writes were silent"]);
+        assert_eq!(flips(1, 1, 0, 0), Vec::<String>::new(), "too few to tell");
+    }
+
+    #[test]
+    fn rows_are_by_server_and_kind() {
+        let mut table = table(&[
+            (&["vfs"], Kind::Jump, Fate::Recovered, 3),
+            (&["vfs"], Kind::Text, Fate::Silent, 1),
+            (&["posix", "vfs"], Kind::Jump, Fate::Failed, 2),
+        ]);
+        table.add(&[], &[("vfs", Some(7)), ("vfs", None)].map(|(service, down_us)| Death { service: service.into(), at_us: 0, down_us }));
+        let told = table.to_string();
+        let row = |name: &str| {
+            let line = told.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {told}"));
+            line.split_whitespace().map(|number| number.parse().expect("a number")).collect::<Vec<u32>>()
+        };
+        assert_eq!(row("vfs jump"), [3, 3, 3, 3, 0, 0]);
+        assert_eq!(row("vfs text"), [1, 1, 1, 0, 0, 1]);
+        assert_eq!(row("two at once jump"), [2, 2, 2, 0, 2, 0]);
+        assert_eq!(row("all fail-stop"), [5, 5, 5, 3, 2, 0]);
+        assert_eq!(row("vfs  "), [1, 7, 7, 7]);
+        assert_eq!(table.faults(), 6);
+    }
+
+    #[test]
+    fn percentiles_are_values_that_occur() {
+        let values: Vec<u64> = (1..=200).collect();
+        assert_eq!([0, 50, 99, 100].map(|percent| percentile(&values, percent)), [1, 100, 198, 200]);
+        assert_eq!(percentile(&[], 50), 0);
+    }
+}
