@@ -25,7 +25,7 @@ const FAULTS: usize = 25;
 const MACHINES: usize = 2;
 /// Whoever is killed on purpose all the time is not in a loop, and its successor need not wait. A hang is found soon, since guest time does not depend
 /// on how busy the host is.
-const POLICY: &str = "burst = 64\nbackoff_ms = [1, 1]\nwatchdog_ms = 40";
+const POLICY: &str = "burst = 64\nbackoff_ms = [1, 1]\nwatchdog_ms = 100";
 /// Seconds for a boot: many times what it takes on a busy machine.
 const BOOT_SECONDS: u32 = 900;
 /// Lines of the log to show of what came after a fault that was seen.
