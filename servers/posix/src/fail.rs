@@ -22,6 +22,8 @@ libsys::failpoints! {
         ExitIntent => "exit.intent",
         /// exit: the process is a zombie.
         ExitRecord => "exit.record",
+        /// exit: an object is memory again, and its slot is not empty yet.
+        ExitEffect => "exit.effect",
         /// exit: its objects are gone.
         ExitReply => "exit.reply",
         /// Write to a pipe, socket or pseudo terminal: before anything.

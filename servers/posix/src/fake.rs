@@ -9,7 +9,7 @@ mod console;
 pub(crate) mod harness;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use abi::{Error, Frame, Lease, MapFlags, ObjectKind, ReplyKind, RequestNumber, ThreadSetting};
@@ -134,6 +134,8 @@ pub(crate) struct Machine {
     chunks: BTreeMap<u32, Vec<ChunkPage>>,
     spaces: BTreeMap<u32, Space>,
     pub(crate) threads: BTreeMap<u32, FakeThread>,
+    /// Slots whose capability is dead, because its object was destroyed, and still lies there.
+    dead: BTreeSet<u32>,
     pub(crate) answers: Vec<(Lane, ReplyKind, u64)>,
     cache: Rc<RefCell<Vec<Bytes>>>,
     vfs: vfs::Vfs<CachePages>,
@@ -165,6 +167,7 @@ impl Machine {
             chunks: BTreeMap::new(),
             spaces: BTreeMap::new(),
             threads: BTreeMap::new(),
+            dead: BTreeSet::new(),
             answers: Vec::new(),
             cache,
             vfs_area,
@@ -274,6 +277,7 @@ impl Kernel for Shared {
         let mut machine = self.0.borrow_mut();
         machine.spaces.remove(&slot);
         machine.threads.remove(&slot);
+        machine.dead.remove(&slot);
     }
 
     fn free_pages(&mut self, chunk: u32, page: u64) -> Result<u64, Error> {
@@ -289,7 +293,7 @@ impl Kernel for Shared {
     }
 
     fn retype(&mut self, source: Source, kind: ObjectKind, slot: u32) -> Result<(), Error> {
-        if self.describe(slot).is_some() {
+        if self.describe(slot).is_some() || self.0.borrow().dead.contains(&slot) {
             return Err(Error::SlotFull);
         }
         if self.free_pages(source.chunk, source.page)? & 1 == 0 {
@@ -324,6 +328,7 @@ impl Kernel for Shared {
         }
         machine.threads.remove(&slot);
         machine.spaces.remove(&slot);
+        machine.dead.insert(slot);
         let page = machine.chunk_page(source.chunk, source.page)?;
         page.used = Use::Plain;
         page.bytes.borrow_mut().fill(0);

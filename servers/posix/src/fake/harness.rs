@@ -154,9 +154,14 @@ impl System {
 
     /// Likewise, but the server may die in it; then its successor goes on.
     pub(crate) fn call_crashing(&mut self, lane: Lane, number: u64, arguments: [u64; 6], point: &str) -> Option<u64> {
+        self.call_crashing_at(lane, number, arguments, (point, 1))
+    }
+
+    /// Likewise, at the n-th passage.
+    pub(crate) fn call_crashing_at(&mut self, lane: Lane, number: u64, arguments: [u64; 6], (point, nth): (&str, u32)) -> Option<u64> {
         self.machine.0.borrow_mut().answers.clear();
         self.calls[lane] = Some((number, arguments));
-        if host::crash_at_failpoint(point, 1, || self.deliver(lane, number, arguments)).is_none() {
+        if host::crash_at_failpoint(point, nth, || self.deliver(lane, number, arguments)).is_none() {
             self.restart();
         }
         self.result(lane)

@@ -109,7 +109,7 @@ fn exec_happens_once() {
 
 #[test]
 fn exit_and_wait_happen_once() {
-    for point in ["exit.intent", "exit.record", "exit.reply"] {
+    for point in ["exit.intent", "exit.record", "exit.effect", "exit.reply"] {
         let (mut system, lane) = System::start();
         let child = system.fork(lane);
         let pid = u64::from(system.pid(child));
@@ -127,6 +127,20 @@ fn exit_and_wait_happen_once() {
         assert_eq!(system.call_crashing(lane, 61, [pid, DATA, 0, 0, 0, 0], point), Some(pid), "{point}");
         assert_eq!(system.peek(lane, DATA, 4), (5u32 << 8).to_le_bytes());
         assert_eq!(system.call(lane, 61, [pid, DATA, 0, 0, 0, 0]), Some((-10i64) as u64));
+    }
+}
+
+/// An object that is destroyed leaves a dead capability, and its slot is full until that is gone too.
+#[test]
+fn slots_of_what_was_destroyed_can_be_used_again_whenever_posix_died() {
+    for nth in 1..=2 {
+        let (mut system, lane) = System::start();
+        let child = system.fork(lane);
+        let pid = u64::from(system.pid(child));
+        system.call_crashing_at(child, 231, [5, 0, 0, 0, 0, 0], ("exit.effect", nth));
+        assert_eq!(system.call(lane, 61, [pid, 0, 0, 0, 0, 0]), Some(pid));
+        let result = system.call(lane, 57, [0; 6]).map(|result| result as i64);
+        assert!(result.is_some_and(|pid| pid > 0), "the {nth}. object: fork answers {result:?}");
     }
 }
 
