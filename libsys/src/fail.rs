@@ -73,6 +73,7 @@ pub fn arm(name: &str, nth: u32) {
 
 /// Whether a failpoint is armed that was not reached yet: for one who would have to look up which one it passes.
 #[must_use]
+#[inline(always)]
 pub fn is_armed() -> bool {
     #[cfg(target_os = "none")]
     let armed = LEFT.load(Ordering::Acquire) != 0;
@@ -82,16 +83,24 @@ pub fn is_armed() -> bool {
 }
 
 /// Passes `point`; does not return if it is armed and this is its time.
+#[inline(always)]
 pub fn hit(point: impl Failpoint) {
-    if fires(point.name()) {
-        crate::log!("failpoint {}", point.name());
+    if is_armed() {
+        pass(point.name());
+    }
+}
+
+#[cold]
+fn pass(name: &str) {
+    if fires(name) {
+        crate::log!("failpoint {name}");
         crate::entry::die();
     }
 }
 
 #[cfg(target_os = "none")]
 fn fires(name: &str) -> bool {
-    if LEFT.load(Ordering::Acquire) == 0 || POINT.get().is_none_or(|point| point != name) {
+    if POINT.get().is_none_or(|point| point != name) {
         return false;
     }
     LEFT.fetch_sub(1, Ordering::AcqRel) == 1

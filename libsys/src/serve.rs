@@ -111,6 +111,17 @@ pub fn run(server: &mut (impl Server + ?Sized)) -> ! {
     }
 }
 
+/// Where the capabilities of a message go.
+const RECEIVE: [u32; MAX_CAPS] = {
+    let mut slots = [slot::RECEIVED; MAX_CAPS];
+    let mut index = 0;
+    while index < MAX_CAPS {
+        slots[index] += index as u32;
+        index += 1;
+    }
+    slots
+};
+
 /// The loop's buffers and where Replies go.
 struct Exchange {
     endpoint: u32,
@@ -133,18 +144,19 @@ impl Exchange {
         self.slot = slot;
     }
 
+    #[inline(always)]
     fn answer_and_receive(&mut self, next: Next) -> Result<Incoming, Error> {
-        let receive = core::array::from_fn::<u32, MAX_CAPS, _>(|index| slot::RECEIVED + index as u32);
         match next {
             Next::Answer(answer) => {
                 let bytes = self.reply.get(..answer.bytes).unwrap_or_default();
-                syscall::reply_receive(self.endpoint, bytes, &answer.caps, receive)
+                syscall::reply_receive(self.endpoint, bytes, &answer.caps, RECEIVE)
             }
-            Next::Word(kind, word) => syscall::reply_word_receive(self.endpoint, kind, word, receive),
-            Next::Nothing | Next::Keep => syscall::receive(self.endpoint, receive),
+            Next::Word(kind, word) => syscall::reply_word_receive(self.endpoint, kind, word, RECEIVE),
+            Next::Nothing | Next::Keep => syscall::receive(self.endpoint, RECEIVE),
         }
     }
 
+    #[inline(always)]
     fn handle(&mut self, server: &mut (impl Server + ?Sized), incoming: &Incoming) -> Next {
         let outcome = match incoming.kind {
             Some(MessageKind::Call) => return Next::Answer(self.call(server, incoming)),

@@ -11,6 +11,7 @@ pub fn index() -> u64 {
 
 /// Address of the running thread's message page.
 #[must_use]
+#[inline]
 pub fn message_page() -> u64 {
     match layout::thread_of_stack(stack_pointer()) {
         Some(thread) => layout::message_page(thread),
@@ -19,6 +20,7 @@ pub fn message_page() -> u64 {
 }
 
 #[cfg(target_os = "none")]
+#[inline]
 fn stack_pointer() -> u64 {
     let stack_pointer: u64;
     // SAFETY: only copies a register.

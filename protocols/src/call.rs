@@ -64,38 +64,57 @@ pub fn call<Q: Serialize, R: DeserializeOwned, E: DeserializeOwned>(
     leases: &[Lease],
     caps: &[u32],
 ) -> Result<R, CallError<E>> {
-    call_within::<MAX_MESSAGE, Q, R, E>(carrier, number, request, leases, caps)
+    let mut reply = [0; MAX_MESSAGE];
+    let length = exchange(carrier, number, request, leases, caps, &mut reply)?;
+    match wire::decode_result(reply.get(..length).unwrap_or_default()) {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(error)) => Err(CallError::Service(error)),
+        Err(_) => Err(CallError::Malformed),
+    }
 }
 
 /// As [`call`], for a service whose replies have at most `BYTES` bytes: room for a reply is cleared before it comes, and for the longest message that costs
-/// more than the kernel's whole part in a call.
+/// more than the kernel's whole part in a call. `pick` takes what is wanted out of the reply; `None` if that is not in it.
 ///
 /// # Errors
 /// As [`call`]; a longer reply is [`CallError::Kernel`].
-pub fn call_within<const BYTES: usize, Q: Serialize, R: DeserializeOwned, E: DeserializeOwned>(
+pub fn call_within<const BYTES: usize, Q: Serialize, R: DeserializeOwned, E: DeserializeOwned, T>(
     carrier: &mut impl Carrier,
     number: RequestNumber,
     request: &Q,
     leases: &[Lease],
     caps: &[u32],
-) -> Result<R, CallError<E>> {
+    pick: impl FnOnce(&R) -> Option<T>,
+) -> Result<T, CallError<E>> {
     let mut reply = [0; BYTES];
-    // Nearly every request is short, and clearing room for a long one would cost as much as a kernel operation.
-    let mut short = [0; SHORT_REQUEST];
-    let length = match wire::encode(request, &mut short) {
-        Ok(length) => send(carrier, number, short.get(..length).ok_or(CallError::TooLong)?, leases, caps, &mut reply)?,
-        Err(_) => {
-            let mut message = [0; MAX_MESSAGE];
-            let length = wire::encode(request, &mut message).map_err(|_| CallError::TooLong)?;
-            send(carrier, number, message.get(..length).ok_or(CallError::TooLong)?, leases, caps, &mut reply)?
-        }
-    };
-    let answer = reply.get(..length).ok_or(CallError::Malformed)?;
-    match wire::decode::<Result<R, E>>(answer) {
-        Ok(Ok(reply)) => Ok(reply),
+    let length = exchange(carrier, number, request, leases, caps, &mut reply)?;
+    match wire::decode_result(reply.get(..length).unwrap_or_default()) {
+        Ok(Ok(ref reply)) => pick(reply).ok_or(CallError::Malformed),
         Ok(Err(error)) => Err(CallError::Service(error)),
         Err(_) => Err(CallError::Malformed),
     }
+}
+
+/// Sends `request` and has the answer's bytes put into `reply`; how many they are.
+fn exchange<Q: Serialize, E>(
+    carrier: &mut impl Carrier,
+    number: RequestNumber,
+    request: &Q,
+    leases: &[Lease],
+    caps: &[u32],
+    reply: &mut [u8],
+) -> Result<usize, CallError<E>> {
+    // Nearly every request is short, and clearing room for a long one would cost as much as a kernel operation.
+    let mut short = [0; SHORT_REQUEST];
+    let length = match wire::encode(request, &mut short) {
+        Ok(length) => send(carrier, number, short.get(..length).ok_or(CallError::TooLong)?, leases, caps, reply)?,
+        Err(_) => {
+            let mut message = [0; MAX_MESSAGE];
+            let length = wire::encode(request, &mut message).map_err(|_| CallError::TooLong)?;
+            send(carrier, number, message.get(..length).ok_or(CallError::TooLong)?, leases, caps, reply)?
+        }
+    };
+    if length <= reply.len() { Ok(length) } else { Err(CallError::Malformed) }
 }
 
 fn send<E>(

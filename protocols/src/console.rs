@@ -266,5 +266,5 @@ pub trait Service {
 
 /// Decodes, asks the service, encodes.
 pub fn serve(service: &mut impl Service, caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
-    crate::serve::dispatch(request, reply, Error::Malformed, |request| service.handle(caller, request))
+    crate::serve::dispatch(request, reply, Error::Malformed, |request: &Request<'_>| service.handle(caller, *request))
 }

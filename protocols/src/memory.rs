@@ -291,7 +291,7 @@ pub trait Service {
 pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
     let from = Badge::from_word(caller.badge());
     let mut capability = None;
-    let answer = serve::dispatch(request, reply, Error::Malformed, |request: Request| match request {
+    let answer = serve::dispatch(request, reply, Error::Malformed, |request: &Request| match *request {
         Request::Buy { pages, slot } => service.buy(from, pages, slot).map(|()| Reply::Done),
         Request::Return { slot } => service.give_back(from, slot).map(|()| Reply::Done),
         Request::Region { service: id } => service.region(from, id).map(|handle| {

@@ -96,9 +96,9 @@ pub fn dispatch<'a, Q: Deserialize<'a>, R: Serialize, E: Serialize>(
     request: &'a [u8],
     reply: &mut [u8],
     malformed: E,
-    run: impl FnOnce(Q) -> Result<R, E>,
+    run: impl FnOnce(&Q) -> Result<R, E>,
 ) -> Answer {
-    let result = match wire::decode::<Q>(request) {
+    let result = match &wire::decode::<Q>(request) {
         Ok(request) => run(request),
         Err(_) => Err(malformed),
     };
@@ -113,14 +113,14 @@ mod tests {
     #[test]
     fn request_is_decoded_run_and_answered() {
         let mut reply = [0; 8];
-        let answer = dispatch(&[20], &mut reply, 9u8, |request: u32| Ok::<_, u8>(request + 1));
+        let answer = dispatch(&[20], &mut reply, 9u8, |request: &u32| Ok::<_, u8>(request + 1));
         assert_eq!(wire::decode::<Result<u32, u8>>(&reply[..answer.bytes]), Ok(Ok(21)));
     }
 
     #[test]
     fn malformed_request_is_answered_and_not_run() {
         let mut reply = [0; 8];
-        let answer = dispatch(&[20, 20], &mut reply, 9u8, |_: u32| -> Result<u32, u8> { unreachable!("not a request") });
+        let answer = dispatch(&[20, 20], &mut reply, 9u8, |_: &u32| -> Result<u32, u8> { unreachable!("not a request") });
         assert_eq!(wire::decode::<Result<u32, u8>>(&reply[..answer.bytes]), Ok(Err(9)));
     }
 

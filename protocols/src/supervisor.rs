@@ -406,16 +406,16 @@ pub trait Service {
 /// Answers one request.
 pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
     let (from, number) = (Badge::from_word(caller.badge()), caller.number());
-    serve::dispatch(request, reply, Error::Malformed, |request: Request| match request {
+    serve::dispatch(request, reply, Error::Malformed, |request: &Request| match request {
         Request::Up => service.up(from).map(|()| Reply::Done),
-        Request::CrashReport { text } => service.crash_report(from, &text).map(|()| Reply::Done),
-        Request::PowerOff { status } => service.power_off(from, status).map(|()| Reply::Done),
-        Request::Status { service: id } => service.status(from, id).map(Reply::Status),
-        Request::Restart { service: id } => service.restart(from, number, id).map(|()| Reply::Done),
-        Request::Crash { service: id, how } => service.crash(from, number, id, how).map(|()| Reply::Done),
-        Request::Health { index } => service.health(index).map(Reply::Health),
-        Request::Record { nth } => service.record(nth).map(Reply::Record),
-        Request::Log { service: id, from } => service.log(id, from).map(Reply::Log),
+        Request::CrashReport { text } => service.crash_report(from, text).map(|()| Reply::Done),
+        Request::PowerOff { status } => service.power_off(from, *status).map(|()| Reply::Done),
+        Request::Status { service: id } => service.status(from, *id).map(Reply::Status),
+        Request::Restart { service: id } => service.restart(from, number, *id).map(|()| Reply::Done),
+        Request::Crash { service: id, how } => service.crash(from, number, *id, *how).map(|()| Reply::Done),
+        Request::Health { index } => service.health(*index).map(Reply::Health),
+        Request::Record { nth } => service.record(*nth).map(Reply::Record),
+        Request::Log { service: id, from } => service.log(*id, *from).map(Reply::Log),
     })
 }
 

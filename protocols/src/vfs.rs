@@ -398,5 +398,5 @@ pub trait Service {
 
 /// Decodes a request, has `service` answer it, encodes the result.
 pub fn serve(service: &mut impl Service, caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
-    dispatch(request, reply, Error::Malformed, |request: Request<'_>| service.answer(caller, &request))
+    dispatch(request, reply, Error::Malformed, |request: &Request<'_>| service.answer(caller, request))
 }

@@ -141,7 +141,7 @@ pub trait Service {
 /// Answers one request.
 pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
     let number = caller.number();
-    serve::dispatch(request, reply, Error::Malformed, |request: Request<'_>| match request {
+    serve::dispatch(request, reply, Error::Malformed, |request: &Request<'_>| match *request {
         Request::Add { a, b } => Ok(Reply::Sum(service.add(a, b))),
         Request::Crash { how, only_first_time } => {
             service.crash(number, how, only_first_time);

@@ -31,9 +31,26 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usi
 /// # Errors
 /// [`WireError::Malformed`] if they are anything else.
 pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, WireError> {
-    match postcard::take_from_bytes(bytes) {
-        Ok((value, [])) => Ok(value),
+    // Not by `take_from_bytes`: what it returns is moved once more than the value, which for a long reply costs as much as decoding it.
+    let mut deserializer = postcard::Deserializer::from_bytes(bytes);
+    let value = T::deserialize(&mut deserializer).map_err(|_| WireError::Malformed)?;
+    match deserializer.finalize() {
+        Ok([]) => Ok(value),
         Ok(_) | Err(_) => Err(WireError::Malformed),
+    }
+}
+
+/// Decodes the one `Result<T, E>` that `bytes` are, without moving the value by way of a `Result` of both.
+///
+/// The variants of postcard's `Result` are 0 for `Ok` and 1 for `Err` (postcard's wire format, "Tagged Unions").
+///
+/// # Errors
+/// [`WireError::Malformed`] if they are anything else.
+pub fn decode_result<'a, T: Deserialize<'a>, E: Deserialize<'a>>(bytes: &'a [u8]) -> Result<Result<T, E>, WireError> {
+    match bytes.split_first() {
+        Some((0, value)) => decode(value).map(Ok),
+        Some((1, error)) => decode(error).map(Err),
+        _ => Err(WireError::Malformed),
     }
 }
 

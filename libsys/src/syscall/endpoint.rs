@@ -40,6 +40,7 @@ pub struct Incoming {
 }
 
 impl Incoming {
+    #[inline(always)]
     fn new(registers: &Registers) -> Self {
         let label = registers.label();
         Self {
@@ -54,6 +55,7 @@ impl Incoming {
     }
 
     /// Copies the message's bytes to `buffer` and returns them.
+    #[inline]
     pub fn copy_to<'a>(&self, buffer: &'a mut [u8; MAX_MESSAGE]) -> &'a [u8] {
         let bytes = buffer.get_mut(..self.bytes).unwrap_or_default();
         take_bytes(&self.words, bytes);
@@ -76,6 +78,7 @@ pub enum CopyError {
 }
 
 /// Fills the words, or the message page, and returns the label.
+#[inline]
 fn put_bytes(bytes: &[u8], words: &mut [u64; 8]) -> Label {
     if bytes.len() <= MAX_INLINE {
         let (whole, rest) = bytes.as_chunks::<8>();
@@ -92,6 +95,7 @@ fn put_bytes(bytes: &[u8], words: &mut [u64; 8]) -> Label {
 }
 
 /// The other way round; the length of `bytes` says where they are.
+#[inline]
 fn take_bytes(words: &[u64; 8], bytes: &mut [u8]) {
     if bytes.len() <= MAX_INLINE {
         let (whole, rest) = bytes.as_chunks_mut::<8>();
@@ -169,6 +173,7 @@ pub fn reply_words_receive(endpoint: u32, label: Label, words: [u64; 8]) -> Resu
 ///
 /// # Errors
 /// What the kernel says.
+#[inline]
 pub fn receive(endpoint: u32, receive: [u32; MAX_CAPS]) -> Result<Incoming, Error> {
     page::put_receive_slots(receive);
     let mut registers = Registers::new(Operation::Receive, endpoint);
@@ -181,6 +186,7 @@ pub fn receive(endpoint: u32, receive: [u32; MAX_CAPS]) -> Result<Incoming, Erro
 ///
 /// # Errors
 /// What the kernel says, of either half.
+#[inline]
 pub fn reply_receive(endpoint: u32, bytes: &[u8], caps: &[u32], receive: [u32; MAX_CAPS]) -> Result<Incoming, Error> {
     let mut registers = Registers::new(Operation::ReplyReceive, endpoint);
     let mut label = put_bytes(bytes, &mut registers.words).with_kind(ReplyKind::Resume as u8);
@@ -197,6 +203,7 @@ pub fn reply_receive(endpoint: u32, bytes: &[u8], caps: &[u32], receive: [u32; M
 ///
 /// # Errors
 /// What the kernel says, of either half.
+#[inline]
 pub fn reply_word_receive(endpoint: u32, kind: ReplyKind, word: u64, receive: [u32; MAX_CAPS]) -> Result<Incoming, Error> {
     page::put_receive_slots(receive);
     let mut registers = Registers::new(Operation::ReplyReceive, endpoint).with_words([word]).with_label(Label::new(8).with_kind(kind as u8));

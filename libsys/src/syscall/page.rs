@@ -4,6 +4,7 @@
 use abi::{Lease, MAX_CAPS, MAX_LEASES, MAX_MESSAGE, MessagePage};
 
 #[cfg(target_os = "none")]
+#[inline]
 fn page() -> *mut MessagePage {
     crate::thread::message_page() as *mut MessagePage
 }
@@ -52,6 +53,7 @@ pub(super) fn put_caps(handles: &[u32]) -> usize {
 }
 
 /// Names the slots for capabilities that come.
+#[inline]
 pub(super) fn put_receive_slots(slots: [u32; MAX_CAPS]) {
     // SAFETY: as in `put`.
     unsafe { (&raw mut (*page()).receive_slots).write_volatile(slots) }
@@ -59,13 +61,14 @@ pub(super) fn put_receive_slots(slots: [u32; MAX_CAPS]) {
 
 /// Lends ranges. Returns how many the page has room for.
 pub(super) fn put_leases(leases: &[Lease]) -> usize {
-    let mut all = [Lease::default(); MAX_LEASES];
-    for (to, from) in all.iter_mut().zip(leases) {
-        *to = *from;
+    let count = leases.len().min(MAX_LEASES);
+    // SAFETY: only an address is taken, of a page that is always there.
+    let first = unsafe { (&raw mut (*page()).leases).cast::<Lease>() };
+    for (index, lease) in leases.iter().take(count).enumerate() {
+        // SAFETY: as in `put`; the page has room for as many. One store for each: hardly a call lends more than one range.
+        unsafe { first.add(index).write_volatile(*lease) }
     }
-    // SAFETY: as in `put`.
-    unsafe { (&raw mut (*page()).leases).write_volatile(all) }
-    leases.len().min(MAX_LEASES)
+    count
 }
 
 /// Copies a value of integers to the start of the page.

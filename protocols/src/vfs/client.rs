@@ -15,29 +15,30 @@ pub type Outcome<T> = Result<T, CallError<Error>>;
 pub struct Client<C>(pub C);
 
 impl<C: Carrier> Client<C> {
-    fn ask(&mut self, number: RequestNumber, request: &Request<'_>, leases: &[Lease]) -> Outcome<Reply> {
-        call_within::<MAX_REPLY, _, _, _>(&mut self.0, number, request, leases, &[])
+    /// Asks, and picks what it wanted out of the reply, which is too long to be handed around.
+    fn ask<T>(&mut self, number: RequestNumber, request: &Request<'_>, leases: &[Lease], pick: impl FnOnce(&Reply) -> Option<T>) -> Outcome<T> {
+        call_within::<MAX_REPLY, _, _, _, _>(&mut self.0, number, request, leases, &[], pick)
     }
 
     fn done(&mut self, number: RequestNumber, request: &Request<'_>) -> Outcome<()> {
-        match self.ask(number, request, &[])? {
-            Reply::Done => Ok(()),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, request, &[], |reply| match *reply {
+            Reply::Done => Some(()),
+            _ => None,
+        })
     }
 
     fn made(&mut self, number: RequestNumber, request: &Request<'_>) -> Outcome<FileId> {
-        match self.ask(number, request, &[])? {
-            Reply::Made(file) => Ok(file),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, request, &[], |reply| match *reply {
+            Reply::Made(file) => Some(file),
+            _ => None,
+        })
     }
 
     fn count(&mut self, number: RequestNumber, request: &Request<'_>, lease: Lease) -> Outcome<u32> {
-        match self.ask(number, request, &[lease])? {
-            Reply::Count(count) => Ok(count),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, request, &[lease], |reply| match *reply {
+            Reply::Count(count) => Some(count),
+            _ => None,
+        })
     }
 
     /// [`Request::Open`].
@@ -45,10 +46,10 @@ impl<C: Carrier> Client<C> {
     /// # Errors
     /// [`Error`].
     pub fn open(&mut self, number: RequestNumber, at: At<'_>, actor: &Actor, flags: OpenFlags, permissions: u16) -> Outcome<Opened> {
-        match self.ask(number, &Request::Open { at, actor: actor.clone(), flags, permissions }, &[])? {
-            Reply::Opened(opened) => Ok(opened),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, &Request::Open { at, actor: actor.clone(), flags, permissions }, &[], |reply| match *reply {
+            Reply::Opened(opened) => Some(opened),
+            _ => None,
+        })
     }
 
     /// [`Request::Hold`].
@@ -88,10 +89,10 @@ impl<C: Carrier> Client<C> {
     /// # Errors
     /// [`Error`].
     pub fn write(&mut self, number: RequestNumber, file: FileId, at: WriteAt, length: u32, privileged: bool, lease: Lease) -> Outcome<(u32, u64)> {
-        match self.ask(number, &Request::Write { file, at, length, privileged }, &[lease])? {
-            Reply::Written { count, end } => Ok((count, end)),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, &Request::Write { file, at, length, privileged }, &[lease], |reply| match *reply {
+            Reply::Written { count, end } => Some((count, end)),
+            _ => None,
+        })
     }
 
     /// [`Request::Truncate`].
@@ -107,10 +108,10 @@ impl<C: Carrier> Client<C> {
     /// # Errors
     /// [`Error`].
     pub fn stat(&mut self, number: RequestNumber, at: At<'_>, actor: &Actor) -> Outcome<Attributes> {
-        match self.ask(number, &Request::Stat { at, actor: actor.clone() }, &[])? {
-            Reply::Attributes(attributes) => Ok(attributes),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, &Request::Stat { at, actor: actor.clone() }, &[], |reply| match *reply {
+            Reply::Attributes(attributes) => Some(attributes),
+            _ => None,
+        })
     }
 
     /// [`Request::SetAttributes`].
@@ -190,10 +191,10 @@ impl<C: Carrier> Client<C> {
     /// # Errors
     /// [`Error`].
     pub fn read_directory(&mut self, number: RequestNumber, directory: FileId, cookie: u64, length: u32, lease: Lease) -> Outcome<(u32, u64)> {
-        match self.ask(number, &Request::ReadDirectory { directory, cookie, length }, &[lease])? {
-            Reply::Listed { count, next } => Ok((count, next)),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, &Request::ReadDirectory { directory, cookie, length }, &[lease], |reply| match *reply {
+            Reply::Listed { count, next } => Some((count, next)),
+            _ => None,
+        })
     }
 
     /// [`Request::Capacity`].
@@ -201,10 +202,10 @@ impl<C: Carrier> Client<C> {
     /// # Errors
     /// [`Error`].
     pub fn capacity(&mut self, number: RequestNumber) -> Outcome<Totals> {
-        match self.ask(number, &Request::Capacity, &[])? {
-            Reply::Capacity(totals) => Ok(totals),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, &Request::Capacity, &[], |reply| match *reply {
+            Reply::Capacity(totals) => Some(totals),
+            _ => None,
+        })
     }
 
     /// [`Request::Access`].
@@ -220,10 +221,10 @@ impl<C: Carrier> Client<C> {
     /// # Errors
     /// [`Error`].
     pub fn map_pages(&mut self, number: RequestNumber, file: FileId, first: u64, count: u8, write: bool) -> Outcome<Pages> {
-        match self.ask(number, &Request::MapPages { file, first, count, write }, &[])? {
-            Reply::Mapped(pages) => Ok(pages),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, &Request::MapPages { file, first, count, write }, &[], |reply| match reply {
+            Reply::Mapped(pages) => Some(pages.clone()),
+            _ => None,
+        })
     }
 
     /// [`Request::PathOf`] into `lease`; the bytes copied.
@@ -255,11 +256,11 @@ impl<C: Carrier> Client<C> {
     /// # Errors
     /// [`Error`].
     pub fn resolve(&mut self, number: RequestNumber, at: At<'_>, actor: &Actor, length: u32, lease: Lease) -> Outcome<Option<(FileId, u32)>> {
-        match self.ask(number, &Request::Resolve { at, actor: actor.clone(), length }, &[lease])? {
-            Reply::Elsewhere { mount, count } => Ok(Some((mount, count))),
-            Reply::Done => Ok(None),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, &Request::Resolve { at, actor: actor.clone(), length }, &[lease], |reply| match *reply {
+            Reply::Elsewhere { mount, count } => Some(Some((mount, count))),
+            Reply::Done => Some(None),
+            _ => None,
+        })
     }
 
     /// [`Request::Allocate`].
@@ -283,10 +284,10 @@ impl<C: Carrier> Client<C> {
     /// # Errors
     /// [`Error`].
     pub fn seek(&mut self, number: RequestNumber, file: FileId, offset: u64, hole: bool) -> Outcome<Option<u64>> {
-        match self.ask(number, &Request::Seek { file, offset, hole }, &[])? {
-            Reply::Found(place) => Ok(place),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, &Request::Seek { file, offset, hole }, &[], |reply| match *reply {
+            Reply::Found(place) => Some(place),
+            _ => None,
+        })
     }
 
     /// [`Request::OpenWithin`].
@@ -302,10 +303,10 @@ impl<C: Carrier> Client<C> {
         permissions: u16,
         within: Within,
     ) -> Outcome<Opened> {
-        match self.ask(number, &Request::OpenWithin { at, actor: actor.clone(), flags, permissions, within }, &[])? {
-            Reply::Opened(opened) => Ok(opened),
-            _ => Err(CallError::Malformed),
-        }
+        self.ask(number, &Request::OpenWithin { at, actor: actor.clone(), flags, permissions, within }, &[], |reply| match *reply {
+            Reply::Opened(opened) => Some(opened),
+            _ => None,
+        })
     }
 
     /// [`Request::TakeBack`].

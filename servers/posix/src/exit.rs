@@ -191,7 +191,7 @@ impl Posix<'_> {
             let thread = self.store.thread(lane);
             // A thread that was never made, or is gone already, cannot be stopped.
             let _state_before = self.kernel.thread_stop(handle);
-            self.kernel.forget_reply(lane);
+            self.replies.forget(lane);
             if self.dying.unheard.contains(&lane) {
                 self.take_back(lane, thread.done_number);
                 self.dying.unheard.retain(|other| *other != lane);

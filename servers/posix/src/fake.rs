@@ -579,7 +579,7 @@ impl Kernel for Shared {
         Ok((thread.ticks, doing))
     }
 
-    fn reply(&mut self, lane: Lane, kind: ReplyKind, value: u64) {
+    fn reply(&mut self, lane: Lane, _slot: u32, kind: ReplyKind, value: u64) {
         let mut machine = self.0.borrow_mut();
         if let Some(thread) = machine.threads.values_mut().find(|thread| thread.lane == lane && thread.runs == Runs::Calling) {
             thread.runs = Runs::Running;
@@ -590,19 +590,7 @@ impl Kernel for Shared {
         machine.answers.push((lane, kind, value));
     }
 
-    fn take_up(&mut self, _lane: Lane) {}
-
-    fn forget_reply(&mut self, _lane: Lane) {}
-
-    fn begin_message(&mut self, _lane: Lane, _reply_slot: u32) {}
-
-    fn end_message(&mut self) -> Option<(ReplyKind, u64)> {
-        None
-    }
-
-    fn next_reply_slot(&mut self) -> u32 {
-        0
-    }
+    fn take_up(&mut self, _slot: u32) {}
 
     fn now_ns(&mut self) -> u64 {
         self.0.borrow().now

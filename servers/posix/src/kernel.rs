@@ -140,21 +140,11 @@ pub trait Kernel {
     /// Its ticks and what it does.
     fn thread_state(&mut self, thread: u32) -> Result<(Ticks, Doing), Error>;
 
-    /// Answers the call, fault or exception that a lane waits in; one that is gone is no error.
-    fn reply(&mut self, lane: Lane, kind: ReplyKind, value: u64);
+    /// Answers the call, fault or exception that a lane waits in, by the Reply in an own slot; one that is gone is no error.
+    fn reply(&mut self, lane: Lane, slot: u32, kind: ReplyKind, value: u64);
 
-    /// What is done from here on is done for this lane, whose message was kept: it is to blame if we die of it.
-    fn take_up(&mut self, lane: Lane);
-
-    /// The lane's thread was stopped: what it waited for is not answered any more.
-    fn forget_reply(&mut self, lane: Lane);
-
-    /// A message of a lane came, its Reply lies in an own slot.
-    fn begin_message(&mut self, lane: Lane, reply_slot: u32);
-    /// The message was run: its answer, if it has one by now.
-    fn end_message(&mut self) -> Option<(ReplyKind, u64)>;
-    /// An own slot for the next Reply.
-    fn next_reply_slot(&mut self) -> u32;
+    /// What is done from here on is done for the lane whose Reply was kept in an own slot: it is to blame if we die of it.
+    fn take_up(&mut self, slot: u32);
 
     /// Nanoseconds since the machine started.
     fn now_ns(&mut self) -> u64;

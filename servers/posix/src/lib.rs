@@ -43,6 +43,7 @@ pub mod proc;
 pub mod random;
 pub mod recovery;
 pub mod registers;
+pub mod replies;
 pub mod saved;
 pub mod script;
 pub mod server;

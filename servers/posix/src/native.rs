@@ -1,9 +1,5 @@
 //! [`Kernel`] as it is: each method one kernel operation; and the receive loop's side of [`Posix`].
-//!
-//! A message's answer is given by the receive loop when it is known before the next message, which saves a kernel operation; a kept message's Reply stays in its
-//! slot, which is the lane's until it is answered or stale. Slots are taken from a pool of one for each lane and one more.
-use alloc::vec;
-use alloc::vec::Vec;
+
 use core::arch::x86_64::{__cpuid, CpuidResult};
 
 use abi::{Error, Frame, Lease, ObjectKind, ReplyKind, RequestNumber, ThreadSetting, thread_flags};
@@ -15,28 +11,21 @@ use protocols::serve::{Answer, Caller, Serve};
 use protocols::service::{Badge, Service};
 
 use crate::kernel::{CopyFault, Doing, Kernel, Origin, Processor, Source, Ticks, Was};
+use crate::replies::{self, Ending};
 use crate::saved::{LANES, Lane};
 use crate::server::{Incoming, Posix};
 use crate::vdso::clock::Rate;
 
 /// Own slot of the page cache's region.
 const PAGE_CACHE: u32 = own_slot::FREE;
-/// First own slot for Replies.
-const REPLIES: u32 = own_slot::FREE + 32;
 /// Priority of Linux programs; the manifest's text says so too.
 const PROGRAM_PRIORITY: u64 = 8;
 /// States of a thread, as `Counters` tells them.
 const STATE_STOPPED: u64 = 0;
 const STATE_RUNNABLE: u64 = 1;
 
-/// The kernel, and which Reply lies where.
+/// The kernel.
 pub struct Native {
-    /// Slot of each lane's Reply, 0 for none.
-    replies: Vec<u32>,
-    /// Slots without Reply, or with one that is stale.
-    free: Vec<u32>,
-    /// The message that the receive loop is about to answer: its lane, and its answer if there is one.
-    current: Option<(Lane, Option<(ReplyKind, u64)>)>,
     page_cache: bool,
     /// Of the time-stamp counter: what the vDSO calculates with, so that both show one clock.
     rate: Rate,
@@ -44,17 +33,10 @@ pub struct Native {
 }
 
 impl Native {
-    /// With all slots free.
+    /// Asked nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            replies: vec![0; LANES],
-            free: (REPLIES..REPLIES + LANES as u32 + 1).rev().collect(),
-            current: None,
-            page_cache: false,
-            rate: Rate::new(start::info().tsc_hz),
-            random: clock::now_ticks(),
-        }
+        Self { page_cache: false, rate: Rate::new(start::info().tsc_hz), random: clock::now_ticks() }
     }
 
     fn page_cache(&mut self) -> Result<u32, Error> {
@@ -216,39 +198,17 @@ impl Kernel for Native {
         Ok((Ticks { user: counters.own_ticks, system: counters.behalf_ticks, calls: counters.calls }, doing))
     }
 
-    fn reply(&mut self, lane: Lane, kind: ReplyKind, value: u64) {
-        if let Some((current, answer)) = &mut self.current
-            && *current == lane
-        {
-            *answer = Some((kind, value));
-            return;
-        }
-        let slot = core::mem::take(&mut self.replies[lane]);
-        if slot != 0 {
+    fn reply(&mut self, _lane: Lane, slot: u32, kind: ReplyKind, value: u64) {
+        if slot != replies::NONE {
             // A thread that was stopped meanwhile needs no answer.
             let _gone = libsys::reply(slot, kind, value);
-            self.free.push(slot);
         }
     }
 
-    fn take_up(&mut self, lane: Lane) {
-        let slot = self.replies[lane];
-        if slot != 0 {
+    fn take_up(&mut self, slot: u32) {
+        if slot != replies::NONE {
             // A thread that was stopped meanwhile is nobody's to blame.
             let _gone = syscall::take_up(slot);
-        }
-    }
-
-    fn forget_reply(&mut self, lane: Lane) {
-        if let Some((current, answer)) = &mut self.current
-            && *current == lane
-        {
-            *answer = Some((ReplyKind::Resume, 0));
-            return;
-        }
-        let slot = core::mem::take(&mut self.replies[lane]);
-        if slot != 0 {
-            self.free.push(slot);
         }
     }
 
@@ -332,28 +292,6 @@ impl Kernel for Native {
         let mut memory = protocols::memory::Client(Peer::to(Service::Memory));
         memory.give_back(libsys::next_number(), slot).is_ok()
     }
-
-    fn begin_message(&mut self, lane: Lane, reply_slot: u32) {
-        // An older Reply of this lane is stale: a thread makes one call at a time.
-        let old = core::mem::replace(&mut self.replies[lane], reply_slot);
-        if old != 0 {
-            self.free.push(old);
-        }
-        self.current = Some((lane, None));
-    }
-
-    fn end_message(&mut self) -> Option<(ReplyKind, u64)> {
-        let (lane, answer) = self.current.take()?;
-        if answer.is_some() {
-            self.replies[lane] = 0;
-        }
-        answer
-    }
-
-    fn next_reply_slot(&mut self) -> u32 {
-        // One more slot than lanes, and each Reply but the current belongs to a lane, so there is one.
-        self.free.pop().unwrap_or(own_slot::reply(0))
-    }
 }
 
 impl Serve for Posix<'_> {
@@ -368,35 +306,37 @@ impl Serve for Posix<'_> {
 }
 
 impl Posix<'_> {
-    fn receive(&mut self, badge: u64, reply: u32, number: RequestNumber, incoming: Incoming) -> Outcome {
+    #[inline(always)]
+    fn receive_from(&mut self, badge: u64, reply: u32, number: RequestNumber, incoming: Incoming) -> Outcome {
         let lane = (badge & !Badge::LANE) as usize;
         if badge & Badge::LANE == 0 || lane >= LANES {
             return Outcome::Reply(ReplyKind::Decline, 0);
         }
-        self.kernel.begin_message(lane, reply);
-        self.message(lane, number, incoming);
-        match self.kernel.end_message() {
-            Some((kind, value)) => Outcome::Reply(kind, value),
-            None => Outcome::Keep,
+        match self.receive(lane, reply, number, incoming) {
+            Ending::Answer(kind, value) => Outcome::Reply(kind, value),
+            Ending::Kept => Outcome::Keep,
+            // To nobody, which empties the slot for the next message.
+            Ending::Stale => Outcome::Reply(ReplyKind::Resume, 0),
         }
     }
 }
 
 impl Server for Posix<'_> {
     fn page_fault(&mut self, fault: &PageFault) -> Outcome {
-        self.receive(fault.badge, fault.reply, fault.number, Incoming::PageFault { address: fault.address, access: fault.access })
+        self.receive_from(fault.badge, fault.reply, fault.number, Incoming::PageFault { address: fault.address, access: fault.access })
     }
 
     fn exception(&mut self, exception: &Exception) -> Outcome {
         let incoming = Incoming::Exception { vector: exception.vector, address: exception.address };
-        self.receive(exception.badge, exception.reply, exception.number, incoming)
+        self.receive_from(exception.badge, exception.reply, exception.number, incoming)
     }
 
+    #[inline(always)]
     fn reflected(&mut self, call: &Reflected) -> Outcome {
-        self.receive(call.badge, call.reply, call.number, Incoming::Call { number: call.call, arguments: call.arguments })
+        self.receive_from(call.badge, call.reply, call.number, Incoming::Call { number: call.call, arguments: call.arguments })
     }
 
     fn next_reply_slot(&mut self) -> u32 {
-        self.kernel.next_reply_slot()
+        self.replies.next()
     }
 }

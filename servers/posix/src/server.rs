@@ -16,9 +16,11 @@ use crate::call::{Call, Stop};
 use crate::fail::{self, Passed};
 use crate::frames::Frames;
 use crate::kernel::Kernel;
+use crate::replies::{Ending, REPLIES, Replies};
 use crate::saved::{COUNTED_CALLS, LANES, Lane, Load, PROCESSES, ProcessIndex, State, flag, redo, slot, state};
 use crate::signal::deliver::Resume;
 use crate::store::Store;
+use crate::syscall::ids::identity;
 use crate::wait::{Event, Wait};
 use crate::{fault, table};
 
@@ -79,6 +81,8 @@ pub struct Posix<'k> {
     pub store: Store,
     /// Everything below.
     pub kernel: &'k mut dyn Kernel,
+    /// Where its answers go.
+    pub replies: Replies,
     /// Pages for Linux spaces.
     pub frames: Frames,
     /// The message of each lane.
@@ -143,6 +147,7 @@ impl<'k> Posix<'k> {
         Self {
             store: Store::new(area),
             kernel,
+            replies: Replies::new(REPLIES),
             frames,
             in_hand: vec![None; LANES],
             ready: VecDeque::new(),
@@ -172,8 +177,20 @@ impl<'k> Posix<'k> {
         }
     }
 
-    /// A message of a lane came.
-    pub fn message(&mut self, lane: Lane, number: RequestNumber, incoming: Incoming) {
+    /// A message of a lane came, its Reply into an own slot.
+    #[inline(always)]
+    pub fn receive(&mut self, lane: Lane, slot: u32, number: RequestNumber, incoming: Incoming) -> Ending {
+        if let Incoming::Call { number: call_number, .. } = incoming
+            && let Some(value) = self.answer_at_once(lane, number, call_number)
+        {
+            return Ending::Answer(ReplyKind::Resume, value);
+        }
+        self.replies.begin(lane, slot);
+        self.message(lane, number, incoming);
+        self.replies.end()
+    }
+
+    fn message(&mut self, lane: Lane, number: RequestNumber, incoming: Incoming) {
         if lane >= LANES || self.store.thread(lane).state != state::LIVE {
             return;
         }
@@ -181,6 +198,21 @@ impl<'k> Posix<'k> {
         self.in_hand[lane] = Some(InHand { number, incoming, wait: None });
         self.run(lane);
         self.settle();
+    }
+
+    /// The answer to a call that only asks who its caller is, where nothing else is to be done for it: the shortest way through posix.
+    #[inline(always)]
+    fn answer_at_once(&mut self, lane: Lane, number: RequestNumber, call_number: u64) -> Option<u64> {
+        let value = identity(self, lane, call_number)?;
+        let thread = self.store.thread(lane);
+        let process = self.store.process(thread.process as usize);
+        if thread.state != state::LIVE || process.flags & flag::EXITING != 0 || !self.is_undisturbed(lane) {
+            return None;
+        }
+        self.last_seen[lane] = Some(number.with_step(0));
+        self.in_hand[lane] = None;
+        self.calls[call_number as usize] += 1;
+        Some(value)
     }
 
     /// Events came: bits of [`protocols::posix::event`] and [`abi::DEADLINE_BIT`].
@@ -197,16 +229,20 @@ impl<'k> Posix<'k> {
     /// Everything that follows from what was done: woken lanes, closes, dying things, the script's output, the next deadline.
     ///
     /// What a message left unchanged needs no settling: most calls only ask, and this would cost them more than their answer.
+    #[inline]
     pub fn settle(&mut self) {
         let idle = self.ready.is_empty() && self.afterwards.is_empty() && !self.waits_changed;
-        if !self.store.take_news() && idle {
-            return;
+        if self.store.take_news() || !idle {
+            self.settle_all();
         }
+    }
+
+    fn settle_all(&mut self) {
         loop {
             // The dead first: what they held may be what the next one needs.
             self.reap();
             while let Some(lane) = self.ready.pop_front() {
-                self.kernel.take_up(lane);
+                self.kernel.take_up(self.replies.slot(lane));
                 self.run(lane);
             }
             self.run_afterwards();
@@ -284,12 +320,35 @@ impl<'k> Posix<'k> {
 
     /// The call has a result: records it with the effect, delivers what signals there are, answers.
     fn complete(&mut self, lane: Lane, value: u64) {
+        if self.is_undisturbed(lane) {
+            if self.store.is_changed() {
+                self.record(lane, value);
+                self.store.commit();
+            }
+            self.answer_call(lane, value);
+            return;
+        }
         // The mask of ppoll and its like is for the wait alone: what it let through does not come after a result.
         self.restore_mask(lane);
         if self.store.is_changed() {
             self.record(lane, value);
         }
         self.return_to_program(lane, Resume::Value(value));
+    }
+
+    /// Nothing but its call's result lies between a lane and its program: no signal waits, and its process is not stopped.
+    fn is_undisturbed(&self, lane: Lane) -> bool {
+        let thread = self.store.thread(lane);
+        let process = self.store.process(thread.process as usize);
+        thread.restore_mask == 0 && thread.pending | process.pending == 0 && process.flags & flag::STOPPED == 0
+    }
+
+    /// Answers a call whose result is committed.
+    pub fn answer_call(&mut self, lane: Lane, value: u64) {
+        let call_number = self.call_in_hand(lane);
+        fail::passed(call_number, Passed::Record);
+        self.answer(lane, value);
+        fail::passed(call_number, Passed::Reply);
     }
 
     /// The request in hand has this result, whatever happens to us.
@@ -304,7 +363,11 @@ impl<'k> Posix<'k> {
     /// Answers a call.
     pub fn answer(&mut self, lane: Lane, value: u64) {
         self.in_hand[lane] = None;
-        self.kernel.reply(lane, ReplyKind::Resume, value);
+        if !self.replies.is_answered_by_loop(lane, ReplyKind::Resume, value) {
+            let slot = self.replies.slot(lane);
+            self.kernel.reply(lane, slot, ReplyKind::Resume, value);
+            self.replies.forget(lane);
+        }
     }
 
     /// Linux's number of the call in a lane's hand.
@@ -367,7 +430,7 @@ impl<'k> Posix<'k> {
         if thread.redo == redo::FRAME {
             // Stopped first: a thread that is told to trap again by our death must not do so with half of its new registers.
             let _state_before = self.kernel.thread_stop(handle);
-            self.kernel.forget_reply(lane);
+            self.replies.forget(lane);
             let map = self.store.process(thread.process as usize).map as usize;
             let frame = crate::registers::to_frame(&self.store.frame(lane));
             let done = self

@@ -6,6 +6,7 @@ use Kind::{Address, Both, Descriptor, Directory, Flags, Input, Length, Long, Out
 
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
+use crate::saved::COUNTED_CALLS;
 use crate::syscall::{
     access, attributes, close, copy_file_range, directory, dup, epoll, execve, exit, fallocate, fcntl, fork, futex, getdents64, ids, ioctl, itimer,
     kill, limits, lock, lseek, memfd_create, message, misc, mmap, names, open, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sendfile,
@@ -47,10 +48,10 @@ pub enum Kind {
 
 impl Kind {
     /// What of a register is the argument: Linux declares most of them as `int` or `unsigned int`, and whatever is above is not looked at.
-    const fn of_register(self, register: u64) -> u64 {
+    const fn is_half(self) -> bool {
         match self {
-            Self::Descriptor | Self::Directory | Self::Flags | Self::Signal | Self::Process | Self::Value => register & 0xffff_ffff,
-            Self::Path | Self::Input | Self::Output | Self::Both | Self::Address | Self::Length | Self::Size | Self::Long => register,
+            Self::Descriptor | Self::Directory | Self::Flags | Self::Signal | Self::Process | Self::Value => true,
+            Self::Path | Self::Input | Self::Output | Self::Both | Self::Address | Self::Length | Self::Size | Self::Long => false,
         }
     }
 }
@@ -65,11 +66,30 @@ pub struct Entry {
     /// Its arguments.
     pub kinds: &'static [Kind],
     run: fn(&mut Call<'_, '_>) -> SysResult,
+    /// Bit `i`: only the low half of argument `i` counts.
+    halves: u8,
 }
 
 const fn entry(number: u16, name: &'static str, run: fn(&mut Call<'_, '_>) -> SysResult, kinds: &'static [Kind]) -> Entry {
-    Entry { number, name, kinds, run }
+    let mut halves = 0;
+    let mut index = 0;
+    while index < kinds.len() {
+        halves |= (kinds[index].is_half() as u8) << index;
+        index += 1;
+    }
+    Entry { number, name, kinds, run, halves }
 }
+
+/// Where each number's entry is in [`CALLS`], one more than its index; 0: there is none.
+static PLACES: [u16; COUNTED_CALLS] = {
+    let mut places = [0; COUNTED_CALLS];
+    let mut index = 0;
+    while index < CALLS.len() {
+        index += 1;
+        places[CALLS[index - 1].number as usize] = index as u16;
+    }
+    places
+};
 
 /// All calls, by rising number.
 pub const CALLS: &[Entry] = &[
@@ -108,7 +128,7 @@ pub const CALLS: &[Entry] = &[
     entry(36, "getitimer", itimer::sys_getitimer, &[Value, Output]),
     entry(37, "alarm", itimer::sys_alarm, &[Value]),
     entry(38, "setitimer", itimer::sys_setitimer, &[Value, Input, Output]),
-    entry(39, "getpid", ids::sys_getpid, &[]),
+    entry(39, "getpid", ids::sys_identity, &[]),
     entry(40, "sendfile", sendfile::sys_sendfile, &[Descriptor, Descriptor, Both, Length]),
     entry(41, "socket", socket::sys_socket, &[Value, Value, Value]),
     entry(42, "connect", socket::sys_connect, &[Descriptor, Input, Value]),
@@ -161,15 +181,15 @@ pub const CALLS: &[Entry] = &[
     entry(98, "getrusage", time::sys_getrusage, &[Value, Output]),
     entry(99, "sysinfo", uname::sys_sysinfo, &[Output]),
     entry(100, "times", time::sys_times, &[Output]),
-    entry(102, "getuid", ids::sys_getuid, &[]),
-    entry(104, "getgid", ids::sys_getgid, &[]),
+    entry(102, "getuid", ids::sys_identity, &[]),
+    entry(104, "getgid", ids::sys_identity, &[]),
     entry(105, "setuid", ids::sys_setuid, &[Value]),
     entry(106, "setgid", ids::sys_setgid, &[Value]),
-    entry(107, "geteuid", ids::sys_geteuid, &[]),
-    entry(108, "getegid", ids::sys_getegid, &[]),
+    entry(107, "geteuid", ids::sys_identity, &[]),
+    entry(108, "getegid", ids::sys_identity, &[]),
     entry(109, "setpgid", ids::sys_setpgid, &[Process, Process]),
-    entry(110, "getppid", ids::sys_getppid, &[]),
-    entry(111, "getpgrp", ids::sys_getpgrp, &[]),
+    entry(110, "getppid", ids::sys_identity, &[]),
+    entry(111, "getpgrp", ids::sys_identity, &[]),
     entry(112, "setsid", ids::sys_setsid, &[]),
     entry(113, "setreuid", ids::sys_setreuid, &[Value, Value]),
     entry(114, "setregid", ids::sys_setregid, &[Value, Value]),
@@ -201,7 +221,7 @@ pub const CALLS: &[Entry] = &[
     entry(162, "sync", sync::sys_sync, &[]),
     entry(164, "settimeofday", time::sys_settimeofday, &[Input, Input]),
     entry(170, "sethostname", uname::sys_sethostname, &[Input, Length]),
-    entry(186, "gettid", ids::sys_gettid, &[]),
+    entry(186, "gettid", ids::sys_identity, &[]),
     entry(188, "setxattr", xattr::sys_setxattr, &[Path, Path, Input, Size, Flags]),
     entry(189, "lsetxattr", xattr::sys_lsetxattr, &[Path, Path, Input, Size, Flags]),
     entry(190, "fsetxattr", xattr::sys_fsetxattr, &[Descriptor, Path, Input, Size, Flags]),
@@ -290,11 +310,13 @@ pub const CALLS: &[Entry] = &[
 /// # Errors
 /// Its own; `ENOSYS` for one that is not in the table.
 pub fn dispatch(call: &mut Call<'_, '_>) -> SysResult {
-    let found = u16::try_from(call.call_number).ok().and_then(|number| CALLS.binary_search_by_key(&number, |entry| entry.number).ok());
-    match found.and_then(|index| CALLS.get(index)) {
+    let place = usize::try_from(call.call_number).ok().and_then(|number| PLACES.get(number)).copied().unwrap_or(0);
+    match CALLS.get(usize::from(place).wrapping_sub(1)) {
         Some(entry) => {
-            for (argument, kind) in call.arguments.iter_mut().zip(entry.kinds) {
-                *argument = kind.of_register(*argument);
+            for (index, argument) in call.arguments.iter_mut().enumerate() {
+                if entry.halves >> index & 1 != 0 {
+                    *argument &= 0xffff_ffff;
+                }
             }
             (entry.run)(call)
         }

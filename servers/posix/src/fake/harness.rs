@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
+use abi::RequestNumber;
 use libsys::host;
 use libsys::saved::Area;
 use protocols::call::CallError;
@@ -12,6 +13,7 @@ use protocols::vfs::{self, Actor, At, OpenFlags, ROOT, WriteAt};
 use super::{Machine, Runs, Shared};
 use crate::call::Stop;
 use crate::kernel::Kernel;
+use crate::replies::{self, Ending};
 use crate::saved::{Lane, State, slot};
 use crate::server::{Incoming, Posix};
 
@@ -191,9 +193,16 @@ impl System {
             thread.frame.rax = number;
             thread.request
         };
-        self.posix().message(lane, request, Incoming::Call { number, arguments });
+        self.receive(lane, request, Incoming::Call { number, arguments });
         if !self.deaf {
             self.hear_vfs();
+        }
+    }
+
+    /// As the receive loop: has a message run, and gives its answer.
+    pub(crate) fn receive(&mut self, lane: Lane, number: RequestNumber, incoming: Incoming) {
+        if let Ending::Answer(kind, value) = self.posix().receive(lane, replies::NONE, number, incoming) {
+            self.machine.clone().reply(lane, replies::NONE, kind, value);
         }
     }
 

@@ -9,7 +9,7 @@ use super::frame::{Context, Layout, encode, encode_fpu, initial_fpu};
 use super::{DEFAULT, IGNORE, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, STOPS, UNSTOPPABLE, bit};
 use crate::call::Stop;
 use crate::errno::Errno;
-use crate::fail::{self, Passed, Point};
+use crate::fail::Point;
 use crate::fault::Refused;
 use crate::kernel::Was;
 use crate::saved::{Lane, Origin, redo, slot};
@@ -95,11 +95,8 @@ impl Posix<'_> {
                 self.keep(lane, Wait::stopped());
             }
             Resume::Value(value) => {
-                let call_number = self.call_in_hand(lane);
                 self.store.commit();
-                fail::passed(call_number, Passed::Record);
-                self.answer(lane, value);
-                fail::passed(call_number, Passed::Reply);
+                self.answer_call(lane, value);
             }
             // Only what stops or is ignored came: the wait goes on as if nothing had.
             Resume::Interrupted | Resume::Again { .. } => {

@@ -2,10 +2,19 @@
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
-use crate::saved::{Process, ProcessIndex, flag, state};
+use crate::saved::{Lane, Process, ProcessIndex, flag, state};
 use crate::server::Posix;
 
 const NO_CHANGE: u32 = u32::MAX;
+/// Linux's numbers of the calls of [`identity`].
+const GETPID: u64 = 39;
+const GETUID: u64 = 102;
+const GETGID: u64 = 104;
+const GETEUID: u64 = 107;
+const GETEGID: u64 = 108;
+const GETPPID: u64 = 110;
+const GETPGRP: u64 = 111;
+const GETTID: u64 = 186;
 
 impl Posix<'_> {
     /// The number of a process's parent: 1, which is posix itself, for one without.
@@ -18,35 +27,39 @@ impl Posix<'_> {
     }
 }
 
-/// The process's number.
-pub fn sys_getpid(call: &mut Call<'_, '_>) -> SysResult {
-    Ok(u64::from(call.me().pid))
+/// What a call says that only asks who its caller is; nothing for another call.
+#[must_use]
+pub fn identity(posix: &Posix<'_>, lane: Lane, call_number: u64) -> Option<u64> {
+    let thread = posix.store.thread(lane);
+    let process = thread.process as usize;
+    let me = posix.store.process(process);
+    Some(u64::from(match call_number {
+        GETPID => me.pid,
+        GETUID => me.uid[0],
+        GETGID => me.gid[0],
+        GETEUID => me.uid[1],
+        GETEGID => me.gid[1],
+        GETPPID => posix.pid_of_parent(process),
+        GETPGRP => me.group,
+        GETTID => thread.tid,
+        _ => return None,
+    }))
 }
 
-/// The thread's number.
-pub fn sys_gettid(call: &mut Call<'_, '_>) -> SysResult {
-    Ok(u64::from(call.posix.store.thread(call.lane).tid))
-}
-
-/// The parent's number.
-pub fn sys_getppid(call: &mut Call<'_, '_>) -> SysResult {
-    Ok(u64::from(call.posix.pid_of_parent(call.process)))
+/// Any call of [`identity`].
+pub fn sys_identity(call: &mut Call<'_, '_>) -> SysResult {
+    identity(call.posix, call.lane, call.call_number).ok_or(Errno::ENOSYS.into())
 }
 
 /// Address to clear at the thread's end.
 pub fn sys_set_tid_address(call: &mut Call<'_, '_>) -> SysResult {
     let address = call.arguments[0];
     call.posix.store.edit_thread(call.lane, |thread| thread.clear_tid = address);
-    sys_gettid(call)
+    Ok(u64::from(call.posix.store.thread(call.lane).tid))
 }
 
 fn process_argument(call: &Call<'_, '_>, pid: u64) -> Result<ProcessIndex, Errno> {
     if pid as u32 == 0 { Ok(call.process) } else { call.posix.find_pid(pid as u32).ok_or(Errno::ESRCH) }
-}
-
-/// The process group.
-pub fn sys_getpgrp(call: &mut Call<'_, '_>) -> SysResult {
-    Ok(u64::from(call.me().group))
 }
 
 /// The process group of a process.
@@ -103,26 +116,6 @@ pub fn sys_setsid(call: &mut Call<'_, '_>) -> SysResult {
         (process.terminal, process.hung_up_group) = (0, 0);
     });
     Ok(u64::from(me.pid))
-}
-
-/// Real user.
-pub fn sys_getuid(call: &mut Call<'_, '_>) -> SysResult {
-    Ok(u64::from(call.me().uid[0]))
-}
-
-/// Effective user.
-pub fn sys_geteuid(call: &mut Call<'_, '_>) -> SysResult {
-    Ok(u64::from(call.me().uid[1]))
-}
-
-/// Real group.
-pub fn sys_getgid(call: &mut Call<'_, '_>) -> SysResult {
-    Ok(u64::from(call.me().gid[0]))
-}
-
-/// Effective group.
-pub fn sys_getegid(call: &mut Call<'_, '_>) -> SysResult {
-    Ok(u64::from(call.me().gid[1]))
 }
 
 /// Three identities to be set; whoever is not privileged may only permute those he has.

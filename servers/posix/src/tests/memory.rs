@@ -16,7 +16,7 @@ fn fault(system: &mut System, lane: usize, address: u64, access: u64) {
     thread.runs = Runs::Calling;
     let number = thread.request.with_step(RequestNumber::FAULT_STEP);
     drop(machine);
-    system.posix().message(lane, number, Incoming::PageFault { address, access });
+    system.receive(lane, number, Incoming::PageFault { address, access });
     system.hear_vfs();
 }
 
