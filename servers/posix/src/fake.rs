@@ -72,6 +72,8 @@ pub(crate) struct FakeThread {
     pub(crate) space: u32,
     pub(crate) request: RequestNumber,
     pub(crate) redeliver: bool,
+    /// Its registers were set during its call: they are the answer, even if the reply never comes.
+    pub(crate) frame_set: bool,
     pub(crate) lane: Lane,
     /// What it has used, as a test says.
     pub(crate) ticks: Ticks,
@@ -237,8 +239,10 @@ impl Machine {
     pub(crate) fn server_died(&mut self) {
         for thread in self.threads.values_mut().filter(|thread| thread.runs == Runs::Calling) {
             thread.runs = Runs::Running;
-            thread.frame.rip -= 2;
-            thread.redeliver = true;
+            if !thread.frame_set {
+                thread.frame.rip -= 2;
+                thread.redeliver = true;
+            }
         }
         self.answers.clear();
         // It may have died in the middle of a request to vfs, as far as the count of stores goes: then vfs died too.
@@ -310,6 +314,7 @@ impl Kernel for Shared {
                     space: 0,
                     request: RequestNumber::default(),
                     redeliver: false,
+                    frame_set: false,
                     lane: 0,
                     ticks: Ticks::default(),
                 };
@@ -565,6 +570,7 @@ impl Kernel for Shared {
             return Err(Error::WrongState);
         }
         thread.frame = *frame;
+        thread.frame_set = thread.runs == Runs::Calling;
         Ok(())
     }
 

@@ -189,6 +189,7 @@ impl System {
                 thread.request = thread.request.next();
             }
             thread.runs = Runs::Calling;
+            thread.frame_set = false;
             thread.frame.rip += 2;
             thread.frame.rax = number;
             thread.request

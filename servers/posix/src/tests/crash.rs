@@ -144,6 +144,20 @@ fn slots_of_what_was_destroyed_can_be_used_again_whenever_posix_died() {
     }
 }
 
+/// Registers that are set are the answer for the kernel: the program goes on with them if posix dies before it has answered.
+#[test]
+fn thread_pointer_is_set_and_the_call_succeeds_whichever_failpoint_kills() {
+    const ARCH_SET_FS: u64 = 0x1002;
+    for point in ["process.intent", "process.effect", "process.record", "process.reply"] {
+        let (mut system, lane) = System::start();
+        let answered = system.call_crashing(lane, 158, [ARCH_SET_FS, DATA, 0, 0, 0, 0], point);
+        let machine = system.machine.0.borrow();
+        let thread = machine.threads.values().next().expect("the program's thread");
+        let result = answered.unwrap_or(thread.frame.rax);
+        assert_eq!((thread.frame.fs_base, result as i64), (DATA, 0), "{point}");
+    }
+}
+
 #[test]
 fn waits_are_made_again_after_a_restart() {
     let (mut system, lane) = System::start();
