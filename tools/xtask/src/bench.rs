@@ -9,6 +9,7 @@ mod ipc;
 mod lines;
 mod linux;
 mod peer;
+mod restart;
 
 use std::cell::OnceCell;
 use std::fmt::Write;
@@ -63,8 +64,13 @@ impl Bench<'_> {
 type Measure = fn(&Bench<'_>) -> Result<Vec<Figure>>;
 
 /// All benches, by name.
-const BENCHES: [(&str, Measure); 4] =
-    [(boot::NAME, boot::measure), (ipc::NAME, ipc::measure), (linux::NAME, linux::measure), (lines::NAME, lines::measure)];
+const BENCHES: [(&str, Measure); 5] = [
+    (boot::NAME, boot::measure),
+    (ipc::NAME, ipc::measure),
+    (linux::NAME, linux::measure),
+    (lines::NAME, lines::measure),
+    (restart::NAME, restart::measure),
+];
 
 /// The command `bench`.
 pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> Result<()> {
