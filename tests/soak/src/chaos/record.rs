@@ -29,6 +29,8 @@ pub(crate) struct Death {
 pub(crate) struct Record {
     pub(crate) strikes: Vec<Strike>,
     pub(crate) deaths: Vec<Death>,
+    /// When programs did what none of them does of its own, as posix says: about, since only the supervisor's lines have times.
+    pub(crate) signals_us: Vec<u64>,
     /// Time of the last line.
     pub(crate) end_us: u64,
     /// All faults were injected, and only then the power went off.
@@ -38,7 +40,11 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn read(log: &str) -> Self {
         let mut record = Self::default();
-        for (at_us, text) in log.lines().filter_map(timed) {
+        for line in log.lines() {
+            let Some((at_us, text)) = timed(line) else {
+                record.signals_us.extend(is_signal(line).then_some(record.end_us));
+                continue;
+            };
             record.end_us = at_us;
             record.complete |= text.starts_with("inject: all ");
             if let Some(told) = text.strip_prefix("inject ") {
@@ -73,6 +79,11 @@ impl Record {
             None => self.strikes.push(Strike { number, kind, services: vec![service.into()], at_us, over: None }),
         }
     }
+}
+
+/// Whether posix says that an exception became a program's signal.
+fn is_signal(line: &str) -> bool {
+    line.starts_with("[posix] process ") && line.contains(" gets signal ")
 }
 
 /// The time of a line of the supervisor's, in microseconds, and its text.
@@ -119,6 +130,12 @@ mod tests {
         let record = Record::read(LOG);
         let told: Vec<_> = record.deaths.iter().map(|death| (death.service.as_str(), death.down_us)).collect();
         assert_eq!(told, [("posix", Some(5172)), ("memory", Some(1247)), ("console", None)]);
+    }
+
+    #[test]
+    fn signals_are_as_late_as_the_line_before() {
+        let log = format!("{LOG}[posix] process 1099 gets signal 7 at 0x4bdf20, rip 0x4bdf20\n[posix] posix: Recovered\n");
+        assert_eq!(Record::read(&log).signals_us, [1_243_027]);
     }
 
     #[test]

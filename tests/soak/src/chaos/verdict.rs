@@ -53,8 +53,13 @@ fn is_met(strike: &Strike) -> bool {
     strike.over.as_ref().is_some_and(|(_, came)| came != "undone")
 }
 
-/// The fault that something wrong is laid to: the first that struck in that time, or else the last one before.
+/// The fault that something wrong is laid to: the last before a program's exception, if there was one; or else the first that struck in that time; or else
+/// the last one before.
 fn blamed(record: &Record, wrong: &Wrong) -> Option<usize> {
+    let signal_us = record.signals_us.iter().find(|at_us| (wrong.after_us..wrong.before_us).contains(at_us));
+    if let Some(signal_us) = signal_us {
+        return record.strikes.iter().rposition(|strike| strike.at_us <= *signal_us);
+    }
     let within = record.strikes.iter().position(|strike| (wrong.after_us..wrong.before_us).contains(&strike.at_us));
     let before = record.strikes.iter().rposition(|strike| strike.at_us < wrong.after_us);
     // What struck before may still have been under way: a hang takes its time to be found.
@@ -84,7 +89,7 @@ mod tests {
     fn record(death_us: u64) -> Record {
         let deaths = vec![Death { service: "vfs".into(), at_us: death_us, down_us: Some(20) }];
         let strikes = vec![strike(1, 100, "undone"), strike(2, 200, "died"), strike(3, 300, "overwritten")];
-        Record { strikes, deaths, end_us: 400, complete: true }
+        Record { strikes, deaths, signals_us: Vec::new(), end_us: 400, complete: true }
     }
 
     fn fates(record: &Record, wrong: Option<(u64, u64)>) -> Vec<Fate> {
@@ -108,6 +113,13 @@ mod tests {
     fn fault_that_is_under_way_is_blamed_before_the_next_one() {
         assert_eq!(fates(&record(270), Some((250, 350))), [Fate::Unseen, Fate::Failed]);
         assert_eq!(fates(&record(210), Some((250, 350))), [Fate::Unseen, Fate::Recovered, Fate::Silent], "it was over");
+    }
+
+    #[test]
+    fn exception_of_a_program_is_laid_to_the_last_fault_before_it() {
+        let mut record = record(270);
+        record.signals_us = vec![300];
+        assert_eq!(fates(&record, Some((250, 350))), [Fate::Unseen, Fate::Recovered, Fate::Silent]);
     }
 
     #[test]
