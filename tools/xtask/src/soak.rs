@@ -27,7 +27,8 @@ pub(crate) struct SoakOptions {
     /// What to do; everything when absent
     #[arg(value_enum)]
     kind: Option<Kind>,
-    /// Only the target, mutation or configuration of this name; who is struck by what (chaos: `vfs,posix+memory:jump`, `all:all` when absent)
+    /// Only the target, configuration or mutation of this name (mutations may be several, separated by commas); who is struck by what (chaos:
+    /// `vfs,posix+memory:jump`, `all:all` when absent)
     name: Option<String>,
     /// Chaos: strike servers by so many faults from outside
     #[arg(long, value_name = "N")]

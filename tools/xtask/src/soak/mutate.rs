@@ -27,15 +27,27 @@ pub(crate) struct Report {
     pub(crate) survived: usize,
 }
 
-/// The whole list in an order that `seed` decides, or the one called `name`, for at most `time`; whether all were caught.
-pub(crate) fn run(workspace: &Workspace, name: Option<&str>, time: Option<Duration>, seed: u64) -> Result<bool> {
+/// The whole list in an order that `seed` decides, or those in `names`, separated by commas, for at most `time`; whether all were caught.
+pub(crate) fn run(workspace: &Workspace, names: Option<&str>, time: Option<Duration>, seed: u64) -> Result<bool> {
     let mut mutations = Mutation::all(&workspace.file(FOLDER))?;
-    mutations.retain(|mutation| name.is_none_or(|name| mutation.name == name));
+    if let Some(names) = names {
+        mutations = chosen(mutations, names)?;
+    }
     shuffle(&mut mutations, seed);
     let started = Instant::now();
     let report = try_all(workspace, &mutations, || time.is_none_or(|time| started.elapsed() < time))?;
     println!("{}/{} mutations caught", report.caught, report.caught + report.survived);
     Ok(report.survived == 0)
+}
+
+/// The mutations of these names. One that does not exist is an error: it would count as caught.
+fn chosen(mut mutations: Vec<Mutation>, names: &str) -> Result<Vec<Mutation>> {
+    let unknown = names.split(',').find(|name| mutations.iter().all(|mutation| mutation.name != *name));
+    if let Some(name) = unknown {
+        return Err(Error::Refused(format!("no mutation is called {name}")));
+    }
+    mutations.retain(|mutation| names.split(',').any(|name| mutation.name == name));
+    Ok(mutations)
 }
 
 /// `count` mutations from the list, starting where `turn` says.
@@ -138,6 +150,14 @@ pub(super) fn shuffle<T>(items: &mut [T], mut seed: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mutations_are_chosen_by_name_and_an_unknown_name_is_an_error() {
+        let all = || Mutation::all(&Workspace::find().file(FOLDER)).expect("readable mutations");
+        let two = chosen(all(), "signal-lost,revoke-nothing").expect("both exist");
+        assert_eq!(two.iter().map(|mutation| mutation.name.as_str()).collect::<Vec<_>>(), ["revoke-nothing", "signal-lost"]);
+        assert!(chosen(all(), "signal-lost,no-such-bug").is_err());
+    }
 
     #[test]
     fn an_order_is_a_permutation_that_the_seed_decides() {
