@@ -6,7 +6,8 @@
 //! - [`kernel`]: the state, and what runs after a trap; [`syscall`]: the table of operations; [`capability`]: handles to objects
 //! - [`endpoint`], [`message`], [`lease`]: calls; [`notification`]: signals and deadlines; [`fault`]: traps that become calls
 //! - [`schedule`], [`thread`]: who runs; [`memory`], [`page`], [`space`]: what pages are and where they are mapped
-//! - [`interrupt`]: lines and ports; [`boot`]: the first process; [`acpi`]: where firmware says that interrupt controllers are
+//! - [`interrupt`]: lines and ports; [`boot`]: the first process; [`acpi`]: where firmware says that interrupt controllers are; [`meltdown`]: whether the
+//!   processor keeps the kernel's memory from user code
 //! - [`machine`]: the seam below; `arch` (bare metal only): the processor
 //!
 //! All but `arch` is this library, which the tests run on a machine of plain memory.
@@ -30,6 +31,7 @@ pub mod invariants;
 pub mod kernel;
 pub mod lease;
 pub mod machine;
+pub mod meltdown;
 pub mod memory;
 pub mod message;
 pub mod notification;

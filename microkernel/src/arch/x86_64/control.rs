@@ -6,8 +6,9 @@ use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
 
 use crate::klog;
+use crate::meltdown::Identity;
 
-/// IA32_ARCH_CAPABILITIES: bit 0 says that the processor is not open to Meltdown (SDM vol. 4).
+/// IA32_ARCH_CAPABILITIES (SDM vol. 4).
 const ARCH_CAPABILITIES: u32 = 0x10a;
 
 /// IA32_TSC_AUX: what RDTSCP and RDPID tell user code, the number of the processor in its low twelve bits, as Linux has it (SDM vol. 2, RDTSCP).
@@ -64,14 +65,15 @@ fn read_back(cr0: Cr0Flags, cr4: Cr4Flags) {
     assert!(Efer::read().contains(EferFlags::NO_EXECUTE_ENABLE | EferFlags::SYSTEM_CALL_EXTENSIONS), "EFER does not keep its bits");
 }
 
-/// The kernel's half is mapped while user code runs: on a processor that leaks it, say so.
+/// On a processor that may leak the kernel's memory, say so.
 fn warn_of_meltdown() {
     let vendor = __cpuid(0);
-    let is_intel = vendor.ebx == u32::from_le_bytes(*b"Genu");
-    let has_capabilities = __cpuid_count(7, 0).edx >> 29 & 1 != 0;
-    // SAFETY: the MSR exists when CPUID says so.
-    let immune = !is_intel || has_capabilities && unsafe { Msr::new(ARCH_CAPABILITIES).read() } & 1 != 0;
-    if !immune {
+    let mut identity = Identity { vendor: [vendor.ebx, vendor.edx, vendor.ecx], features: __cpuid_count(7, 0).edx, capabilities: 0 };
+    if identity.has_capabilities() {
+        // SAFETY: the MSR exists when CPUID says so.
+        identity.capabilities = unsafe { Msr::new(ARCH_CAPABILITIES).read() };
+    }
+    if !identity.is_immune() {
         klog!("kernel: warning: this processor does not say that it is immune to Meltdown; user programs may read kernel memory");
     }
 }
