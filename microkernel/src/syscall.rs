@@ -14,14 +14,10 @@ use crate::thread::Thread;
 /// What a system call came to.
 #[must_use]
 enum Outcome {
-    /// Done, without results.
+    /// Done; its results are in the first message words.
     Done,
-    /// Done, with results in the first message words.
-    Values([u64; 6]),
     /// The thread waits, or has a message: its registers are set.
     Settled,
-    /// An error that has words of its own.
-    Failed(Error, [u64; 2]),
     /// Preempted, its progress kept in the object: the thread comes again at the same instruction with the same registers.
     Again,
 }
@@ -32,28 +28,35 @@ fn done(result: core::result::Result<(), Error>) -> Result {
     result.map(|()| Outcome::Done)
 }
 
-fn value(result: core::result::Result<u64, Error>) -> Result {
-    result.map(|value| Outcome::Values([value, 0, 0, 0, 0, 0]))
-}
-
 /// Of an operation that is done as a whole, and says whether it is.
 fn finished(result: core::result::Result<bool, Error>) -> Result {
     result.map(|finished| if finished { Outcome::Done } else { Outcome::Again })
-}
-
-fn values(result: core::result::Result<[u64; 6], Error>) -> Result {
-    result.map(Outcome::Values)
 }
 
 fn settled(result: core::result::Result<(), Error>) -> Result {
     result.map(|()| Outcome::Settled)
 }
 
-fn copied(result: core::result::Result<CopyResult, Error>) -> Result {
-    Ok(match result? {
-        CopyResult::Copied(bytes) => Outcome::Values([bytes, 0, 0, 0, 0, 0]),
-        CopyResult::NeedsPage { address, write } => Outcome::Failed(Error::NeedsPage, [address, u64::from(write)]),
-    })
+fn word(result: core::result::Result<u64, Error>, thread: &mut Thread) -> Result {
+    thread.frame.rdi = result?;
+    Ok(Outcome::Done)
+}
+
+fn words(result: core::result::Result<[u64; 6], Error>, thread: &mut Thread) -> Result {
+    let frame = &mut thread.frame;
+    [frame.rdi, frame.rsi, frame.rdx, frame.r8, frame.r9, frame.r10] = result?;
+    Ok(Outcome::Done)
+}
+
+/// An error that has words of its own says which page is missing.
+fn copied(result: core::result::Result<CopyResult, Error>, thread: &mut Thread) -> Result {
+    match result? {
+        CopyResult::Copied(bytes) => word(Ok(bytes), thread),
+        CopyResult::NeedsPage { address, write } => {
+            [thread.frame.rdi, thread.frame.rsi] = [address, u64::from(write)];
+            Err(Error::NeedsPage)
+        }
+    }
 }
 
 impl<M: Machine> Kernel<M> {
@@ -71,19 +74,8 @@ impl<M: Machine> Kernel<M> {
         };
         match outcome {
             Ok(Outcome::Done) => self.thread(thread).set_status(0, 0),
-            Ok(Outcome::Values(values)) => {
-                let entry = self.thread(thread);
-                entry.set_status(0, 0);
-                let frame = &mut entry.frame;
-                [frame.rdi, frame.rsi, frame.rdx, frame.r8, frame.r9, frame.r10] = values;
-            }
             Ok(Outcome::Settled) => {}
             Ok(Outcome::Again) => self.thread(thread).rewind(),
-            Ok(Outcome::Failed(error, words)) => {
-                let entry = self.thread(thread);
-                entry.fail(error);
-                [entry.frame.rdi, entry.frame.rsi] = words;
-            }
             Err(error) => self.thread(thread).fail(error),
         }
     }
@@ -105,18 +97,18 @@ impl<M: Machine> Kernel<M> {
             Operation::Receive => settled(self.receive_from(thread, handle)),
             Operation::Reply => done(self.reply_only(thread, handle, label)),
             Operation::SetReplySlot => done(self.set_reply_slot(thread, a)),
-            Operation::LeaseRead => copied(self.copy_lease(thread, handle, [a, b, c, d], Direction::In)),
-            Operation::LeaseWrite => copied(self.copy_lease(thread, handle, [a, b, c, d], Direction::Out)),
+            Operation::LeaseRead => copied(self.copy_lease(thread, handle, [a, b, c, d], Direction::In), self.thread(thread)),
+            Operation::LeaseWrite => copied(self.copy_lease(thread, handle, [a, b, c, d], Direction::Out), self.thread(thread)),
             Operation::Signal => {
                 let notification = self.lookup(thread, handle, ObjectKind::Notification, Rights::SIGNAL)?.reference();
                 self.signal(notification, a);
                 Ok(Outcome::Done)
             }
-            Operation::Wait => Ok(match self.wait(thread, handle)? {
-                Some(word) => Outcome::Values([word, 0, 0, 0, 0, 0]),
-                None => Outcome::Settled,
-            }),
-            Operation::Poll => value(self.poll(thread, handle)),
+            Operation::Wait => match self.wait(thread, handle)? {
+                Some(bits) => word(Ok(bits), self.thread(thread)),
+                None => Ok(Outcome::Settled),
+            },
+            Operation::Poll => word(self.poll(thread, handle), self.thread(thread)),
             Operation::Deadline => done(self.set_deadline(thread, handle, a)),
             Operation::Bind => done(self.bind_notification(thread, handle, a)),
             Operation::Yield => {
@@ -135,16 +127,19 @@ impl<M: Machine> Kernel<M> {
         match operation {
             Operation::Copy => done(self.copy_capability(thread, u64::from(handle), [a, b, c, d, e, f])),
             Operation::Delete => done(self.delete_capability(thread, u64::from(handle), a)),
-            Operation::Describe => values(self.describe(thread, u64::from(handle), a)),
-            Operation::Kill => value(self.kill_instance(thread, handle)),
+            Operation::Describe => words(self.describe(thread, u64::from(handle), a), self.thread(thread)),
+            Operation::Kill => word(self.kill_instance(thread, handle), self.thread(thread)),
             Operation::Retype => finished(self.retype(thread, handle, [a, b, c, d, e])),
             Operation::Split => done(self.split(thread, handle, [a, b, c])),
             Operation::Merge => done(self.merge(thread, handle, a)),
-            Operation::Reclaim => Ok(self.reclaim(thread, handle, [a, b])?.map_or(Outcome::Again, |done| Outcome::Values([done, 0, 0, 0, 0, 0]))),
-            Operation::Revoke => value(self.revoke(thread, handle, [a, b])),
+            Operation::Reclaim => match self.reclaim(thread, handle, [a, b])? {
+                Some(done) => word(Ok(done), self.thread(thread)),
+                None => Ok(Outcome::Again),
+            },
+            Operation::Revoke => word(self.revoke(thread, handle, [a, b]), self.thread(thread)),
             Operation::Derive => done(self.derive(thread, handle, [a, b, c, d, e])),
-            Operation::FreePages => value(self.free_pages(thread, handle, a)),
-            Operation::PhysicalAddress => value(self.physical_address(thread, handle, a)),
+            Operation::FreePages => word(self.free_pages(thread, handle, a), self.thread(thread)),
+            Operation::PhysicalAddress => word(self.physical_address(thread, handle, a), self.thread(thread)),
             _ => Err(Error::UnknownOperation),
         }
     }
@@ -152,18 +147,18 @@ impl<M: Machine> Kernel<M> {
     fn dispatch_space(&mut self, thread: Ref<Thread>, operation: Operation, handle: u32) -> Result {
         let [a, b, c, d, e, ..] = self.thread(thread).words();
         match operation {
-            Operation::Map => value(self.map(thread, handle, [a, b, c, d, e])),
-            Operation::Unmap => value(self.unmap(thread, handle, [a, b])),
-            Operation::Protect => value(self.protect(thread, handle, [a, b, c])),
-            Operation::Share => value(self.share(thread, handle, [a, b, c, d, e])),
-            Operation::Clone => value(self.clone_range(thread, handle, [a, b, c, d, e])),
-            Operation::Unshare => value(self.unshare(thread, handle, [a, b, c])),
-            Operation::CopyFrom => copied(self.copy_space(thread, handle, [a, b, c], Direction::In)),
-            Operation::CopyTo => copied(self.copy_space(thread, handle, [a, b, c], Direction::Out)),
-            Operation::List => value(self.list(thread, handle, [a, b])),
-            Operation::AddTables => value(self.add_tables(thread, handle, [a, b, c])),
+            Operation::Map => word(self.map(thread, handle, [a, b, c, d, e]), self.thread(thread)),
+            Operation::Unmap => word(self.unmap(thread, handle, [a, b]), self.thread(thread)),
+            Operation::Protect => word(self.protect(thread, handle, [a, b, c]), self.thread(thread)),
+            Operation::Share => word(self.share(thread, handle, [a, b, c, d, e]), self.thread(thread)),
+            Operation::Clone => word(self.clone_range(thread, handle, [a, b, c, d, e]), self.thread(thread)),
+            Operation::Unshare => word(self.unshare(thread, handle, [a, b, c]), self.thread(thread)),
+            Operation::CopyFrom => copied(self.copy_space(thread, handle, [a, b, c], Direction::In), self.thread(thread)),
+            Operation::CopyTo => copied(self.copy_space(thread, handle, [a, b, c], Direction::Out), self.thread(thread)),
+            Operation::List => word(self.list(thread, handle, [a, b]), self.thread(thread)),
+            Operation::AddTables => word(self.add_tables(thread, handle, [a, b, c]), self.thread(thread)),
             Operation::SetPager => done(self.set_pager(thread, handle, a)),
-            Operation::Dismantle => value(self.dismantle(thread, handle)),
+            Operation::Dismantle => word(self.dismantle(thread, handle), self.thread(thread)),
             _ => Err(Error::UnknownOperation),
         }
     }
@@ -174,17 +169,17 @@ impl<M: Machine> Kernel<M> {
             Operation::ThreadConfigure => done(self.configure_thread(thread, handle, [a, b, c])),
             Operation::GetFrame => done(self.get_frame(thread, handle)),
             Operation::SetFrame => done(self.set_frame(thread, handle)),
-            Operation::Blame => values(self.blame(thread, handle, a)),
+            Operation::Blame => words(self.blame(thread, handle, a), self.thread(thread)),
             Operation::ThreadStart | Operation::ThreadStop | Operation::ThreadKick | Operation::Counters => {
                 self.dispatch_thread(thread, operation, handle)
             }
             Operation::SetState => finished(self.set_endpoint_state(thread, handle, [a, b])),
             Operation::IrqBind => done(self.bind_line(thread, handle, [a, b, c])),
             Operation::IrqAck => done(self.acknowledge_line(thread, handle, a)),
-            Operation::PortIn => value(self.read_port(thread, handle, [a, b])),
+            Operation::PortIn => word(self.read_port(thread, handle, [a, b]), self.thread(thread)),
             Operation::PortOut => done(self.write_port(thread, handle, [a, b, c])),
             Operation::PortOutBytes => done(self.write_port_bytes(thread, handle, [a, b])),
-            Operation::PortRecord => values(self.port_record(thread, handle)),
+            Operation::PortRecord => words(self.port_record(thread, handle), self.thread(thread)),
             _ => Err(Error::UnknownOperation),
         }
     }
@@ -198,9 +193,9 @@ impl<M: Machine> Kernel<M> {
                 self.stop_thread(target);
                 Ok(Outcome::Settled)
             }
-            Operation::ThreadStop => Ok(Outcome::Values([self.stop_thread(target), 0, 0, 0, 0, 0])),
-            Operation::ThreadKick => Ok(Outcome::Values([self.kick_thread(target), 0, 0, 0, 0, 0])),
-            _ => Ok(Outcome::Values(self.counters(target))),
+            Operation::ThreadStop => word(Ok(self.stop_thread(target)), self.thread(thread)),
+            Operation::ThreadKick => word(Ok(self.kick_thread(target)), self.thread(thread)),
+            _ => words(Ok(self.counters(target)), self.thread(thread)),
         }
     }
 }

@@ -8,7 +8,7 @@
 /// early when an interrupt waits, after each page that is zeroed and after so many entries. Operations that are done as a whole ([`Operation::SetState`],
 /// [`Operation::Retype`], the end of an object in [`Operation::Reclaim`]) keep their progress in the object instead, and their thread finds itself at the
 /// same `syscall` again with the same registers, after the interrupt: it need not know. If it is stopped there for good, somebody else can go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum Operation {
     /// Endpoint (CALL). Sends a message and waits for its reply.

@@ -1,16 +1,33 @@
 //! System calls as the processor makes them, and the fast path tried first where a test wants it.
 #![allow(unsafe_code, reason = "runs the fast path's assembly")]
 
-use abi::Frame;
+use abi::{Control, Frame, Operation};
 
 use super::World;
-use crate::fastpath::host::{Registers, enter};
+use crate::fastpath::host::{LEFT, RESUME, Registers, SLOW, enter};
 use crate::kernel::Kernel;
+use crate::page::Ref;
+use crate::thread::{State, Thread};
 
 /// What a register holds that nobody may rely on.
 const STALE: u64 = 0x57a1_e57a_1e57_a1e5;
 
+/// A way through the fast path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Way {
+    /// What a native thread asked for; `None` is a Linux program's call.
+    pub operation: Option<Operation>,
+    /// Another thread runs afterwards.
+    pub switches: bool,
+}
+
 impl World {
+    /// How many system calls the fast path did.
+    #[must_use]
+    pub fn fast_calls(&self) -> u64 {
+        self.fast_ways.values().sum()
+    }
+
     /// From now on system calls try the fast path. `checked` says whether the invariants are checked after every trap.
     ///
     /// # Panics
@@ -24,7 +41,7 @@ impl World {
     pub fn return_to(&mut self, other: &World) {
         let mut copy = other.clone();
         copy.kernel.machine.take_place(&mut self.kernel.machine);
-        (copy.fast, copy.fast_calls) = (self.fast, self.fast_calls);
+        (copy.fast, copy.fast_ways) = (self.fast, core::mem::take(&mut self.fast_ways));
         *self = copy;
     }
 
@@ -53,27 +70,65 @@ impl World {
         let (frame, flags) = (self.frame(caller), before.rflags);
         (frame.rip, frame.rflags) = (STALE >> 17, flags ^ 1);
         // SAFETY: `use_fast_path` put the pages where the references say.
-        if unsafe { enter(&mut self.kernel, &mut registers) } {
-            self.fast_calls += 1;
-            self.after_fast(&before, &registers);
-            self.check();
-            return true;
+        unsafe { enter(&mut self.kernel, &mut registers) };
+        if registers.end == SLOW {
+            let after = self.thread(caller).frame;
+            assert_eq!(kept(&after, native), kept(&before, native), "the slow path finds other registers than user code left");
+            *self.frame(caller) = before;
+            return false;
         }
-        let after = self.thread(caller).frame;
-        assert_eq!(kept(&after, native), kept(&before, native), "the slow path finds other registers than user code left");
-        *self.frame(caller) = before;
-        false
+        let way =
+            Way { operation: native.then(|| Control(before.rax as u32).operation()).flatten(), switches: self.kernel.current() != Some(caller) };
+        *self.fast_ways.entry(way).or_default() += 1;
+        self.after_fast(caller, &before, &registers);
+        if registers.end == RESUME {
+            self.kernel.finish();
+        }
+        self.check();
+        true
     }
 
-    fn after_fast(&mut self, before: &Frame, registers: &Registers) {
+    fn after_fast(&mut self, caller: Ref<Thread>, before: &Frame, registers: &Registers) {
         self.kernel.machine.root = (self.kernel.cpu.root != 0).then_some(self.kernel.cpu.root);
         self.kernel.machine.fpu_trap = self.kernel.cpu.fpu_trap;
         let Some(next) = self.kernel.current() else { panic!("the fast path went to nobody") };
+        if next != caller && matches!(self.thread(caller).state(), State::Waiting | State::Runnable) {
+            self.complete(caller, before);
+        }
+        if registers.end == LEFT {
+            self.leave_fast(caller, next, before, registers);
+        }
+    }
+
+    /// Of a thread that has waited or yielded only what the ABI preserves needs to be stored, besides the status. Nothing of the kernel's is.
+    fn complete(&mut self, thread: Ref<Thread>, before: &Frame) {
+        let yielded = self.thread(thread).state() == State::Runnable;
+        let stored = self.thread(thread).frame;
+        assert_eq!((stored.rsp, stored.rbp, stored.rip, stored.rflags), (before.rsp, before.rbp, before.rip, before.rflags));
+        assert_eq!((stored.rcx, stored.r11), (stored.rip, stored.rflags), "SYSRET brings it back");
+        let mut rest = general(&stored);
+        if yielded {
+            assert_eq!(core::mem::replace(&mut rest[0], STALE), 0, "the status of a yield");
+        }
+        let known = rest.iter().zip(general(before)).all(|(stored, before)| *stored == STALE || *stored == before);
+        assert!(known, "registers that are not the thread's own: {rest:x?}");
+        let frame = self.frame(thread);
+        set_general(frame, &general(before));
+        if yielded {
+            frame.rax = 0;
+        }
+    }
+
+    fn leave_fast(&mut self, caller: Ref<Thread>, next: Ref<Thread>, before: &Frame, registers: &Registers) {
         let mut general = registers.general;
-        if !self.thread(next).is_reflected() {
-            // The ABI gives it up: it is the number, or what the server had there. Never the kernel's.
-            assert!(general[15] == general[14] || general[15] == before.r15, "r15 is {:#x}", general[15]);
-            general[15] = self.frame(next).r15;
+        if next == caller {
+            assert_eq!([general[3], general[14]], [0; 2], "what the ABI gives up is not the kernel's");
+            (general[3], general[14]) = (before.rbx, before.r14);
+        } else if !self.thread(next).is_reflected() {
+            // The ABI gives it up: it is the number, or what the server had there, or its own. Never the kernel's.
+            let own = self.frame(next).r15;
+            assert!([general[14], before.r15, own].contains(&general[15]), "r15 is {:#x}", general[15]);
+            general[15] = own;
         }
         let frame = self.frame(next);
         let (rip, rflags) = (registers.general[1], registers.general[11]);
@@ -93,7 +148,7 @@ fn set_general(frame: &mut Frame, values: &[u64; 16]) {
 }
 
 fn registers(frame: &Frame) -> Registers {
-    Registers { general: general(frame), fast: 0 }
+    Registers { general: general(frame), end: SLOW }
 }
 
 /// What the slow path may rely on: all registers, but of a native thread not those that its ABI gives up.

@@ -2,9 +2,11 @@
 //!
 //! Which thread is current changes only by the kernel's own scheduling, and after every trap the invariants are checked.
 
+use std::collections::BTreeMap;
+
 use abi::{Control, Error, Label, ObjectKind, Operation, boot_slot};
 
-use super::{FakeMachine, Process, Segment, archive};
+use super::{FakeMachine, Process, Segment, Way, archive};
 use crate::boot::{Plan, Region};
 use crate::capability::{Slot, SlotPlace};
 use crate::invariants::{self, History};
@@ -41,8 +43,8 @@ pub struct World {
     pub(super) fast: bool,
     /// Whether the invariants are checked after every trap.
     pub(super) checked: bool,
-    /// System calls that the fast path did.
-    pub fast_calls: u64,
+    /// System calls that the fast path did, by way.
+    pub fast_ways: BTreeMap<Way, u64>,
 }
 
 impl Default for World {
@@ -88,7 +90,7 @@ impl World {
             preempted: Vec::new(),
             fast: false,
             checked: true,
-            fast_calls: 0,
+            fast_ways: BTreeMap::new(),
         };
         world.owned = invariants::owned_pages(&mut world.kernel);
         world.history = History::new(&mut world.kernel);

@@ -5,8 +5,9 @@
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
+use core::sync::atomic::Ordering;
 
-use super::entry;
+use super::{LOCK, entry};
 use crate::fake::FakeMachine;
 use crate::kernel::{Cpu, Kernel};
 
@@ -26,17 +27,22 @@ pub struct Seam {
 pub struct Registers {
     /// In the order of the processor's own numbering: rax rcx rdx rbx rsp rbp rsi rdi r8 to r15.
     pub general: [u64; 16],
-    /// 1 when the fast path left ring 0, 0 when it went to the slow one.
-    pub fast: u64,
+    /// Which way the fast path ended.
+    pub end: u64,
 }
 
-/// Enters the fast path as the current thread.
-///
-/// Returns whether it did all; else nothing but the thread's frame has changed, and the frame is as the slow path wants it.
+/// It went to the slow path: nothing but the thread's frame has changed, and the frame is as the slow path wants it.
+pub const SLOW: u64 = 0;
+/// It left ring 0.
+pub const LEFT: u64 = 1;
+/// It did all but what ends a trap: the registers of who runs then are in its frame.
+pub const RESUME: u64 = 2;
+
+/// Enters the fast path as the current thread. How it ended is in the registers' `end`.
 ///
 /// # Safety
 /// All references in `kernel` name real memory.
-pub unsafe fn enter(kernel: &mut Kernel<FakeMachine>, registers: &mut Registers) -> bool {
+pub unsafe fn enter(kernel: &mut Kernel<FakeMachine>, registers: &mut Registers) {
     kernel.cpu.infos = kernel.machine.info_address();
     kernel.cpu.direct_map = crate::fake::FAKE_BASE;
     kernel.cpu.host = Seam { now: kernel.machine.time, stack: 0, registers: &raw mut *registers as u64 };
@@ -46,7 +52,7 @@ pub unsafe fn enter(kernel: &mut Kernel<FakeMachine>, registers: &mut Registers)
         run(registers);
     }
     (kernel.cpu.infos, kernel.cpu.direct_map, kernel.cpu.user_rsp, kernel.cpu.host) = (0, 0, 0, Seam::default());
-    registers.fast == 1
+    LOCK.store(0, Ordering::Relaxed);
 }
 
 /// arch_prctl(2), ARCH_SET_GS.
@@ -117,29 +123,44 @@ pub(super) extern "C" fn left() {
         "mov [rdi + 104], r13",
         "mov [rdi + 112], r14",
         "mov [rdi + 120], r15",
-        "mov qword ptr [rdi + {fast}], 1",
+        "mov qword ptr [rdi + {end}], {left}",
         "jmp {back}",
         user_rsp = const offset_of!(Cpu, user_rsp),
         stack = const offset_of!(Cpu, host) + offset_of!(Seam, stack),
         registers = const offset_of!(Cpu, host) + offset_of!(Seam, registers),
-        fast = const offset_of!(Registers, fast),
+        end = const offset_of!(Registers, end),
+        left = const LEFT,
         back = sym back,
     )
 }
 
-/// Where the slow path would begin.
-#[unsafe(naked)]
-pub(super) extern "C" fn slow() {
-    naked_asm!(
-        "mov rsp, gs:[{stack}]",
-        "mov rdi, gs:[{registers}]",
-        "mov qword ptr [rdi + {fast}], 0",
-        "jmp {back}",
-        stack = const offset_of!(Cpu, host) + offset_of!(Seam, stack),
-        registers = const offset_of!(Cpu, host) + offset_of!(Seam, registers),
-        fast = const offset_of!(Registers, fast),
-        back = sym back,
-    )
+macro_rules! way_out {
+    ($(#[$doc:meta])* $name:ident, $end:ident) => {
+        $(#[$doc])*
+        #[unsafe(naked)]
+        pub(super) extern "C" fn $name() {
+            naked_asm!(
+                "mov rsp, gs:[{stack}]",
+                "mov rdi, gs:[{registers}]",
+                "mov qword ptr [rdi + {end}], {how}",
+                "jmp {back}",
+                stack = const offset_of!(Cpu, host) + offset_of!(Seam, stack),
+                registers = const offset_of!(Cpu, host) + offset_of!(Seam, registers),
+                end = const offset_of!(Registers, end),
+                how = const $end,
+                back = sym back,
+            )
+        }
+    };
+}
+
+way_out! {
+    /// Where the slow path would begin.
+    slow, SLOW
+}
+way_out! {
+    /// Where a trap would end.
+    resume, RESUME
 }
 
 #[unsafe(naked)]

@@ -16,8 +16,9 @@ mod talk;
 
 use std::time::{Duration, Instant};
 
+use abi::Operation;
 use dice::Dice;
-use microkernel::fake::World;
+use microkernel::fake::{Way, World};
 use play::Tally;
 use talk::Opening;
 
@@ -39,13 +40,21 @@ fn play(opening: &Opening, fast: &mut World, seed: u64, trace: bool) -> Result<(
     for step in 0..STEPS {
         let seed = dice.next();
         let [first, second] = &mut tallies;
-        let calls = fast.fast_calls;
+        let calls = fast.fast_calls();
         opening.step(fast, seed, first);
         opening.step(&mut slow, seed, second);
-        let way = if fast.fast_calls == calls { "slow" } else { "fast" };
+        let way = if fast.fast_calls() == calls { "slow" } else { "fast" };
         fast.compare(&mut slow, step + 1 == STEPS).map_err(|difference| format!("step {step} ({way}): {difference}"))?;
     }
     Ok(())
+}
+
+/// All ways that the fast path has.
+fn ways() -> impl Iterator<Item = Way> {
+    let native = [(Operation::Call, true), (Operation::ReplyReceive, true), (Operation::Yield, true), (Operation::Poll, false)];
+    let more = [(Operation::Signal, false), (Operation::Wait, false), (Operation::Wait, true)];
+    let native = native.into_iter().chain(more).map(|(operation, switches)| Way { operation: Some(operation), switches });
+    native.chain([Way { operation: None, switches: true }])
 }
 
 #[test]
@@ -67,7 +76,10 @@ fn the_fast_path_does_what_the_slow_path_does() {
             break;
         }
     }
-    let calls = fast.fast_calls;
-    println!("{programs} programs of {STEPS} steps, {calls} calls and answers by the fast path");
+    let calls = fast.fast_calls();
+    println!("{programs} programs of {STEPS} steps, {calls} calls by the fast path: {:?}", fast.fast_ways);
+    for way in ways() {
+        assert!(fast.fast_ways.get(&way).is_some_and(|count| *count * 100 > programs), "{way:?} is hardly ever taken in {programs} programs");
+    }
     assert!(calls > programs * STEPS / 4, "too few steps take the fast path: {calls} in {programs} programs");
 }

@@ -1,4 +1,4 @@
-//! Steps that mostly call and answer, among steps that do anything.
+//! Steps that mostly call and answer, or signal and wait, among steps that do anything.
 
 use abi::{Control, Label, ObjectKind, Operation, ThreadSetting};
 use microkernel::fake::World;
@@ -11,9 +11,14 @@ use crate::play::{self, Tally};
 /// Steps out of a hundred that do anything.
 const OTHER: u64 = 8;
 
+/// Steps of a hundred talking ones that are about notifications.
+const NOTIFY: u64 = 25;
+/// The notifications that all processes hold.
+const FIRST_NOTIFICATION: u32 = 13;
 /// Endpoints that all processes hold, in slots 10 to 12: who serves which is settled by the place of a thread in this list.
 const FIRST_ENDPOINT: u32 = 10;
 const SERVES: [Option<u32>; 6] = [Some(0), Some(1), None, Some(0), Some(1), None];
+const PROCESSES: usize = 3;
 const PRIORITIES: [u64; 8] = [9, 10, 8, 9, 10, 8, 7, 7];
 
 /// Two services of two threads each, two clients of both, two Linux programs of the first; and root, asleep.
@@ -33,6 +38,11 @@ impl Opening {
                 world.run(*thread, 0, Operation::SetReplySlot, &[slot]).unwrap();
             }
             world.configure(*handle, ThreadSetting::Priority, priority);
+        }
+        // Two threads of each process, process by process.
+        let tables = held.iter().filter(|(_, slot)| slot.kind() == ObjectKind::CapTable).map(|(handle, _)| *handle).take(PROCESSES);
+        for (table, (thread, _)) in tables.cycle().zip(threads.iter().take(SERVES.len())) {
+            give_vault(&mut world, *thread, table);
         }
         let root = world.root.thread;
         world.begin(root, play::WAKE, Operation::Wait, &[]);
@@ -63,6 +73,9 @@ impl Opening {
         let Some(place) = self.natives.iter().position(|thread| *thread == current) else {
             return play::step(world, dice.next(), tally);
         };
+        if dice.chance(NOTIFY) {
+            return notify(world, current, &mut dice, tally);
+        }
         let (operation, endpoint) = choose(&mut dice, SERVES[place]);
         let length = dice.pick(&[0, 1, 8, 32, 64, 64, 64, 65, 100]);
         let kind = if dice.chance(90) { 0 } else { dice.below(4) as u8 };
@@ -74,6 +87,28 @@ impl Opening {
         world.prepare_syscall(current, Control::new(operation, FIRST_ENDPOINT + endpoint), label, &words, number);
         world.execute_syscall(current);
     }
+}
+
+/// A thread's own table becomes its vault too.
+fn give_vault(world: &mut World, handle: u32, table: u32) {
+    let was = world.must(handle, Operation::ThreadStop, &[]);
+    world.configure(handle, ThreadSetting::Vault, u64::from(table));
+    if was != 0 {
+        world.must(handle, Operation::ThreadStart, &[]);
+    }
+}
+
+/// Signals, waits, polls or yields. A notification that has no right, and a handle that names none, are met too.
+fn notify(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &Tally) {
+    let operation = dice.pick(&[Operation::Signal, Operation::Signal, Operation::Wait, Operation::Wait, Operation::Poll, Operation::Yield]);
+    let handle = if dice.chance(95) { FIRST_NOTIFICATION + dice.below(3) as u32 } else { dice.below(40) as u32 };
+    let handle = handle | if dice.chance(50) { abi::VAULT } else { 0 };
+    let words = [dice.pick(&[0, 1, 2, 0xff00]), dice.next(), dice.next(), dice.next(), dice.next(), dice.next(), dice.next(), dice.next()];
+    if tally.show {
+        println!("{current:?} {operation:?} on {handle:#x} bits {:#x}", words[0]);
+    }
+    world.prepare_syscall(current, Control::new(operation, handle), Label::default(), &words, dice.next());
+    world.execute_syscall(current);
 }
 
 /// What a thread does: who serves mostly answers and waits, and calls who is below it; the others call.

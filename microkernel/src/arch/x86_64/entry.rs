@@ -13,7 +13,8 @@ use x86_64::registers::rflags::RFlags;
 
 use super::descriptors::{self, USER_CODE, USER_DATA};
 use super::trap;
-use crate::fastpath;
+use crate::fastpath::pieces::{load, lock, offset_asm, store};
+use crate::fastpath::{self, LOCK};
 use crate::kernel::Cpu;
 
 /// SYSCALL and SYSRET selector bases.
@@ -47,54 +48,25 @@ pub unsafe fn use_record(cpu: *mut Cpu, slow_path: bool) {
 
 #[unsafe(naked)]
 extern "C" fn system_call_entry() {
-    naked_asm!(
+    offset_asm!(
         "swapgs",
         "mov gs:[{user_rsp}], rsp",
-        "mov rsp, gs:[{frame}]",
-        "mov [rsp + {rax}], rax",
-        "mov [rsp + {rbx}], rbx",
-        "mov [rsp + {rcx}], rcx",
-        "mov [rsp + {rdx}], rdx",
-        "mov [rsp + {rsi}], rsi",
-        "mov [rsp + {rdi}], rdi",
-        "mov [rsp + {rbp}], rbp",
-        "mov [rsp + {r8}], r8",
-        "mov [rsp + {r9}], r9",
-        "mov [rsp + {r10}], r10",
-        "mov [rsp + {r11}], r11",
-        "mov [rsp + {r12}], r12",
-        "mov [rsp + {r13}], r13",
-        "mov [rsp + {r14}], r14",
-        "mov [rsp + {r15}], r15",
+        "mov rsp, gs:[{current}]",
+        store!("rsp": rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15),
         "mov [rsp + {rip}], rcx",
         "mov [rsp + {rflags}], r11",
         "mov rax, gs:[{user_rsp}]",
-        "mov [rsp + {rsp_field}], rax",
+        "mov [rsp + {rsp}], rax",
+        lock!(),
         "mov rsp, gs:[{stack}]",
         "xor ebp, ebp",
         "call {handler}",
-        "ud2",
-        frame = const offset_of!(Cpu, current),
-        user_rsp = const offset_of!(Cpu, user_rsp),
-        stack = const offset_of!(Cpu, stack),
-        rax = const offset_of!(Frame, rax),
-        rbx = const offset_of!(Frame, rbx),
-        rcx = const offset_of!(Frame, rcx),
-        rdx = const offset_of!(Frame, rdx),
-        rsi = const offset_of!(Frame, rsi),
-        rdi = const offset_of!(Frame, rdi),
-        rbp = const offset_of!(Frame, rbp),
-        rsp_field = const offset_of!(Frame, rsp),
-        r8 = const offset_of!(Frame, r8),
-        r9 = const offset_of!(Frame, r9),
-        r10 = const offset_of!(Frame, r10),
-        r11 = const offset_of!(Frame, r11),
-        r12 = const offset_of!(Frame, r12),
-        r13 = const offset_of!(Frame, r13),
-        r14 = const offset_of!(Frame, r14),
-        r15 = const offset_of!(Frame, r15),
-        rip = const offset_of!(Frame, rip),
-        rflags = const offset_of!(Frame, rflags),
+        "ud2";
+        {
+            Cpu: current user_rsp stack;
+            Frame: rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags;
+        }
+        lock = sym LOCK,
         handler = sym trap::system_call,
     )
 }
@@ -120,26 +92,13 @@ pub struct Pushed {
 
 #[unsafe(naked)]
 extern "C" fn trap_entry() {
-    naked_asm!(
+    offset_asm!(
         "test byte ptr [rsp + {cs}], 3",
         "jz 2f",
         "swapgs",
         "push rax",
-        "mov rax, gs:[{frame}]",
-        "mov [rax + {rbx}], rbx",
-        "mov [rax + {rcx}], rcx",
-        "mov [rax + {rdx}], rdx",
-        "mov [rax + {rsi}], rsi",
-        "mov [rax + {rdi}], rdi",
-        "mov [rax + {rbp}], rbp",
-        "mov [rax + {r8}], r8",
-        "mov [rax + {r9}], r9",
-        "mov [rax + {r10}], r10",
-        "mov [rax + {r11}], r11",
-        "mov [rax + {r12}], r12",
-        "mov [rax + {r13}], r13",
-        "mov [rax + {r14}], r14",
-        "mov [rax + {r15}], r15",
+        "mov rax, gs:[{current}]",
+        store!("rax": rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15),
         "pop rbx",
         "mov [rax + {rax}], rbx",
         "mov rbx, [rsp + {at_rip}]",
@@ -147,7 +106,7 @@ extern "C" fn trap_entry() {
         "mov rbx, [rsp + {at_rflags}]",
         "mov [rax + {rflags}], rbx",
         "mov rbx, [rsp + {at_rsp}]",
-        "mov [rax + {rsp_field}], rbx",
+        "mov [rax + {rsp}], rbx",
         "cld",
         "mov rdi, rsp",
         "xor ebp, ebp",
@@ -157,30 +116,15 @@ extern "C" fn trap_entry() {
         "cld",
         "mov rdi, rsp",
         "call {kernel}",
-        "ud2",
-        cs = const offset_of!(Pushed, cs),
+        "ud2";
+        {
+            Cpu: current;
+            Pushed: cs;
+            Frame: rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags;
+        }
         at_rip = const offset_of!(Pushed, rip),
         at_rflags = const offset_of!(Pushed, rflags),
         at_rsp = const offset_of!(Pushed, rsp),
-        frame = const offset_of!(Cpu, current),
-        rax = const offset_of!(Frame, rax),
-        rbx = const offset_of!(Frame, rbx),
-        rcx = const offset_of!(Frame, rcx),
-        rdx = const offset_of!(Frame, rdx),
-        rsi = const offset_of!(Frame, rsi),
-        rdi = const offset_of!(Frame, rdi),
-        rbp = const offset_of!(Frame, rbp),
-        rsp_field = const offset_of!(Frame, rsp),
-        r8 = const offset_of!(Frame, r8),
-        r9 = const offset_of!(Frame, r9),
-        r10 = const offset_of!(Frame, r10),
-        r11 = const offset_of!(Frame, r11),
-        r12 = const offset_of!(Frame, r12),
-        r13 = const offset_of!(Frame, r13),
-        r14 = const offset_of!(Frame, r14),
-        r15 = const offset_of!(Frame, r15),
-        rip = const offset_of!(Frame, rip),
-        rflags = const offset_of!(Frame, rflags),
         user = sym trap::from_user,
         kernel = sym trap::from_kernel,
     )
@@ -192,61 +136,34 @@ extern "C" fn trap_entry() {
 /// The frame's values have been checked: rip canonical and in the lower half, flags masked.
 #[unsafe(naked)]
 pub unsafe extern "C" fn leave(frame: *const Frame, fast: u64) -> ! {
-    naked_asm!(
+    offset_asm!(
         "mov rsp, rdi",
-        "mov rbx, [rsp + {rbx}]",
-        "mov rdx, [rsp + {rdx}]",
-        "mov rbp, [rsp + {rbp}]",
-        "mov r8, [rsp + {r8}]",
-        "mov r9, [rsp + {r9}]",
-        "mov r10, [rsp + {r10}]",
-        "mov r12, [rsp + {r12}]",
-        "mov r13, [rsp + {r13}]",
-        "mov r14, [rsp + {r14}]",
-        "mov r15, [rsp + {r15}]",
-        "mov rdi, [rsp + {rdi}]",
-        "mov rax, [rsp + {rax}]",
+        load!("rsp": rbx rdx rbp r8 r9 r10 r12 r13 r14 r15 rdi rax),
         "test esi, esi",
-        "mov rsi, [rsp + {rsi}]",
+        load!("rsp": rsi),
         "jz 2f",
         "mov rcx, [rsp + {rip}]",
         "mov r11, [rsp + {rflags}]",
-        "mov rsp, [rsp + {rsp_field}]",
+        load!("rsp": rsp),
         "swapgs",
         "sysretq",
         "2:",
         "mov rcx, rsp",
         "mov rsp, gs:[{stack}]",
         "push {user_data}",
-        "push qword ptr [rcx + {rsp_field}]",
+        "push qword ptr [rcx + {rsp}]",
         "push qword ptr [rcx + {rflags}]",
         "push {user_code}",
         "push qword ptr [rcx + {rip}]",
-        "mov r11, [rcx + {r11}]",
-        "mov rcx, [rcx + {rcx}]",
+        load!("rcx": r11 rcx),
         "swapgs",
-        "iretq",
-        stack = const offset_of!(Cpu, stack),
+        "iretq";
+        {
+            Cpu: stack;
+            Frame: rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags;
+        }
         user_data = const USER_DATA,
         user_code = const USER_CODE,
-        rax = const offset_of!(Frame, rax),
-        rbx = const offset_of!(Frame, rbx),
-        rcx = const offset_of!(Frame, rcx),
-        rdx = const offset_of!(Frame, rdx),
-        rsi = const offset_of!(Frame, rsi),
-        rdi = const offset_of!(Frame, rdi),
-        rbp = const offset_of!(Frame, rbp),
-        rsp_field = const offset_of!(Frame, rsp),
-        r8 = const offset_of!(Frame, r8),
-        r9 = const offset_of!(Frame, r9),
-        r10 = const offset_of!(Frame, r10),
-        r11 = const offset_of!(Frame, r11),
-        r12 = const offset_of!(Frame, r12),
-        r13 = const offset_of!(Frame, r13),
-        r14 = const offset_of!(Frame, r14),
-        r15 = const offset_of!(Frame, r15),
-        rip = const offset_of!(Frame, rip),
-        rflags = const offset_of!(Frame, rflags),
     )
 }
 

@@ -28,16 +28,18 @@ unsafe impl Sync for Big {}
 
 static BIG: Big = Big(UnsafeCell::new(None));
 
-fn with_kernel<R>(act: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
+fn lock() {
     while LOCK.swap(1, Ordering::Acquire) != 0 {
         core::hint::spin_loop();
     }
+}
+
+/// The kernel, for who has the lock.
+fn with_kernel(act: impl FnOnce(&mut Kernel<Hardware>)) {
     // SAFETY: the lock is held, and nothing below takes it again: traps in ring 0 panic, and interrupts are off.
     let kernel = unsafe { &mut *BIG.0.get() };
     let Some(kernel) = kernel else { panic!("trap before the kernel was built") };
-    let result = act(kernel);
-    LOCK.store(0, Ordering::Release);
-    result
+    act(kernel);
 }
 
 /// Installs the kernel and runs the first thread. Without the fast path if `slow_path` says so.
@@ -49,10 +51,11 @@ pub fn start(kernel: Kernel<Hardware>, slow_path: bool) -> ! {
         place.cpu.direct_map = place.machine.direct_map;
         entry::use_record(&raw mut place.cpu, slow_path);
     }
+    lock();
     resume()
 }
 
-/// A system call: the registers are in the current frame.
+/// A system call: the registers are in the current frame, and the entry code has taken the lock.
 pub extern "C" fn system_call() -> ! {
     with_kernel(Kernel::system_call);
     resume()
@@ -60,6 +63,7 @@ pub extern "C" fn system_call() -> ! {
 
 /// An exception or interrupt in ring 3.
 pub extern "C" fn from_user(pushed: &Pushed) -> ! {
+    lock();
     let vector = pushed.vector;
     if vector < EXCEPTIONS {
         let address = if vector == PAGE_FAULT { Cr2::read_raw() } else { 0 };
@@ -77,6 +81,7 @@ pub extern "C" fn from_kernel(pushed: &Pushed) -> ! {
         let address = Cr2::read_raw();
         panic!("exception {} (code {:#x}, address {address:#x}) in ring 0 at {:#x}", pushed.vector, pushed.code, pushed.rip);
     }
+    lock();
     interrupt(pushed.vector);
     resume()
 }
@@ -96,15 +101,17 @@ fn interrupt(vector: u64) {
     });
 }
 
-/// Ends the trap: the thread that the kernel chose runs, or the processor idles.
-fn resume() -> ! {
-    let next = with_kernel(|kernel| {
+/// Ends the trap, for who has the lock: the thread that the kernel chose runs, or the processor idles.
+pub extern "C" fn resume() -> ! {
+    let mut next = None;
+    with_kernel(|kernel| {
         kernel.finish();
-        let current = kernel.current()?;
-        load_bases(kernel, current);
-        let frame = &raw const page::object(&mut kernel.machine, current).frame;
-        Some(frame)
+        next = kernel.current().map(|current| {
+            load_bases(kernel, current);
+            &raw const page::object(&mut kernel.machine, current).frame
+        });
     });
+    LOCK.store(0, Ordering::Release);
     let Some(frame) = next else { entry::idle() };
     // SAFETY: the frame is that of the current thread, whose page lives while it runs; the kernel checked its values when they were set.
     unsafe {

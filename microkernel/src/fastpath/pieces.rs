@@ -1,0 +1,407 @@
+//! The fast path's text in pieces. The head of each says what it expects and leaves in which registers.
+
+/// `naked_asm!` with the offsets of fields, each by its name.
+macro_rules! offset_asm {
+    ($($line:expr),+ ; { $($type:ident: $($field:ident)+;)+ } $($rest:tt)*) => {
+        core::arch::naked_asm!($($line,)+ $($($field = const core::mem::offset_of!($type, $field),)+)+ $($rest)*)
+    };
+}
+
+/// Stores registers in the frame at `at`.
+macro_rules! store {
+    ($at:literal: $($register:ident)+) => {
+        concat!($("mov [", $at, " + {", stringify!($register), "}], ", stringify!($register), "\n"),+)
+    };
+}
+
+/// Loads registers from the frame at `at`.
+macro_rules! load {
+    ($at:literal: $($register:ident)+) => {
+        concat!($("mov ", stringify!($register), ", [", $at, " + {", stringify!($register), "}]\n"),+)
+    };
+}
+
+/// The instructions that only ring 0 has. The host's stand-ins do nothing, or what the test's harness can see.
+#[cfg(target_os = "none")]
+macro_rules! ring0 {
+    (swapgs) => {
+        "swapgs\n"
+    };
+    (load_root) => {
+        "mov cr3, rcx\n"
+    };
+    (set_trap) => {
+        "mov rcx, cr0\nor rcx, 8\nmov cr0, rcx\n"
+    };
+    (clear_trap) => {
+        "clts\n"
+    };
+    (now) => {
+        "rdtsc\n"
+    };
+    (leave) => {
+        "swapgs\nsysretq\n"
+    };
+    (slow) => {
+        "mov rsp, gs:[{stack}]\nxor ebp, ebp\ncall {slow}\nud2\n"
+    };
+    (resume) => {
+        "mov rsp, gs:[{stack}]\nxor ebp, ebp\ncall {resume}\nud2\n"
+    };
+}
+#[cfg(not(target_os = "none"))]
+macro_rules! ring0 {
+    (swapgs) => {
+        ""
+    };
+    (load_root) => {
+        ""
+    };
+    (set_trap) => {
+        ""
+    };
+    (clear_trap) => {
+        ""
+    };
+    (now) => {
+        "mov rax, gs:[{now}]\nmov rdx, rax\nshr rdx, 32\nmov eax, eax\n"
+    };
+    (leave) => {
+        "jmp {left}\n"
+    };
+    (slow) => {
+        "jmp {slow}\n"
+    };
+    (resume) => {
+        "jmp {resume}\n"
+    };
+}
+
+/// Finds the object that index `ecx` of table `r14` names, of the kind and with the rights in `wanted`: `r14` is it, `rcx` its slot.
+macro_rules! look_up {
+    ($wanted:literal) => {
+        concat!(
+            "shl rcx, 5\n",
+            "add rcx, r14\n",
+            "mov ebx, [rcx + {header} + {rights}]\n",
+            "and ebx, ",
+            $wanted,
+            " | 0xff00\n",
+            "cmp ebx, ",
+            $wanted,
+            "\n",
+            "jne 91f\n",
+            "mov ebx, [rcx + {header} + {first}]\n",
+            "shl rbx, 4\n",
+            "add rbx, gs:[{infos}]\n",
+            "mov rbx, [rbx + {revoked_at}]\n",
+            "cmp [rcx + {header} + {epoch}], rbx\n",
+            "jb 91f\n",
+            "mov r14, [rcx + {header} + {object}]\n",
+        )
+    };
+}
+
+/// The receiver that takes a call at endpoint `r14`: `rbp`; its empty reply slot: `rbx`. By the scheduler's invariant nobody outranks the
+/// caller, so nobody outranks a receiver that is as important.
+macro_rules! find_receiver {
+    ($slow:literal) => {
+        concat!(
+            "cmp dword ptr [r14 + {endpoint_state}], 0\n",
+            "jne ",
+            $slow,
+            "\nmov rbp, [r14 + {receivers}]
+            test rbp, rbp
+            jz ",
+            $slow,
+            "\ncmp byte ptr [rbp + {odd}], 0
+            jne ",
+            $slow,
+            "\nmov bl, [rbp + {priority}]
+            cmp bl, [rsp + {priority}]
+            jb ",
+            $slow,
+            "\nmov rbx, [rbp + {reply_at}]
+            cmp byte ptr [rbx + {kind}], 0
+            jne ",
+            $slow,
+            "\n",
+        )
+    };
+}
+
+/// The point of no return: the receiver leaves its list, the caller gets a ticket, and Reply, table and both threads are linked. Keeps `rcx`.
+macro_rules! deliver {
+    ($awaits:literal) => {
+        concat!(
+            "mov rax, [rbp + {next}]
+            mov [r14 + {receivers}], rax
+            test rax, rax
+            jz 2f
+            mov qword ptr [rax + {previous}], 0
+            2:
+            mov byte ptr [rbp + {state}], {runnable}
+            mov rax, gs:[{last_ticket}]
+            inc rax
+            mov gs:[{last_ticket}], rax
+            mov [rsp + {ticket}], rax
+            mov [rbx + {epoch}], rax
+            mov [rbx + {object}], rsp
+            mov qword ptr [rbx + {rights}], {reply_header}
+            mov [rsp + {reply}], rbx
+            mov rax, [rbp + {table}]
+            mov [rsp + {reply_table}], rax
+            mov r14, [rax + {callers}]
+            mov [rsp + {instance_next}], r14
+            mov [rax + {callers}], rsp
+            test r14, r14
+            jz 2f
+            mov [r14 + {instance_previous}], rsp
+            2:
+            ",
+            $awaits,
+            "
+            mov byte ptr [rsp + {lease_count}], 0
+            mov [rsp + {served_by}], rbp
+            mov [rbp + {serving}], rsp
+            mov [rbp + {received}], r15
+            inc qword ptr [rsp + {calls}]
+            "
+        )
+    };
+}
+
+/// Takes the lock, which nobody else has while there is one processor. Uses `rcx`.
+macro_rules! lock {
+    () => {
+        "mov ecx, 1
+        2:
+        xchg [rip + {lock}], ecx
+        test ecx, ecx
+        jz 3f
+        pause
+        jmp 2b
+        3:
+        "
+    };
+}
+
+/// `rax` is the time and `rcx` what has passed since the last charge. Uses `r14` to keep `rdx`.
+macro_rules! charge {
+    () => {
+        concat!(
+            "mov r14, rdx\n",
+            ring0!(now),
+            "shl rdx, 32
+            or rax, rdx
+            mov rdx, r14
+            mov rcx, rax
+            sub rcx, gs:[{charged_at}]
+            mov gs:[{charged_at}], rax
+            mov r14, gs:[{payer}]
+            "
+        )
+    };
+}
+
+/// The time so far is the current thread's own if it pays itself, else it was served. `rax` is now.
+macro_rules! charge_current {
+    () => {
+        concat!(
+            charge!(),
+            "xor ebx, ebx
+            cmp r14, rsp
+            setne bl
+            add [r14 + rbx * 8 + {own_ticks}], rcx
+            "
+        )
+    };
+}
+
+/// The first thread in the queue of level `ecx` is `rbp`; it must be one that works for nobody and left by SYSCALL.
+macro_rules! find_next {
+    () => {
+        "mov rbp, gs:[rcx * 8 + {heads}]
+        cmp byte ptr [rbp + {odd}], 0
+        jne 91f
+        cmp qword ptr [rbp + {serving}], 0
+        jne 91f
+        mov rbx, [rbp + {rip}]
+        cmp rbx, [rbp + {rcx}]
+        jne 91f
+        mov rbx, [rbp + {rflags}]
+        cmp rbx, [rbp + {r11}]
+        jne 91f
+        "
+    };
+}
+
+/// The current thread joins the end of the queue of level `ecx`, in which somebody is.
+macro_rules! queue_behind {
+    ($thread:literal, $empty:literal) => {
+        concat!(
+            "mov rbx, gs:[rcx * 8 + {tails}]
+            mov [",
+            $thread,
+            " + {previous}], rbx
+            mov qword ptr [",
+            $thread,
+            " + {next}], 0
+            mov gs:[rcx * 8 + {tails}], ",
+            $thread,
+            "\n",
+            $empty,
+            "mov [rbx + {next}], ",
+            $thread,
+            "\n",
+        )
+    };
+}
+
+/// Thread `rbp` leaves the head of its queue, whose level is `ecx` afterwards.
+macro_rules! unqueue {
+    () => {
+        "movzx ecx, byte ptr [rbp + {priority}]
+        mov rbx, [rbp + {next}]
+        mov gs:[rcx * 8 + {heads}], rbx
+        test rbx, rbx
+        jnz 2f
+        mov gs:[rcx * 8 + {tails}], rbx
+        mov ebx, gs:[{occupied}]
+        btr ebx, ecx
+        mov gs:[{occupied}], ebx
+        jmp 3f
+        2:
+        mov qword ptr [rbx + {previous}], 0
+        3:
+        "
+    };
+}
+
+/// From time `rax` on thread `rbp` pays: with what it has left of its slice, or with a fresh one, whose end `rax` is then.
+macro_rules! start_slice {
+    () => {
+        "mov rbx, [rbp + {slice_left}]
+        mov qword ptr [rbp + {slice_left}], 0
+        test rbx, rbx
+        cmovz rbx, [rbp + {slice}]
+        add rax, rbx
+        sbb rbx, rbx
+        or rax, rbx
+        mov gs:[{slice_end}], rax
+        mov gs:[{payer}], rbp
+        mov byte ptr gs:[{expired}], 0
+        "
+    };
+}
+
+/// The time so far is the caller's own if it pays itself, else it was served; the receiver's begins.
+macro_rules! charge_call {
+    () => {
+        concat!(
+            charge!(),
+            "mov [rbp + {received_at}], rax
+            xor eax, eax
+            cmp r14, rsp
+            setne al
+            add [r14 + rax * 8 + {own_ticks}], rcx
+            "
+        )
+    };
+}
+
+/// Thread `rbp` becomes the current one, in its space.
+macro_rules! switch {
+    () => {
+        concat!(
+            "mov gs:[{current}], rbp
+            mov rcx, [rbp + {space}]
+            mov ecx, [rcx + {space_root}]
+            cmp ecx, gs:[{root}]
+            je 2f
+            mov gs:[{root}], ecx
+            inc qword ptr gs:[{roots_loaded}]
+            shl rcx, 12
+            ",
+            ring0!(load_root),
+            "2:\n",
+        )
+    };
+}
+
+/// Out of ring 0: the rest of what thread `rbp` had.
+macro_rules! exit {
+    () => {
+        concat!(
+            "mov rcx, [rbp + {rip}]
+            mov r11, [rbp + {rflags}]
+            mov rsp, [rbp + {rsp}]
+            mov rbp, [rbp + {rbp}]
+            ",
+            ring0!(leave),
+        )
+    };
+}
+
+/// To thread `rbp` in ring 3 with the registers in its frame, of which `rcx` and `r11` are what SYSRET makes of them.
+macro_rules! leave_all {
+    () => {
+        concat!(
+            "mov dword ptr [rip + {lock}], 0\n",
+            load!("rbp": rax rbx rdx rsi rdi r8 r9 r10 r12 r13 r14 r15),
+            exit!(),
+        )
+    };
+}
+
+/// To thread `rbp` in ring 3, with a message whose label is `r11`. What the ABI does not preserve was set before.
+macro_rules! leave {
+    () => {
+        concat!(
+            "mov dword ptr [rip + {lock}], 0
+            mov rax, r11
+            shl rax, 32
+            ",
+            exit!(),
+        )
+    };
+}
+
+/// Behind the point of no return: the caller, thread `rbp`, leaves its server's list, the Reply at `rbx` goes, and the server waits at endpoint
+/// `r14`, first in line. Its time was served to the payer.
+macro_rules! answer {
+    ($answered:literal) => {
+        concat!(
+            "mov qword ptr [rbx + {rights}], 0
+            mov rcx, [rbp + {instance_next}]
+            mov rax, [rsp + {table}]
+            mov [rax + {callers}], rcx
+            test rcx, rcx
+            jz 2f
+            mov qword ptr [rcx + {instance_previous}], 0
+            2:
+            mov qword ptr [rbp + {ticket}], 0
+            mov qword ptr [rbp + {served_by}], 0
+            mov qword ptr [rsp + {serving}], 0
+            mov word ptr [rbp + {state}], ",
+            $answered,
+            "
+            mov rax, [r14 + {receivers}]
+            mov [rsp + {next}], rax
+            test rax, rax
+            jz 2f
+            mov [rax + {previous}], rsp
+            2:
+            mov [r14 + {receivers}], rsp
+            mov [rsp + {endpoint}], r14
+            mov byte ptr [rsp + {state}], {receiving}
+            ",
+            charge!(),
+            "add [r14 + {served_ticks}], rcx
+            "
+        )
+    };
+}
+
+#[cfg(target_os = "none")]
+pub(crate) use {load, lock, offset_asm, store};
