@@ -79,19 +79,29 @@ impl Registers {
     }
 }
 
+/// Words that an operation without a message takes and gives at most.
+const WORDS: usize = 6;
+
 /// An operation whose results are the message words.
-fn operate<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N]) -> Result<[u64; 8], Error> {
-    let mut registers = Registers::new(operation, handle).with_words(arguments);
-    registers.enter()?;
-    Ok(registers.words)
+#[inline]
+fn operate<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N]) -> Result<[u64; WORDS], Error> {
+    let mut words = [0; WORDS];
+    for (to, from) in words.iter_mut().zip(arguments) {
+        *to = from;
+    }
+    let status = enter_without_message(Control::new(operation, handle), &mut words);
+    Error::check(status)?;
+    Ok(words)
 }
 
 /// An operation without a result.
+#[inline]
 fn command<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N]) -> Result<(), Error> {
     operate(operation, handle, arguments).map(|_| ())
 }
 
 /// An operation with one result.
+#[inline]
 fn query<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N]) -> Result<u64, Error> {
     operate(operation, handle, arguments).map(|[word, ..]| word)
 }
@@ -123,6 +133,38 @@ fn enter(registers: &mut Registers) {
             out("r11") _,
         );
     }
+}
+
+/// As [`enter`], for an operation that neither sends nor waits for a message: the kernel preserves more. Returns the status.
+#[cfg(target_os = "none")]
+#[inline(always)]
+fn enter_without_message(control: Control, words: &mut [u64; WORDS]) -> u32 {
+    let [a, b, c, d, e, f] = words;
+    let mut status = u64::from(control.0);
+    // SAFETY: as in `enter`.
+    unsafe {
+        core::arch::asm!(
+            "push rbx",
+            "syscall",
+            "pop rbx",
+            inout("rax") status,
+            inout("rdi") *a,
+            inout("rsi") *b,
+            inout("rdx") *c,
+            inout("r8") *d,
+            inout("r9") *e,
+            inout("r10") *f,
+            out("r14") _,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    status as u32
+}
+
+#[cfg(not(target_os = "none"))]
+fn enter_without_message(_: Control, _: &mut [u64; WORDS]) -> u32 {
+    Error::WrongState.to_status()
 }
 
 #[cfg(not(target_os = "none"))]

@@ -30,6 +30,9 @@ pub struct Slot {
     pub object: u64,
 }
 
+// What names an object lies together, in this order.
+const _: () = assert!(ObjectKind::Endpoint as u8 == 2 && ObjectKind::CapTable as u8 == 6);
+
 /// Bytes of an encoded slot.
 const SLOT_BYTES: u64 = abi::SLOT_BYTES;
 const _: () = assert!(size_of::<Slot>() as u64 == SLOT_BYTES);
@@ -51,6 +54,12 @@ impl Slot {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kind() == ObjectKind::Empty
+    }
+
+    /// Whether it names an object that fills pages of its own.
+    #[must_use]
+    pub fn names_an_object(&self) -> bool {
+        (ObjectKind::Endpoint as u8..=ObjectKind::CapTable as u8).contains(&self.kind)
     }
 
     /// Whether it is the owning capability of its pages.
@@ -149,7 +158,7 @@ impl<M: Machine> Kernel<M> {
     /// The place of `index` in `table`.
     pub(crate) fn place(&mut self, table: Ref<CapTable>, index: u32) -> Result<SlotPlace, Error> {
         let table = table.some().ok_or(Error::InvalidHandle)?;
-        if index < abi::FIRST_HANDLE || index >= self.table(table).slots {
+        if index.wrapping_sub(abi::FIRST_HANDLE) >= self.table(table).handles {
             return Err(Error::InvalidHandle);
         }
         Ok(SlotPlace { table, index })
@@ -174,11 +183,8 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn lookup(&mut self, thread: Ref<Thread>, handle: u32, kind: ObjectKind, rights: u8) -> Result<Slot, Error> {
         let place = self.handle_place(thread, handle)?;
         let slot = *self.slot(place);
-        if slot.is_empty() {
-            return Err(Error::InvalidHandle);
-        }
-        if slot.kind() != kind {
-            return Err(Error::WrongKind);
+        if slot.kind != kind as u8 {
+            return Err(if slot.is_empty() { Error::InvalidHandle } else { Error::WrongKind });
         }
         if !self.is_valid(&slot) {
             return Err(Error::InvalidHandle);
@@ -191,30 +197,35 @@ impl<M: Machine> Kernel<M> {
 
     /// Whether nothing has revoked or destroyed what the slot names. A range of Memory is checked page by page where it is used.
     pub(crate) fn is_valid(&mut self, slot: &Slot) -> bool {
+        if slot.names_an_object() {
+            return self.is_live(slot.first, slot.epoch, slot.kind);
+        }
         match slot.kind() {
-            ObjectKind::Endpoint | ObjectKind::Notification | ObjectKind::Thread | ObjectKind::AddressSpace | ObjectKind::CapTable => {
-                self.is_live(slot.first, slot.epoch, slot.kind())
-            }
             ObjectKind::Reply => {
                 let caller = slot.reference::<Thread>();
                 caller.some().is_some_and(|caller| self.thread(caller).awaits(slot.epoch))
             }
             ObjectKind::Memory | ObjectKind::Device | ObjectKind::Irq | ObjectKind::IoPorts => true,
-            ObjectKind::Empty | ObjectKind::PageTable => false,
+            _ => false,
         }
     }
 
-    /// Whether `page` still is of `kind` and was not revoked after `epoch`.
-    pub(crate) fn is_live(&mut self, page: PageNumber, epoch: u64, kind: ObjectKind) -> bool {
-        self.machine.page_info(page).is_some_and(|info| info.kind() == kind && epoch >= info.revoked_at)
+    /// Whether `page` still is of `kind`, an [`ObjectKind`], and was not revoked after `epoch`.
+    pub(crate) fn is_live(&mut self, page: PageNumber, epoch: u64, kind: u8) -> bool {
+        self.machine.page_info(page).is_some_and(|info| info.kind == kind && epoch >= info.revoked_at)
     }
 
     /// The table that an argument names: the thread's own, or one that it has a capability with `rights` to.
+    #[inline]
     pub(crate) fn table_argument(&mut self, thread: Ref<Thread>, handle: u64, rights: u8) -> Result<Ref<CapTable>, Error> {
-        let handle = u32::try_from(handle).map_err(|_| Error::InvalidArgument)?;
-        if handle == abi::OWN_TABLE {
+        if handle == u64::from(abi::OWN_TABLE) {
             return self.thread(thread).table.some().ok_or(Error::WrongState);
         }
+        self.other_table(thread, handle, rights)
+    }
+
+    fn other_table(&mut self, thread: Ref<Thread>, handle: u64, rights: u8) -> Result<Ref<CapTable>, Error> {
+        let handle = u32::try_from(handle).map_err(|_| Error::InvalidArgument)?;
         Ok(self.lookup(thread, handle, ObjectKind::CapTable, rights)?.reference())
     }
 
@@ -226,6 +237,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// A slot to put a new capability into, which may be full.
+    #[inline]
     pub(crate) fn target_place(&mut self, thread: Ref<Thread>, table: u64, index: u64) -> Result<SlotPlace, Error> {
         let table = self.table_argument(thread, table, Rights::INSERT)?;
         let index = u32::try_from(index).map_err(|_| Error::InvalidArgument)?;
@@ -233,6 +245,7 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// An empty slot to put a new capability into.
+    #[inline]
     pub(crate) fn empty_place(&mut self, thread: Ref<Thread>, table: u64, index: u64) -> Result<SlotPlace, Error> {
         let place = self.target_place(thread, table, index)?;
         if self.slot(place).is_empty() { Ok(place) } else { Err(Error::SlotFull) }
@@ -240,7 +253,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Copies, mints or moves a capability. Memory that is owned can only be moved; a Reply stays where it is. A badge says who the holder is,
     /// so only who holds the capability without one may set it.
-    pub(crate) fn copy_capability(&mut self, thread: Ref<Thread>, table: u64, words: [u64; 6]) -> Result<(), Error> {
+    pub(crate) fn copy_capability(&mut self, thread: Ref<Thread>, table: u64) -> Result<(), Error> {
+        let words: [u64; 6] = self.arguments(thread);
         const MINT: u64 = 1;
         const MOVE: u64 = 2;
         let [target, source, rights, badge, how, source_table] = words;
@@ -251,7 +265,7 @@ impl<M: Machine> Kernel<M> {
             let table = self.table_argument(thread, source_table, Rights::TAKE)?;
             self.place(table, source_index)?
         };
-        let mut slot = *self.slot(from);
+        let slot = *self.slot(from);
         if how & !(MINT | MOVE) != 0 || rights > u64::from(u8::MAX) {
             return Err(Error::InvalidArgument);
         }
@@ -268,22 +282,25 @@ impl<M: Machine> Kernel<M> {
             return Err(Error::MissingRight);
         }
         let to = self.empty_place(thread, table, target)?;
-        if how & MOVE == 0 {
-            slot = slot.without_record();
-            slot.rights &= rights as u8;
-        }
+        let moves = how & MOVE != 0;
+        // Read again instead of kept: it has not changed, and fits no registers.
+        let mut slot = *self.slot(from);
         if how & MINT != 0 {
             slot.badge = badge;
         }
-        if how & MOVE != 0 {
+        if moves {
             self.put(from, Slot::default());
+            self.put(to, slot);
+        } else {
+            slot.rights &= rights as u8;
+            *self.slot(to) = slot.without_record();
         }
-        self.put(to, slot);
         Ok(())
     }
 
     /// Empties a slot. A Reply is dropped: its caller is told so.
-    pub(crate) fn delete_capability(&mut self, thread: Ref<Thread>, table: u64, index: u64) -> Result<(), Error> {
+    pub(crate) fn delete_capability(&mut self, thread: Ref<Thread>, table: u64) -> Result<(), Error> {
+        let [index] = self.arguments(thread);
         let table = self.table_argument(thread, table, Rights::INSERT)?;
         let index = u32::try_from(index).map_err(|_| Error::InvalidArgument)?;
         let place = self.place(table, index)?;
@@ -297,7 +314,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Says what a slot holds: kind, rights, badge, first, count, valid.
-    pub(crate) fn describe(&mut self, thread: Ref<Thread>, table: u64, index: u64) -> Result<[u64; 6], Error> {
+    pub(crate) fn describe(&mut self, thread: Ref<Thread>, table: u64) -> Result<[u64; 6], Error> {
+        let [index] = self.arguments(thread);
         let table = self.table_argument(thread, table, Rights::TAKE)?;
         let index = u32::try_from(index).map_err(|_| Error::InvalidArgument)?;
         let place = self.place(table, index)?;
@@ -315,8 +333,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Lends a part of a range, with fewer rights. What comes out owns nothing.
-    pub(crate) fn derive(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 5]) -> Result<(), Error> {
-        let [offset, count, rights, target, table] = words;
+    pub(crate) fn derive(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let [offset, count, rights, target, table] = self.arguments(thread);
         let place = self.handle_place(thread, handle)?;
         let mut slot = *self.slot(place);
         if slot.is_empty() {

@@ -203,7 +203,8 @@ impl<M: Machine> Kernel<M> {
 
     /// Opens, holds or closes an endpoint. Opening lets queued callers meet waiting receivers; closing tells queued callers. Returns whether all have met
     /// or been told: done again, it goes on.
-    pub(crate) fn set_endpoint_state(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<bool, Error> {
+    pub(crate) fn set_endpoint_state(&mut self, thread: Ref<Thread>, handle: u32) -> Result<bool, Error> {
+        let words: [u64; 2] = self.arguments(thread);
         let endpoint = self.lookup(thread, handle, ObjectKind::Endpoint, Rights::CONTROL)?.reference();
         let state = EndpointState::from_word(words[0]).ok_or(Error::InvalidArgument)?;
         self.endpoint(endpoint).closed_code = words[1];

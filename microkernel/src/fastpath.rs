@@ -80,8 +80,8 @@ pub extern "C" fn entry() {
         "mov [rsp + {rip}], rcx",
         "mov [rsp + {rflags}], r11",
         "mov [rsp + {rbp}], rbp",
-        "mov rbp, gs:[{user_rsp}]",
-        "mov [rsp + {rsp}], rbp",
+        "mov rcx, gs:[{user_rsp}]",
+        "mov [rsp + {rsp}], rcx",
         lock!(),
         "mov r11, rax",
         "shr r11, 32",
@@ -102,11 +102,22 @@ pub extern "C" fn entry() {
         switch!(),
         "mov r14, r15",
         leave!(),
-        // An answer, and the wait for the next message.
+        // A poll.
         "30:",
+        "lea ecx, [rax + {minus_poll_handle}]",
+        "cmp ecx, [r14 + {handles}]",
+        "jae 31f",
+        look_up!("{waitable}", "r11d", "r11"),
+        "mov rdi, [r14 + {word}]",
+        "mov qword ptr [r14 + {word}], 0",
+        "mov dword ptr [rip + {lock}], 0",
+        "xor eax, eax",
+        exit_same!(),
+        // An answer, and the wait for the next message.
+        "31:",
         "lea ecx, [rax - {reply_receive_handle}]",
         "cmp ecx, [r14 + {handles}]",
-        "jae 50f",
+        "jae 52f",
         look_up!("{receivable}"),
         "cmp qword ptr [r14 + {callers_head}], 0",
         "jne 91f",
@@ -217,24 +228,17 @@ pub extern "C" fn entry() {
         "mov r11d, {reflected}",
         "mov r14, r15",
         leave!(),
-        // A poll.
-        "50:",
-        "lea ecx, [rax + {minus_poll_handle}]",
-        "cmp ecx, [r14 + {handles}]",
-        "jae 52f",
-        look_up!("{waitable}"),
-        "mov rdi, [r14 + {word}]",
-        "mov qword ptr [r14 + {word}], 0",
         // Back to the thread itself.
         "51:",
         "mov dword ptr [rip + {lock}], 0",
         "xor eax, eax",
         "xor ebx, ebx",
-        "xor r14d, r14d",
-        "mov rbp, rsp",
-        exit!(),
+        load!("rsp": rbp),
+        exit_same!(),
         // Signal, wait and yield. The handle may be one of the vault.
         "52:",
+        "cmp eax, {no_message}",
+        "jae 91f",
         "mov r11d, eax",
         "shr r11d, 24",
         "cmp r11d, {yield_operation}",
@@ -326,6 +330,7 @@ pub extern "C" fn entry() {
         "mov [rsp + {rcx}], rcx",
         "mov rcx, [rsp + {rflags}]",
         "mov [rsp + {r11}], rcx",
+        store!("rsp": r12 r13 r15),
         charge_current!(),
         unqueue!(),
         start_slice!(),
@@ -342,13 +347,15 @@ pub extern "C" fn entry() {
         "mov gs:[{current}], rbp",
         "mov byte ptr gs:[{reschedule}], 1",
         ring0!(resume),
-        // The slow path, from a native thread. What the ABI does not preserve is left out.
+        // A thread whose registers are all stored, to the slow path.
+        "92:",
+        ring0!(slow),
+        // A native thread to the slow path. What it may not rely on is not stored, and not loaded again if it goes on at once.
         "91:",
         "mov rcx, [rsp + {rip}]",
         "mov r11, [rsp + {rflags}]",
         store!("rsp": rax rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r15),
-        "92:",
-        ring0!(slow);
+        ring0!(native);
         {
             Cpu: current user_rsp payer charged_at slice_end timer infos direct_map roots_loaded fpu_owner fpu_trap expired reschedule;
             PageInfo: revoked_at;
@@ -372,6 +379,7 @@ pub extern "C" fn entry() {
         first_handle = const abi::FIRST_HANDLE,
         reply_receive_handle = const (Operation::ReplyReceive as u32) << 24 | abi::FIRST_HANDLE,
         minus_poll_handle = const ((Operation::Poll as u32) << 24 | abi::FIRST_HANDLE).wrapping_neg(),
+        no_message = const (Operation::Copy as u32) << 24,
         yield_operation = const Operation::Yield as u32,
         signal_operation = const Operation::Signal as u32,
         handle_mask = const abi::HANDLE_MASK,
@@ -401,6 +409,8 @@ pub extern "C" fn entry() {
         lock = sym LOCK,
         slow = sym slow,
         resume = sym resume,
+        #[cfg(target_os = "none")]
+        native = sym crate::arch::x86_64::trap::native_call,
         #[cfg(target_os = "none")]
         stack = const offset_of!(Cpu, stack),
         #[cfg(not(target_os = "none"))]

@@ -24,7 +24,7 @@ impl<M: Machine> Kernel<M> {
     fn live_port(&mut self, port: Port<Endpoint>) -> Option<Ref<Endpoint>> {
         let endpoint = port.object.some()?;
         let page = self.machine.page_of(endpoint.address());
-        self.is_live(page, port.epoch, ObjectKind::Endpoint).then_some(endpoint)
+        self.is_live(page, port.epoch, ObjectKind::Endpoint as u8).then_some(endpoint)
     }
 
     /// The current thread trapped into an exception: `vector`, the processor's error code, and the faulting address.

@@ -30,7 +30,7 @@ impl<M: Machine> Kernel<M> {
         let Some(bound) = self.lines.get(line as usize).copied() else { return };
         let Some(notification) = bound.notification.object.some() else { return };
         let page = self.machine.page_of(notification.address());
-        if self.is_live(page, bound.notification.epoch, ObjectKind::Notification) {
+        if self.is_live(page, bound.notification.epoch, ObjectKind::Notification as u8) {
             self.signal(notification, bound.bits);
         }
     }
@@ -45,8 +45,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Binds a line to a notification and unmasks it, or frees it.
-    pub(crate) fn bind_line(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<(), Error> {
-        let [offset, notification, bits] = words;
+    pub(crate) fn bind_line(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let [offset, notification, bits] = self.arguments(thread);
         let line = self.line_of(thread, handle, offset)?;
         let notification = u32::try_from(notification).map_err(|_| Error::InvalidArgument)?;
         let bound = if notification == 0 {
@@ -63,7 +63,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Unmasks a line after its device was served.
-    pub(crate) fn acknowledge_line(&mut self, thread: Ref<Thread>, handle: u32, offset: u64) -> Result<(), Error> {
+    pub(crate) fn acknowledge_line(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let [offset] = self.arguments(thread);
         let line = self.line_of(thread, handle, offset)?;
         self.machine.set_line(line, true);
         Ok(())
@@ -84,7 +85,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Reads a port.
-    pub(crate) fn read_port(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<u64, Error> {
+    pub(crate) fn read_port(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let words: [u64; 2] = self.arguments(thread);
         let (slot, place) = self.ports(thread, handle)?;
         let (port, width) = Self::port_of(&slot, words[0], words[1])?;
         let value = self.machine.port_in(port, width);
@@ -93,7 +95,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Writes a port.
-    pub(crate) fn write_port(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<(), Error> {
+    pub(crate) fn write_port(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let words: [u64; 3] = self.arguments(thread);
         let (slot, place) = self.ports(thread, handle)?;
         let (port, width) = Self::port_of(&slot, words[0], words[1])?;
         self.machine.port_out(port, width, words[2] as u32);
@@ -102,7 +105,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Writes bytes of the message page to one port.
-    pub(crate) fn write_port_bytes(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<(), Error> {
+    pub(crate) fn write_port_bytes(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let words: [u64; 2] = self.arguments(thread);
         let (slot, place) = self.ports(thread, handle)?;
         let (port, _) = Self::port_of(&slot, words[0], 1)?;
         let (page, length) = self.message_bytes(thread, words[1])?;
@@ -121,7 +125,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Appends bytes of the message page to the system's log.
-    pub(crate) fn write_log(&mut self, thread: Ref<Thread>, length: u64) -> Result<(), Error> {
+    pub(crate) fn write_log(&mut self, thread: Ref<Thread>) -> Result<(), Error> {
+        let [length] = self.arguments(thread);
         let (page, length) = self.message_bytes(thread, length)?;
         let line = *page::bytes(&mut self.machine, page);
         if let Some(line) = line.get(..length) {

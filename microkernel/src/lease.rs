@@ -71,8 +71,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies between the server and what the holder of a Reply lent.
-    pub(crate) fn copy_lease(&mut self, server: Ref<Thread>, handle: u32, words: [u64; 4], direction: Direction) -> Result<CopyResult, Error> {
-        let [index, offset, local, bytes] = words;
+    pub(crate) fn copy_lease(&mut self, server: Ref<Thread>, handle: u32, direction: Direction) -> Result<CopyResult, Error> {
+        let [index, offset, local, bytes] = self.arguments(server);
         let bytes = bytes.min(abi::COPY_BYTES);
         let place = self.handle_place(server, handle)?;
         let need = if direction == Direction::In { Lease::READ } else { Lease::WRITE };
@@ -112,8 +112,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Copies between a thread and an address space that it has a capability to.
-    pub(crate) fn copy_space(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3], direction: Direction) -> Result<CopyResult, Error> {
-        let [address, local, bytes] = words;
+    pub(crate) fn copy_space(&mut self, thread: Ref<Thread>, handle: u32, direction: Direction) -> Result<CopyResult, Error> {
+        let [address, local, bytes] = self.arguments(thread);
         let space = self.lookup(thread, handle, ObjectKind::AddressSpace, Rights::COPY)?.reference();
         self.copy_between(thread, local, space, address, bytes.min(abi::COPY_BYTES), direction)
     }

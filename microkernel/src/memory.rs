@@ -22,7 +22,7 @@ impl<M: Machine> Kernel<M> {
         }
         let page = memory.first.wrapping_add(offset as u32);
         let info = *self.machine.page_info(page).ok_or(Error::InvalidHandle)?;
-        let valid = info.kind() == memory.kind() && (memory.rights & Rights::OWNED != 0 || memory.epoch >= info.revoked_at);
+        let valid = info.kind == memory.kind && (memory.rights & Rights::OWNED != 0 || memory.epoch >= info.revoked_at);
         if valid { Ok(page) } else { Err(Error::InvalidHandle) }
     }
 
@@ -49,8 +49,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Turns plain pages into a kernel object. A table grows page by page; returns whether it has all of them: done again, it goes on.
-    pub(crate) fn retype(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 5]) -> Result<bool, Error> {
-        let [offset, kind, pages, target, table] = words;
+    pub(crate) fn retype(&mut self, thread: Ref<Thread>, handle: u32) -> Result<bool, Error> {
+        let [offset, kind, pages, target, table] = self.arguments(thread);
         let (memory, _) = self.owned(thread, handle)?;
         let kind = u8::try_from(kind).ok().and_then(ObjectKind::from_byte).ok_or(Error::InvalidArgument)?;
         let multiple = kind == ObjectKind::CapTable;
@@ -95,8 +95,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The pages from an offset on become a capability of their own.
-    pub(crate) fn split(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<(), Error> {
-        let [offset, target, table] = words;
+    pub(crate) fn split(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let [offset, target, table] = self.arguments(thread);
         let (memory, place) = self.owned(thread, handle)?;
         if offset == 0 || offset >= u64::from(memory.count()) {
             return Err(Error::InvalidArgument);
@@ -109,7 +109,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Joins two adjacent ranges.
-    pub(crate) fn merge(&mut self, thread: Ref<Thread>, handle: u32, other: u64) -> Result<(), Error> {
+    pub(crate) fn merge(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let [other] = self.arguments(thread);
         let (memory, place) = self.owned(thread, handle)?;
         let other = u32::try_from(other).map_err(|_| Error::InvalidArgument)?;
         let (next, next_place) = self.owned(thread, other)?;
@@ -200,8 +201,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Every lent capability to a range of pages dies.
-    pub(crate) fn revoke(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<u64, Error> {
-        let [offset, pages] = words;
+    pub(crate) fn revoke(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let [offset, pages] = self.arguments(thread);
         let (memory, _) = self.owned(thread, handle)?;
         if !memory.covers(offset, pages) {
             return Err(Error::InvalidArgument);
@@ -220,7 +221,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Which of 64 pages are plain and unused, as bits.
-    pub(crate) fn free_pages(&mut self, thread: Ref<Thread>, handle: u32, offset: u64) -> Result<u64, Error> {
+    pub(crate) fn free_pages(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let [offset] = self.arguments(thread);
         let (memory, _) = self.owned(thread, handle)?;
         if !memory.covers(offset, 1) {
             return Err(Error::InvalidArgument);
@@ -236,7 +238,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Where a page lies, for a driver's descriptors.
-    pub(crate) fn physical_address(&mut self, thread: Ref<Thread>, handle: u32, offset: u64) -> Result<u64, Error> {
+    pub(crate) fn physical_address(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let [offset] = self.arguments(thread);
         let memory = self.lookup(thread, handle, ObjectKind::Memory, Rights::PHYS)?;
         let page = self.memory_page(&memory, offset)?;
         Ok(u64::from(page) * abi::PAGE_SIZE)

@@ -377,7 +377,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Names the slot where the next message's Reply goes.
-    pub(crate) fn set_reply_slot(&mut self, thread: Ref<Thread>, index: u64) -> Result<(), Error> {
+    pub(crate) fn set_reply_slot(&mut self, thread: Ref<Thread>) -> Result<(), Error> {
+        let [index] = self.arguments(thread);
         let index = u32::try_from(index).map_err(|_| Error::InvalidArgument)?;
         let table = self.thread(thread).table;
         self.place(table, index)?;

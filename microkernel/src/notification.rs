@@ -132,7 +132,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Sets, moves or (with 0) cancels a notification's deadline.
-    pub(crate) fn set_deadline(&mut self, thread: Ref<Thread>, handle: u32, at: u64) -> Result<(), Error> {
+    pub(crate) fn set_deadline(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let [at] = self.arguments(thread);
         let notification = self.lookup(thread, handle, ObjectKind::Notification, Rights::CONTROL)?.reference();
         self.cpu.deadlines.remove(notification);
         self.cpu.reschedule = true;
@@ -157,7 +158,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Binds a notification to an endpoint, or (handle 0) unbinds it.
-    pub(crate) fn bind_notification(&mut self, thread: Ref<Thread>, handle: u32, endpoint: u64) -> Result<(), Error> {
+    pub(crate) fn bind_notification(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let [endpoint] = self.arguments(thread);
         let notification: Ref<Notification> = self.lookup(thread, handle, ObjectKind::Notification, Rights::CONTROL)?.reference();
         let endpoint = u32::try_from(endpoint).map_err(|_| Error::InvalidArgument)?;
         if endpoint == 0 {

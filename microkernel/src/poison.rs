@@ -26,7 +26,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Says what request a thread has in hand, and with `limit` counts an attempt of it; at the limit its caller is refused.
-    pub(crate) fn blame(&mut self, thread: Ref<Thread>, handle: u32, limit: u64) -> Result<[u64; 6], Error> {
+    pub(crate) fn blame(&mut self, thread: Ref<Thread>, handle: u32) -> Result<[u64; 6], Error> {
+        let [limit] = self.arguments(thread);
         let target: Ref<Thread> = self.lookup(thread, handle, ObjectKind::Thread, Rights::CONTROL)?.reference();
         let Some(caller) = self.thread(target).serving.some() else { return Ok([0; 6]) };
         let (number, badge) = self.delivered(caller);

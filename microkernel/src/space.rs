@@ -134,8 +134,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Donates pages for page tables.
-    pub(crate) fn add_tables(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<u64, Error> {
-        let [memory, first, pages] = words;
+    pub(crate) fn add_tables(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let [memory, first, pages] = self.arguments(thread);
         let space = self.space_argument(thread, handle, Rights::MAP)?;
         let memory = u32::try_from(memory).map_err(|_| Error::InvalidArgument)?;
         let memory = self.lookup(thread, memory, ObjectKind::Memory, Rights::OWNED)?;
@@ -160,7 +160,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Names the endpoint that gets the space's page faults.
-    pub(crate) fn set_pager(&mut self, thread: Ref<Thread>, handle: u32, endpoint: u64) -> Result<(), Error> {
+    pub(crate) fn set_pager(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let [endpoint] = self.arguments(thread);
         let space = self.space_argument(thread, handle, Rights::CONTROL)?;
         let endpoint = u32::try_from(endpoint).map_err(|_| Error::InvalidArgument)?;
         let slot = self.lookup(thread, endpoint, ObjectKind::Endpoint, Rights::CALL)?;
@@ -169,8 +170,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Maps pages of Memory.
-    pub(crate) fn map(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 5]) -> Result<u64, Error> {
-        let [address, memory, first, pages, flags] = words;
+    pub(crate) fn map(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let [address, memory, first, pages, flags] = self.arguments(thread);
         let space = self.space_argument(thread, handle, Rights::MAP)?;
         check_range(address, pages)?;
         let bits = entry_bits(flags)?;
@@ -194,6 +195,10 @@ impl<M: Machine> Kernel<M> {
         if flags & MapFlags::HUGE != 0 {
             return self.map_huge(space, address, &memory, (first, pages), bits);
         }
+        if pages == 1 {
+            let leaf = self.page_entry(space, address)?;
+            return self.map_page(leaf, &memory, first, bits, flags).map(|()| 1);
+        }
         self.over_pages(space, address, pages, |kernel, leaf, done| {
             // A preemption point between two pages of zeros: this page ends the step, and begins the next one.
             if done != 0 && flags & MapFlags::ZERO != 0 && kernel.machine.interrupted() {
@@ -204,6 +209,7 @@ impl<M: Machine> Kernel<M> {
         })
     }
 
+    #[inline]
     fn map_page(&mut self, leaf: (PageNumber, usize), memory: &Slot, offset: u64, bits: u64, flags: u64) -> Result<(), Error> {
         let page = self.memory_page(memory, offset)?;
         if self.entry(leaf) & PRESENT != 0 {
@@ -256,21 +262,23 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Unmaps a range; holes in it are passed over.
-    pub(crate) fn unmap(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<u64, Error> {
-        let [address, pages] = words;
+    pub(crate) fn unmap(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let [address, pages] = self.arguments(thread);
         let space = self.space_argument(thread, handle, Rights::MAP)?;
         check_range(address, pages)?;
+        if pages == 1
+            && let Leaf::Page(place) = self.leaf(space, address)
+        {
+            self.clear_page(space, place, address);
+            return Ok(1);
+        }
         self.over_range(space, address, pages, |kernel, leaf, at| kernel.clear_leaf(space, leaf, at, address, pages))
     }
 
     /// Clears one leaf of a range that is unmapped. A 2 MiB page goes only as a whole.
     fn clear_leaf(&mut self, space: Ref<AddressSpace>, leaf: Leaf, at: u64, address: u64, pages: u64) -> Result<(), Error> {
         match leaf {
-            Leaf::Page(place) => {
-                let entry = self.entry(place);
-                self.set_entry(place, 0);
-                self.uncount_map(page_of_entry(entry));
-            }
+            Leaf::Page(place) => self.clear_page(space, place, at),
             Leaf::Huge(place) => {
                 has_whole_directory_entry(at, address, pages)?;
                 let entry = self.entry(place);
@@ -278,17 +286,25 @@ impl<M: Machine> Kernel<M> {
                 if let Some(info) = self.machine.page_info(page_of_entry(entry)) {
                     info.huge = info.huge.saturating_sub(1);
                 }
+                self.flush(space, at);
             }
-            Leaf::Missing => return Ok(()),
+            Leaf::Missing => {}
         }
-        self.flush(space, at);
         Ok(())
+    }
+
+    #[inline]
+    fn clear_page(&mut self, space: Ref<AddressSpace>, place: table::Place, at: u64) {
+        let entry = self.entry(place);
+        self.set_entry(place, 0);
+        self.uncount_map(page_of_entry(entry));
+        self.flush(space, at);
     }
 
     /// Changes how a range is mapped, within the rights of the capabilities that it was mapped with. A copy-on-write page does not become writable
     /// by this.
-    pub(crate) fn protect(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<u64, Error> {
-        let [address, pages, flags] = words;
+    pub(crate) fn protect(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let [address, pages, flags] = self.arguments(thread);
         let space = self.space_argument(thread, handle, Rights::MAP)?;
         check_range(address, pages)?;
         let bits = protection_bits(flags)?;
@@ -312,8 +328,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Writes what a range holds into the message page, a word a page.
-    pub(crate) fn list(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 2]) -> Result<u64, Error> {
-        let [address, pages] = words;
+    pub(crate) fn list(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let [address, pages] = self.arguments(thread);
         let space = self.space_argument(thread, handle, Rights::LIST)?;
         check_range(address, pages)?;
         let out = self.thread(thread).message_page;

@@ -59,143 +59,174 @@ fn copied(result: core::result::Result<CopyResult, Error>, thread: &mut Thread) 
     }
 }
 
+/// What does an operation: for a thread, on a handle, with a label.
+type Handler<M> = fn(&mut Kernel<M>, Ref<Thread>, u32, Label) -> Result;
+
 impl<M: Machine> Kernel<M> {
+    /// Each operation's handler at its number: a function of its own, so that none pays for another's registers and stack.
+    const HANDLERS: [Handler<M>; 256] = {
+        let mut table: [Handler<M>; 256] = [|_, _, _, _| Err(Error::UnknownOperation); 256];
+        table[Operation::Call as usize] = |k, t, h, label| settled(k.call(t, h, label));
+        table[Operation::ReplyReceive as usize] = |k, t, h, label| settled(k.reply_receive(t, h, label));
+        let mut index = 0;
+        while index < Operation::SLOW.len() {
+            let operation = Operation::SLOW[index];
+            table[operation as usize] = match operation as u32 {
+                ..0x90 => Self::messages(operation),
+                0x90..0xb0 => Self::capabilities(operation),
+                0xb0..0xc0 => Self::spaces(operation),
+                _ => Self::others(operation),
+            };
+            index += 1;
+        }
+        table
+    };
+
     /// The current thread executed `syscall`; its registers are in its frame.
     pub fn system_call(&mut self) {
         let Some(thread) = self.cpu.current.some() else { return };
         if self.thread(thread).is_reflected() {
             return self.reflect(thread);
         }
+        self.operate(thread);
+    }
+
+    /// The current thread, which is a native one, executed `syscall`. Returns whether it goes on and the trap has no other end to come to.
+    pub fn operate(&mut self, thread: Ref<Thread>) -> bool {
         let rax = self.thread(thread).frame.rax;
         let (control, label) = (Control(rax as u32), Label((rax >> 32) as u32));
-        let outcome = match control.operation() {
-            Some(operation) => self.dispatch(thread, operation, control.handle(), label),
-            None => Err(Error::UnknownOperation),
-        };
-        match outcome {
+        let handler = Self::HANDLERS[(control.0 >> 24) as usize];
+        match handler(self, thread, control.handle(), label) {
             Ok(Outcome::Done) => self.thread(thread).set_status(0, 0),
             Ok(Outcome::Settled) => {}
             Ok(Outcome::Again) => self.thread(thread).rewind(),
             Err(error) => self.thread(thread).fail(error),
         }
+        self.goes_on(thread)
     }
 
-    fn dispatch(&mut self, thread: Ref<Thread>, operation: Operation, handle: u32, label: Label) -> Result {
-        match operation as u32 {
-            ..0x90 => self.dispatch_ipc(thread, operation, handle, label),
-            0x90..0xb0 => self.dispatch_memory(thread, operation, handle),
-            0xb0..0xc0 => self.dispatch_space(thread, operation, handle),
-            _ => self.dispatch_control(thread, operation, handle),
-        }
+    /// The first of a thread's message words: what its operation works on.
+    pub(crate) fn arguments<const N: usize>(&mut self, thread: Ref<Thread>) -> [u64; N] {
+        let words = self.thread(thread).words();
+        core::array::from_fn(|index| words[index])
     }
 
-    fn dispatch_ipc(&mut self, thread: Ref<Thread>, operation: Operation, handle: u32, label: Label) -> Result {
-        let [a, b, c, d, ..] = self.thread(thread).words();
+    /// Messages, notifications and the thread itself.
+    const fn messages(operation: Operation) -> Handler<M> {
         match operation {
-            Operation::Call => settled(self.call(thread, handle, label)),
-            Operation::ReplyReceive => settled(self.reply_receive(thread, handle, label)),
-            Operation::Receive => settled(self.receive_from(thread, handle)),
-            Operation::Reply => done(self.reply_only(thread, handle, label)),
-            Operation::SetReplySlot => done(self.set_reply_slot(thread, a)),
-            Operation::LeaseRead => copied(self.copy_lease(thread, handle, [a, b, c, d], Direction::In), self.thread(thread)),
-            Operation::LeaseWrite => copied(self.copy_lease(thread, handle, [a, b, c, d], Direction::Out), self.thread(thread)),
-            Operation::Signal => {
-                let notification = self.lookup(thread, handle, ObjectKind::Notification, Rights::SIGNAL)?.reference();
-                self.signal(notification, a);
+            Operation::Receive => |k, t, h, _| settled(k.receive_from(t, h)),
+            Operation::Reply => |k, t, h, label| done(k.reply_only(t, h, label)),
+            Operation::SetReplySlot => |k, t, _, _| done(k.set_reply_slot(t)),
+            Operation::LeaseRead => |k, t, h, _| copied(k.copy_lease(t, h, Direction::In), k.thread(t)),
+            Operation::LeaseWrite => |k, t, h, _| copied(k.copy_lease(t, h, Direction::Out), k.thread(t)),
+            Operation::Signal => |k, t, h, _| {
+                let notification = k.lookup(t, h, ObjectKind::Notification, Rights::SIGNAL)?.reference();
+                let [bits] = k.arguments(t);
+                k.signal(notification, bits);
                 Ok(Outcome::Done)
-            }
-            Operation::Wait => match self.wait(thread, handle)? {
-                Some(bits) => word(Ok(bits), self.thread(thread)),
+            },
+            Operation::Wait => |k, t, h, _| match k.wait(t, h)? {
+                Some(bits) => word(Ok(bits), k.thread(t)),
                 None => Ok(Outcome::Settled),
             },
-            Operation::Poll => word(self.poll(thread, handle), self.thread(thread)),
-            Operation::Deadline => done(self.set_deadline(thread, handle, a)),
-            Operation::Bind => done(self.bind_notification(thread, handle, a)),
-            Operation::Yield => {
-                self.thread(thread).set_status(0, 0);
-                self.rotate(thread);
+            Operation::Poll => |k, t, h, _| word(k.poll(t, h), k.thread(t)),
+            Operation::Deadline => |k, t, h, _| done(k.set_deadline(t, h)),
+            Operation::Bind => |k, t, h, _| done(k.bind_notification(t, h)),
+            Operation::Yield => |k, t, _, _| {
+                k.thread(t).set_status(0, 0);
+                k.rotate(t);
                 Ok(Outcome::Settled)
-            }
-            Operation::TakeUp => done(self.take_up(thread, handle)),
-            Operation::Log => done(self.write_log(thread, a)),
-            _ => Err(Error::UnknownOperation),
-        }
-    }
-
-    fn dispatch_memory(&mut self, thread: Ref<Thread>, operation: Operation, handle: u32) -> Result {
-        let [a, b, c, d, e, f, ..] = self.thread(thread).words();
-        match operation {
-            Operation::Copy => done(self.copy_capability(thread, u64::from(handle), [a, b, c, d, e, f])),
-            Operation::Delete => done(self.delete_capability(thread, u64::from(handle), a)),
-            Operation::Describe => words(self.describe(thread, u64::from(handle), a), self.thread(thread)),
-            Operation::Kill => word(self.kill_instance(thread, handle), self.thread(thread)),
-            Operation::Retype => finished(self.retype(thread, handle, [a, b, c, d, e])),
-            Operation::Split => done(self.split(thread, handle, [a, b, c])),
-            Operation::Merge => done(self.merge(thread, handle, a)),
-            Operation::Reclaim => match self.reclaim(thread, handle, [a, b])? {
-                Some(done) => word(Ok(done), self.thread(thread)),
-                None => Ok(Outcome::Again),
             },
-            Operation::Revoke => word(self.revoke(thread, handle, [a, b]), self.thread(thread)),
-            Operation::Derive => done(self.derive(thread, handle, [a, b, c, d, e])),
-            Operation::FreePages => word(self.free_pages(thread, handle, a), self.thread(thread)),
-            Operation::PhysicalAddress => word(self.physical_address(thread, handle, a), self.thread(thread)),
-            _ => Err(Error::UnknownOperation),
+            Operation::TakeUp => |k, t, h, _| done(k.take_up(t, h)),
+            Operation::Log => |k, t, _, _| done(k.write_log(t)),
+            _ => |_, _, _, _| Err(Error::UnknownOperation),
         }
     }
 
-    fn dispatch_space(&mut self, thread: Ref<Thread>, operation: Operation, handle: u32) -> Result {
-        let [a, b, c, d, e, ..] = self.thread(thread).words();
+    /// Capabilities and memory.
+    const fn capabilities(operation: Operation) -> Handler<M> {
         match operation {
-            Operation::Map => word(self.map(thread, handle, [a, b, c, d, e]), self.thread(thread)),
-            Operation::Unmap => word(self.unmap(thread, handle, [a, b]), self.thread(thread)),
-            Operation::Protect => word(self.protect(thread, handle, [a, b, c]), self.thread(thread)),
-            Operation::Share => word(self.share(thread, handle, [a, b, c, d, e]), self.thread(thread)),
-            Operation::Clone => word(self.clone_range(thread, handle, [a, b, c, d, e]), self.thread(thread)),
-            Operation::Unshare => word(self.unshare(thread, handle, [a, b, c]), self.thread(thread)),
-            Operation::CopyFrom => copied(self.copy_space(thread, handle, [a, b, c], Direction::In), self.thread(thread)),
-            Operation::CopyTo => copied(self.copy_space(thread, handle, [a, b, c], Direction::Out), self.thread(thread)),
-            Operation::List => word(self.list(thread, handle, [a, b]), self.thread(thread)),
-            Operation::AddTables => word(self.add_tables(thread, handle, [a, b, c]), self.thread(thread)),
-            Operation::SetPager => done(self.set_pager(thread, handle, a)),
-            Operation::Dismantle => word(self.dismantle(thread, handle), self.thread(thread)),
-            _ => Err(Error::UnknownOperation),
+            Operation::Copy => |k, t, h, _| done(k.copy_capability(t, u64::from(h))),
+            Operation::Delete => |k, t, h, _| done(k.delete_capability(t, u64::from(h))),
+            Operation::Describe => |k, t, h, _| words(k.describe(t, u64::from(h)), k.thread(t)),
+            Operation::Kill => |k, t, h, _| word(k.kill_instance(t, h), k.thread(t)),
+            Operation::Retype => |k, t, h, _| finished(k.retype(t, h)),
+            Operation::Split => |k, t, h, _| done(k.split(t, h)),
+            Operation::Merge => |k, t, h, _| done(k.merge(t, h)),
+            Operation::Reclaim => |k, t, h, _| {
+                let words = k.arguments(t);
+                match k.reclaim(t, h, words)? {
+                    Some(done) => word(Ok(done), k.thread(t)),
+                    None => Ok(Outcome::Again),
+                }
+            },
+            Operation::Revoke => |k, t, h, _| word(k.revoke(t, h), k.thread(t)),
+            Operation::Derive => |k, t, h, _| done(k.derive(t, h)),
+            Operation::FreePages => |k, t, h, _| word(k.free_pages(t, h), k.thread(t)),
+            Operation::PhysicalAddress => |k, t, h, _| word(k.physical_address(t, h), k.thread(t)),
+            _ => |_, _, _, _| Err(Error::UnknownOperation),
         }
     }
 
-    fn dispatch_control(&mut self, thread: Ref<Thread>, operation: Operation, handle: u32) -> Result {
-        let [a, b, c, ..] = self.thread(thread).words();
+    /// Address spaces.
+    const fn spaces(operation: Operation) -> Handler<M> {
         match operation {
-            Operation::ThreadConfigure => done(self.configure_thread(thread, handle, [a, b, c])),
-            Operation::GetFrame => done(self.get_frame(thread, handle)),
-            Operation::SetFrame => done(self.set_frame(thread, handle)),
-            Operation::Blame => words(self.blame(thread, handle, a), self.thread(thread)),
-            Operation::ThreadStart | Operation::ThreadStop | Operation::ThreadKick | Operation::Counters => {
-                self.dispatch_thread(thread, operation, handle)
-            }
-            Operation::SetState => finished(self.set_endpoint_state(thread, handle, [a, b])),
-            Operation::IrqBind => done(self.bind_line(thread, handle, [a, b, c])),
-            Operation::IrqAck => done(self.acknowledge_line(thread, handle, a)),
-            Operation::PortIn => word(self.read_port(thread, handle, [a, b]), self.thread(thread)),
-            Operation::PortOut => done(self.write_port(thread, handle, [a, b, c])),
-            Operation::PortOutBytes => done(self.write_port_bytes(thread, handle, [a, b])),
-            Operation::PortRecord => words(self.port_record(thread, handle), self.thread(thread)),
-            _ => Err(Error::UnknownOperation),
+            Operation::Map => |k, t, h, _| word(k.map(t, h), k.thread(t)),
+            Operation::Unmap => |k, t, h, _| word(k.unmap(t, h), k.thread(t)),
+            Operation::Protect => |k, t, h, _| word(k.protect(t, h), k.thread(t)),
+            Operation::Share => |k, t, h, _| word(k.share(t, h), k.thread(t)),
+            Operation::Clone => |k, t, h, _| word(k.clone_range(t, h), k.thread(t)),
+            Operation::Unshare => |k, t, h, _| word(k.unshare(t, h), k.thread(t)),
+            Operation::CopyFrom => |k, t, h, _| copied(k.copy_space(t, h, Direction::In), k.thread(t)),
+            Operation::CopyTo => |k, t, h, _| copied(k.copy_space(t, h, Direction::Out), k.thread(t)),
+            Operation::List => |k, t, h, _| word(k.list(t, h), k.thread(t)),
+            Operation::AddTables => |k, t, h, _| word(k.add_tables(t, h), k.thread(t)),
+            Operation::SetPager => |k, t, h, _| done(k.set_pager(t, h)),
+            Operation::Dismantle => |k, t, h, _| word(k.dismantle(t, h), k.thread(t)),
+            _ => |_, _, _, _| Err(Error::UnknownOperation),
         }
     }
 
-    fn dispatch_thread(&mut self, thread: Ref<Thread>, operation: Operation, handle: u32) -> Result {
-        let target: Ref<Thread> = self.lookup(thread, handle, ObjectKind::Thread, Rights::CONTROL)?.reference();
+    /// Threads, endpoints and devices.
+    const fn others(operation: Operation) -> Handler<M> {
         match operation {
-            Operation::ThreadStart => done(self.start_thread(target)),
-            Operation::ThreadStop if target == thread => {
-                self.thread(thread).set_status(0, 0);
-                self.stop_thread(target);
-                Ok(Outcome::Settled)
-            }
-            Operation::ThreadStop => word(Ok(self.stop_thread(target)), self.thread(thread)),
-            Operation::ThreadKick => word(Ok(self.kick_thread(target)), self.thread(thread)),
-            _ => words(Ok(self.counters(target)), self.thread(thread)),
+            Operation::ThreadConfigure => |k, t, h, _| done(k.configure_thread(t, h)),
+            Operation::GetFrame => |k, t, h, _| done(k.get_frame(t, h)),
+            Operation::SetFrame => |k, t, h, _| done(k.set_frame(t, h)),
+            Operation::Blame => |k, t, h, _| words(k.blame(t, h), k.thread(t)),
+            Operation::ThreadStart => |k, t, h, _| {
+                let target = k.controlled(t, h)?;
+                done(k.start_thread(target))
+            },
+            Operation::ThreadStop => |k, t, h, _| {
+                let target = k.controlled(t, h)?;
+                if target == t {
+                    k.thread(t).set_status(0, 0);
+                    k.stop_thread(t);
+                    return Ok(Outcome::Settled);
+                }
+                word(Ok(k.stop_thread(target)), k.thread(t))
+            },
+            Operation::ThreadKick => |k, t, h, _| {
+                let target = k.controlled(t, h)?;
+                word(Ok(k.kick_thread(target)), k.thread(t))
+            },
+            Operation::Counters => |k, t, h, _| {
+                let target = k.controlled(t, h)?;
+                words(Ok(k.counters(target)), k.thread(t))
+            },
+            Operation::SetState => |k, t, h, _| finished(k.set_endpoint_state(t, h)),
+            Operation::IrqBind => |k, t, h, _| done(k.bind_line(t, h)),
+            Operation::IrqAck => |k, t, h, _| done(k.acknowledge_line(t, h)),
+            Operation::PortIn => |k, t, h, _| word(k.read_port(t, h), k.thread(t)),
+            Operation::PortOut => |k, t, h, _| done(k.write_port(t, h)),
+            Operation::PortOutBytes => |k, t, h, _| done(k.write_port_bytes(t, h)),
+            Operation::PortRecord => |k, t, h, _| words(k.port_record(t, h), k.thread(t)),
+            _ => |_, _, _, _| Err(Error::UnknownOperation),
         }
+    }
+
+    fn controlled(&mut self, thread: Ref<Thread>, handle: u32) -> core::result::Result<Ref<Thread>, Error> {
+        Ok(self.lookup(thread, handle, ObjectKind::Thread, Rights::CONTROL)?.reference())
     }
 }

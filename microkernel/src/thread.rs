@@ -290,7 +290,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Sets one property. Properties that name objects need the right to use those objects.
-    pub(crate) fn configure_thread(&mut self, caller: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<(), Error> {
+    pub(crate) fn configure_thread(&mut self, caller: Ref<Thread>, handle: u32) -> Result<(), Error> {
+        let words: [u64; 3] = self.arguments(caller);
         let target: Ref<Thread> = self.lookup(caller, handle, ObjectKind::Thread, Rights::CONTROL)?.reference();
         let [setting, value, second] = words;
         let setting = ThreadSetting::from_word(setting).ok_or(Error::InvalidArgument)?;

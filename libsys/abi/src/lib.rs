@@ -4,7 +4,8 @@
 //! beyond encoding. What it deliberately does not know: servers, protocols, Linux.
 //!
 //! # Registers
-//! A native system call is one `syscall` instruction. It preserves **rsp and rbp only**.
+//! A native system call is one `syscall` instruction. It preserves **rsp and rbp only**; an operation that neither sends nor waits for a message, which
+//! is any but `Call`, `ReplyReceive` and `Receive`, preserves r12, r13 and r15 as well.
 //!
 //! | register | in | out |
 //! |---|---|---|

@@ -41,6 +41,7 @@ pub fn reclaim(memory: u32, offset: u64, pages: u64) -> Result<u64, Error> {
 ///
 /// # Errors
 /// What the kernel says.
+#[inline]
 pub fn revoke(memory: u32, offset: u64, pages: u64) -> Result<u64, Error> {
     query(Operation::Revoke, memory, [offset, pages])
 }
@@ -49,6 +50,7 @@ pub fn revoke(memory: u32, offset: u64, pages: u64) -> Result<u64, Error> {
 ///
 /// # Errors
 /// What the kernel says.
+#[inline]
 pub fn derive(source: u32, offset: u64, count: u64, rights: u8, table: u32, slot: u32) -> Result<(), Error> {
     command(Operation::Derive, source, [offset, count, u64::from(rights), u64::from(slot), u64::from(table)])
 }

@@ -8,6 +8,7 @@ use super::{command, query};
 ///
 /// # Errors
 /// What the kernel says.
+#[inline]
 pub fn signal(notification: u32, bits: u64) -> Result<(), Error> {
     command(Operation::Signal, notification, [bits])
 }
@@ -16,6 +17,7 @@ pub fn signal(notification: u32, bits: u64) -> Result<(), Error> {
 ///
 /// # Errors
 /// What the kernel says; [`Error::Kicked`] if the thread was kicked out.
+#[inline]
 pub fn wait(notification: u32) -> Result<u64, Error> {
     query(Operation::Wait, notification, [])
 }
@@ -24,6 +26,7 @@ pub fn wait(notification: u32) -> Result<u64, Error> {
 ///
 /// # Errors
 /// What the kernel says.
+#[inline]
 pub fn poll(notification: u32) -> Result<u64, Error> {
     query(Operation::Poll, notification, [])
 }

@@ -24,6 +24,7 @@ pub struct MapSource {
 ///
 /// # Errors
 /// What the kernel says; [`Error::NeedsTable`] asks for [`add_tables`].
+#[inline]
 pub fn map(space: u32, address: u64, source: MapSource, flags: u64) -> Result<u64, Error> {
     query(Operation::Map, space, [address, u64::from(source.memory), source.first, source.pages, flags])
 }
@@ -32,6 +33,7 @@ pub fn map(space: u32, address: u64, source: MapSource, flags: u64) -> Result<u6
 ///
 /// # Errors
 /// What the kernel says.
+#[inline]
 pub fn unmap(space: u32, address: u64, pages: u64) -> Result<u64, Error> {
     query(Operation::Unmap, space, [address, pages])
 }

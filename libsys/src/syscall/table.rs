@@ -28,6 +28,7 @@ pub struct Described {
 ///
 /// # Errors
 /// What the kernel says.
+#[inline]
 pub fn copy(table: u32, slot: u32, source: u32, rights: u8) -> Result<(), Error> {
     transfer(table, slot, OWN_TABLE, source, rights, None, false)
 }
@@ -36,6 +37,7 @@ pub fn copy(table: u32, slot: u32, source: u32, rights: u8) -> Result<(), Error>
 ///
 /// # Errors
 /// What the kernel says.
+#[inline]
 pub fn mint(table: u32, slot: u32, source: u32, rights: u8, badge: u64) -> Result<(), Error> {
     transfer(table, slot, OWN_TABLE, source, rights, Some(badge), false)
 }
@@ -52,6 +54,7 @@ pub fn move_from(table: u32, slot: u32, from: u32, source: u32) -> Result<(), Er
 ///
 /// # Errors
 /// What the kernel says.
+#[inline]
 pub fn transfer(table: u32, slot: u32, from: u32, source: u32, rights: u8, badge: Option<u64>, moves: bool) -> Result<(), Error> {
     let how = if badge.is_some() { SET_BADGE } else { 0 } | if moves { MOVE } else { 0 };
     let arguments = [u64::from(slot), u64::from(source), u64::from(rights), badge.unwrap_or(0), how, u64::from(from)];
@@ -62,6 +65,7 @@ pub fn transfer(table: u32, slot: u32, from: u32, source: u32, rights: u8, badge
 ///
 /// # Errors
 /// What the kernel says.
+#[inline]
 pub fn delete(table: u32, slot: u32) -> Result<(), Error> {
     command(Operation::Delete, table, [u64::from(slot)])
 }

@@ -132,6 +132,7 @@ pub fn blame(thread: u32, limit: u32) -> Result<Option<InHand>, Error> {
 }
 
 /// Gives up the processor to threads of the same priority.
+#[inline]
 pub fn yield_now() {
     // It names nothing and takes nothing, so it cannot fail.
     let _always_ok = command(Operation::Yield, 0, []);

@@ -45,6 +45,27 @@ macro_rules! ring0 {
     (slow) => {
         "mov rsp, gs:[{stack}]\nxor ebp, ebp\ncall {slow}\nud2\n"
     };
+    (native) => {
+        concat!(
+            "mov rdi, rsp
+            mov rsp, gs:[{stack}]
+            xor ebp, ebp
+            call {native}
+            test al, al
+            jz 61f
+            mov rbp, gs:[{current}]
+            mov dword ptr [rip + {lock}], 0
+            xor ebx, ebx
+            xor r14d, r14d
+            ",
+            load!("rbp": rax rdi rsi rdx r8 r9 r10),
+            exit!(),
+            "61:
+            call {resume}
+            ud2
+            "
+        )
+    };
     (resume) => {
         "mov rsp, gs:[{stack}]\nxor ebp, ebp\ncall {resume}\nud2\n"
     };
@@ -72,30 +93,55 @@ macro_rules! ring0 {
     (slow) => {
         "jmp {slow}\n"
     };
+    (native) => {
+        ring0!(slow)
+    };
     (resume) => {
         "jmp {resume}\n"
     };
 }
 
-/// Finds the object that index `ecx` of table `r14` names, of the kind and with the rights in `wanted`: `r14` is it, `rcx` its slot.
+/// Finds the object that index `ecx` of table `r14` names, of the kind and with the rights in `wanted`: `r14` is it, `rcx` its slot. A scratch register
+/// is `rbx` or another.
 macro_rules! look_up {
     ($wanted:literal) => {
+        look_up!($wanted, "ebx", "rbx")
+    };
+    ($wanted:literal, $half:literal, $scratch:literal) => {
         concat!(
             "shl rcx, 5\n",
             "add rcx, r14\n",
-            "mov ebx, [rcx + {header} + {rights}]\n",
-            "and ebx, ",
+            "mov ",
+            $half,
+            ", [rcx + {header} + {rights}]\n",
+            "and ",
+            $half,
+            ", ",
             $wanted,
             " | 0xff00\n",
-            "cmp ebx, ",
+            "cmp ",
+            $half,
+            ", ",
             $wanted,
             "\n",
             "jne 91f\n",
-            "mov ebx, [rcx + {header} + {first}]\n",
-            "shl rbx, 4\n",
-            "add rbx, gs:[{infos}]\n",
-            "mov rbx, [rbx + {revoked_at}]\n",
-            "cmp [rcx + {header} + {epoch}], rbx\n",
+            "mov ",
+            $half,
+            ", [rcx + {header} + {first}]\n",
+            "shl ",
+            $scratch,
+            ", 4\n",
+            "add ",
+            $scratch,
+            ", gs:[{infos}]\n",
+            "mov ",
+            $scratch,
+            ", [",
+            $scratch,
+            " + {revoked_at}]\n",
+            "cmp [rcx + {header} + {epoch}], ",
+            $scratch,
+            "\n",
             "jb 91f\n",
             "mov r14, [rcx + {header} + {object}]\n",
         )
@@ -171,14 +217,12 @@ macro_rules! deliver {
     };
 }
 
-/// Takes the lock, which nobody else has while there is one processor. Uses `rcx`.
+/// Takes the lock, which nobody else has while there is one processor.
 macro_rules! lock {
     () => {
-        "mov ecx, 1
-        2:
-        xchg [rip + {lock}], ecx
-        test ecx, ecx
-        jz 3f
+        "2:
+        lock bts dword ptr [rip + {lock}], 0
+        jnc 3f
         pause
         jmp 2b
         3:
@@ -332,14 +376,14 @@ macro_rules! switch {
 /// Out of ring 0: the rest of what thread `rbp` had.
 macro_rules! exit {
     () => {
-        concat!(
-            "mov rcx, [rbp + {rip}]
-            mov r11, [rbp + {rflags}]
-            mov rsp, [rbp + {rsp}]
-            mov rbp, [rbp + {rbp}]
-            ",
-            ring0!(leave),
-        )
+        concat!("mov rcx, [rbp + {rip}]\nmov r11, [rbp + {rflags}]\n", load!("rbp": rsp rbp), ring0!(leave))
+    };
+}
+
+/// Back to the current thread itself, whose `rbp` is still in its register: what the ABI gives up and has the kernel's values is cleared.
+macro_rules! exit_same {
+    () => {
+        concat!("xor r14d, r14d\nmov rcx, [rsp + {rip}]\nmov r11, [rsp + {rflags}]\n", load!("rsp": rsp), ring0!(leave))
     };
 }
 

@@ -47,7 +47,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Maps what another space has, with at most the access that it has there.
-    pub(crate) fn share(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 5]) -> Result<u64, Error> {
+    pub(crate) fn share(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let words: [u64; 5] = self.arguments(thread);
         let (space, source) = self.share_arguments(thread, handle, words, Rights::SHARE)?;
         let [address, _, from, pages, flags] = words;
         let bits = entry_bits(flags)?;
@@ -60,7 +61,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Makes the same pages copy-on-write in both spaces.
-    pub(crate) fn clone_range(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 5]) -> Result<u64, Error> {
+    pub(crate) fn clone_range(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let words: [u64; 5] = self.arguments(thread);
         let (space, source) = self.share_arguments(thread, handle, words, Rights::CLONE)?;
         let [address, _, from, pages, _] = words;
         self.over_source(space, source, (address, from, pages), |kernel, place, at| {
@@ -115,8 +117,8 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// Ends copy-on-write for one page: its last holder keeps it, another gets a copy in a page of its own.
-    pub(crate) fn unshare(&mut self, thread: Ref<Thread>, handle: u32, words: [u64; 3]) -> Result<u64, Error> {
-        let [address, memory, offset] = words;
+    pub(crate) fn unshare(&mut self, thread: Ref<Thread>, handle: u32) -> Result<u64, Error> {
+        let [address, memory, offset] = self.arguments(thread);
         let space = self.space_argument(thread, handle, Rights::MAP)?;
         check_range(address, 1)?;
         let Leaf::Page(place) = self.leaf(space, address) else { return Err(Error::InvalidArgument) };

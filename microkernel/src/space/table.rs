@@ -118,13 +118,48 @@ impl<M: Machine> Kernel<M> {
     }
 
     /// The page-table entry of an address; tables above it are made.
+    #[inline]
     pub(super) fn page_entry(&mut self, space: Ref<AddressSpace>, address: u64) -> Result<Place, Error> {
+        match self.page_table(space, address) {
+            Some(table) => Ok((table, index_at(address, 0))),
+            None => self.make_page_entry(space, address),
+        }
+    }
+
+    /// The page table of an address, if it is there.
+    #[inline]
+    fn page_table(&mut self, space: Ref<AddressSpace>, address: u64) -> Option<PageNumber> {
+        let mut table = self.space(space).root;
+        if table == 0 {
+            return None;
+        }
+        for level in (1..4).rev() {
+            let entry = self.entry((table, index_at(address, level)));
+            if entry & (PRESENT | HUGE) != PRESENT {
+                return None;
+            }
+            table = page_of_entry(entry);
+        }
+        Some(table)
+    }
+
+    #[cold]
+    fn make_page_entry(&mut self, space: Ref<AddressSpace>, address: u64) -> Result<Place, Error> {
         let directory = self.directory_entry(space, address)?;
         Ok((self.descend(space, directory)?, index_at(address, 0)))
     }
 
     /// What translates an address now.
+    #[inline]
     pub(crate) fn leaf(&mut self, space: Ref<AddressSpace>, address: u64) -> Leaf {
+        if let Some(table) = self.page_table(space, address) {
+            return self.page_leaf((table, index_at(address, 0)));
+        }
+        self.upper_leaf(space, address)
+    }
+
+    /// What translates an address that has no page table.
+    fn upper_leaf(&mut self, space: Ref<AddressSpace>, address: u64) -> Leaf {
         let mut table = self.space(space).root;
         if table == 0 {
             return Leaf::Missing;
@@ -140,7 +175,7 @@ impl<M: Machine> Kernel<M> {
             }
             table = page_of_entry(entry);
         }
-        self.page_leaf((table, index_at(address, 0)))
+        Leaf::Missing
     }
 
     /// The leaf that an entry of a page table is.

@@ -39,7 +39,7 @@ impl Machine for Hardware {
     }
 
     fn page_address(&self, page: PageNumber) -> u64 {
-        self.direct_map + (u64::from(page) << 12)
+        self.direct_map.wrapping_add(u64::from(page) << 12)
     }
 
     fn page_of(&self, address: u64) -> PageNumber {

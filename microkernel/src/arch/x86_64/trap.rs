@@ -35,11 +35,11 @@ fn lock() {
 }
 
 /// The kernel, for who has the lock.
-fn with_kernel(act: impl FnOnce(&mut Kernel<Hardware>)) {
+fn with_kernel<R>(act: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
     // SAFETY: the lock is held, and nothing below takes it again: traps in ring 0 panic, and interrupts are off.
     let kernel = unsafe { &mut *BIG.0.get() };
     let Some(kernel) = kernel else { panic!("trap before the kernel was built") };
-    act(kernel);
+    act(kernel)
 }
 
 /// Installs the kernel and runs the first thread. Without the fast path if `slow_path` says so.
@@ -59,6 +59,12 @@ pub fn start(kernel: Kernel<Hardware>, slow_path: bool) -> ! {
 pub extern "C" fn system_call() -> ! {
     with_kernel(Kernel::system_call);
     resume()
+}
+
+/// A system call of `thread`, which is the current one, native, and has its registers in its frame; the entry code has taken the lock. Returns whether it
+/// goes on at once; else the trap is still to be ended.
+pub extern "C" fn native_call(thread: u64) -> bool {
+    with_kernel(|kernel| kernel.operate(Ref::at(thread)))
 }
 
 /// An exception or interrupt in ring 3.
@@ -103,13 +109,11 @@ fn interrupt(vector: u64) {
 
 /// Ends the trap, for who has the lock: the thread that the kernel chose runs, or the processor idles.
 pub extern "C" fn resume() -> ! {
-    let mut next = None;
-    with_kernel(|kernel| {
+    let next = with_kernel(|kernel| {
         kernel.finish();
-        next = kernel.current().map(|current| {
-            load_bases(kernel, current);
-            &raw const page::object(&mut kernel.machine, current).frame
-        });
+        let current = kernel.current()?;
+        load_bases(kernel, current);
+        Some(&raw const page::object(&mut kernel.machine, current).frame)
     });
     LOCK.store(0, Ordering::Release);
     let Some(frame) = next else { entry::idle() };
