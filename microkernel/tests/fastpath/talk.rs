@@ -1,6 +1,6 @@
 //! Steps that mostly call and answer, or signal and wait, among steps that do anything.
 
-use abi::{Control, Label, ObjectKind, Operation, ThreadSetting};
+use abi::{Control, Label, ObjectKind, Operation, Rights, ThreadSetting};
 use microkernel::fake::World;
 use microkernel::page::Ref;
 use microkernel::thread::Thread;
@@ -11,12 +11,22 @@ use crate::play::{self, Tally};
 /// Steps out of a hundred that do anything.
 const OTHER: u64 = 8;
 
+/// Steps of a hundred talking ones that name a reply slot, which may be the other thread's.
+const OTHER_SLOT: u64 = 3;
+const FIRST_REPLY_SLOT: u64 = 20;
+/// Steps of a hundred talking ones that set the registers of a Linux program.
+const SET_FRAME: u64 = 4;
 /// Steps of a hundred talking ones that are about notifications.
 const NOTIFY: u64 = 25;
 /// The notifications that all processes hold.
 const FIRST_NOTIFICATION: u32 = 13;
+/// One of them with the right to signal alone, and to wait alone.
+const NARROW: [u32; 2] = [80, 81];
 /// Endpoints that all processes hold, in slots 10 to 12: who serves which is settled by the place of a thread in this list.
 const FIRST_ENDPOINT: u32 = 10;
+/// Two more, as far behind: one that is dead, and what its page became.
+const DEAD: u32 = 60;
+const REMADE: u32 = 61;
 const SERVES: [Option<u32>; 6] = [Some(0), Some(1), None, Some(0), Some(1), None];
 const PROCESSES: usize = 3;
 const PRIORITIES: [u64; 8] = [9, 10, 8, 9, 10, 8, 7, 7];
@@ -33,7 +43,7 @@ impl Opening {
         let held = world.handles(world.root.thread);
         let threads: Vec<(u32, Ref<Thread>)> =
             held.iter().filter(|(_, slot)| slot.kind() == ObjectKind::Thread).map(|(handle, slot)| (*handle, slot.reference())).collect();
-        for ((handle, thread), (priority, slot)) in threads.iter().zip(PRIORITIES.into_iter().zip(20..)) {
+        for ((handle, thread), (priority, slot)) in threads.iter().zip(PRIORITIES.into_iter().zip(FIRST_REPLY_SLOT..)) {
             if !world.thread(*thread).is_reflected() {
                 world.run(*thread, 0, Operation::SetReplySlot, &[slot]).unwrap();
             }
@@ -43,6 +53,14 @@ impl Opening {
         let tables = held.iter().filter(|(_, slot)| slot.kind() == ObjectKind::CapTable).map(|(handle, _)| *handle).take(PROCESSES);
         for (table, (thread, _)) in tables.cycle().zip(threads.iter().take(SERVES.len())) {
             give_vault(&mut world, *thread, table);
+        }
+        let tables: Vec<u32> = held.iter().filter(|(_, slot)| slot.kind() == ObjectKind::CapTable).map(|(handle, _)| *handle).collect();
+        remake_endpoint(&mut world, tables.get(..PROCESSES).unwrap());
+        let (notification, _) = held.iter().find(|(_, slot)| slot.kind() == ObjectKind::Notification).unwrap();
+        for (slot, rights) in NARROW.into_iter().zip([Rights::SIGNAL, Rights::WAIT]) {
+            for table in tables.iter().take(PROCESSES) {
+                world.must(*table, Operation::Copy, &[u64::from(slot), u64::from(*notification), u64::from(rights), 0, 0, 0]);
+            }
         }
         let root = world.root.thread;
         world.begin(root, play::WAKE, Operation::Wait, &[]);
@@ -73,6 +91,15 @@ impl Opening {
         let Some(place) = self.natives.iter().position(|thread| *thread == current) else {
             return play::step(world, dice.next(), tally);
         };
+        if dice.chance(SET_FRAME) {
+            return set_frame(world, current, &mut dice);
+        }
+        if dice.chance(OTHER_SLOT) {
+            let slot = FIRST_REPLY_SLOT + dice.below(SERVES.len() as u64);
+            world.prepare_syscall(current, Control::new(Operation::SetReplySlot, 0), Label::default(), &[slot], 0);
+            world.execute_syscall(current);
+            return;
+        }
         if dice.chance(NOTIFY) {
             return notify(world, current, &mut dice, tally);
         }
@@ -89,6 +116,21 @@ impl Opening {
     }
 }
 
+/// An endpoint that all processes hold dies, and its page becomes an endpoint again: the old capability stays dead.
+fn remake_endpoint(world: &mut World, tables: &[u32]) {
+    let made = world.make(ObjectKind::Endpoint, 1);
+    let give = |world: &mut World, index: u32, handle: u32| {
+        for table in tables {
+            world.must(*table, Operation::Copy, &[u64::from(FIRST_ENDPOINT + index), u64::from(handle), 0xff, 0, 0, 0]);
+        }
+    };
+    give(world, DEAD, made.handle);
+    world.must(made.memory, Operation::Reclaim, &[0, 1]);
+    let again = world.free_slot();
+    world.must(made.memory, Operation::Retype, &[0, ObjectKind::Endpoint as u64, 1, u64::from(again), 0]);
+    give(world, REMADE, again);
+}
+
 /// A thread's own table becomes its vault too.
 fn give_vault(world: &mut World, handle: u32, table: u32) {
     let was = world.must(handle, Operation::ThreadStop, &[]);
@@ -101,7 +143,11 @@ fn give_vault(world: &mut World, handle: u32, table: u32) {
 /// Signals, waits, polls or yields. A notification that has no right, and a handle that names none, are met too.
 fn notify(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &Tally) {
     let operation = dice.pick(&[Operation::Signal, Operation::Signal, Operation::Wait, Operation::Wait, Operation::Poll, Operation::Yield]);
-    let handle = if dice.chance(95) { FIRST_NOTIFICATION + dice.below(3) as u32 } else { dice.below(40) as u32 };
+    let handle = match dice.below(20) {
+        0 => dice.below(40) as u32,
+        1 => dice.pick(&NARROW),
+        _ => FIRST_NOTIFICATION + dice.below(3) as u32,
+    };
     let handle = handle | if dice.chance(50) { abi::VAULT } else { 0 };
     let words = [dice.pick(&[0, 1, 2, 0xff00]), dice.next(), dice.next(), dice.next(), dice.next(), dice.next(), dice.next(), dice.next()];
     if tally.show {
@@ -111,9 +157,27 @@ fn notify(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &Tall
     world.execute_syscall(current);
 }
 
+/// Sets the registers of a Linux program, which may be waiting for this very thread's answer, to what lies in the message page.
+fn set_frame(world: &mut World, current: Ref<Thread>, dice: &mut Dice) {
+    let mut programs = Vec::new();
+    for (handle, slot) in world.handles(current) {
+        if slot.kind() == ObjectKind::Thread && world.thread(slot.reference()).is_reflected() {
+            programs.push(handle);
+        }
+    }
+    if !programs.is_empty() {
+        world.prepare_syscall(current, Control::new(Operation::SetFrame, dice.pick(&programs)), Label::default(), &[], 0);
+        world.execute_syscall(current);
+    }
+}
+
 /// What a thread does: who serves mostly answers and waits, and calls who is below it; the others call.
 fn choose(dice: &mut Dice, serves: Option<u32>) -> (Operation, u32) {
     match serves {
+        Some(0) if dice.chance(6) => (Operation::ReplyReceive, REMADE),
+        None if dice.chance(10) => (Operation::Call, dice.pick(&[DEAD, DEAD, REMADE])),
+        // Against the order: to who is less important.
+        Some(1) if dice.chance(8) => (Operation::Call, 0),
         Some(0) if dice.chance(25) => (Operation::Call, 1),
         Some(endpoint) if dice.chance(95) => (Operation::ReplyReceive, endpoint),
         Some(endpoint) => (Operation::Receive, endpoint),
