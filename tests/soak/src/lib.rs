@@ -23,3 +23,6 @@ mod harness;
 mod play;
 #[path = "../../../protocols/tests/samples/mod.rs"]
 mod samples;
+#[path = "../../../microkernel/tests/fastpath/talk.rs"]
+#[allow(clippy::unwrap_used, reason = "it may panic as tests may")]
+mod talk;

@@ -1,6 +1,7 @@
 //! Everything that reads foreign bytes, each with what must hold whatever the bytes are.
 
 mod boot;
+mod fastpath;
 mod files;
 mod kernel;
 mod messages;
@@ -11,6 +12,7 @@ use super::Target;
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "kernel", run: kernel::run, seeds: kernel::seeds, most_bytes: 2048 },
+    Target { name: "fastpath", run: fastpath::run, seeds: fastpath::seeds, most_bytes: 1024 },
     Target { name: "supervisor", run: messages::supervisor, seeds: messages::supervisor_seeds, most_bytes: abi::MAX_MESSAGE + 1 },
     Target { name: "memory", run: messages::memory, seeds: messages::memory_seeds, most_bytes: abi::MAX_MESSAGE + 1 },
     Target { name: "console", run: messages::console, seeds: messages::console_seeds, most_bytes: abi::MAX_MESSAGE + 1 },
