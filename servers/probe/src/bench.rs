@@ -6,7 +6,7 @@
 
 use core::hint::black_box;
 
-use abi::{Error, Label, MapFlags, OWN_TABLE, ObjectKind, Rights};
+use abi::{Error, Frame, Label, MAX_CAPS, MapFlags, OWN_TABLE, ObjectKind, ReplyKind, Rights, ThreadSetting, thread_flags};
 use libsys::syscall::{self, MapSource};
 use libsys::{Peer, clock, slot};
 use protocols::memory::Client;
@@ -23,15 +23,20 @@ const MEMORY: u32 = 4;
 const SPACE: u32 = 5;
 const PING: u32 = 6;
 const PONG: u32 = 7;
+const THREAD: u32 = 8;
+const FAULTS: u32 = 9;
 /// Pages in [`MEMORY`]: an object each, tables for the space, and those that are mapped.
 const MEMORY_PAGES: u32 = 64;
 const FIRST_TABLE: u64 = 3;
 const TABLE_PAGES: u64 = 4;
+const LATER_OBJECT: u64 = FIRST_TABLE + TABLE_PAGES;
 const FIRST_PAGE: u64 = 16;
 /// Pages, and slots, that rows of one page or slot go through before they start again.
 const SPREAD: u64 = 32;
 /// Where pages are mapped in the space.
 const ADDRESS: u64 = 0x40_0000;
+/// Of the thread that faults: nobody else is as important and runs.
+const PRIORITY: u64 = 9;
 /// Own slots that rows fill and empty.
 const SCRATCH: u32 = slot::FREE;
 
@@ -59,6 +64,7 @@ pub fn run() {
     match make() {
         Ok(()) => {
             memory();
+            faults();
             threads();
         }
         Err(error) => libsys::log!("bench: no objects to measure: {error:?}"),
@@ -79,7 +85,9 @@ fn calls() {
 fn make() -> Result<(), Error> {
     let mut memory = Client(Peer::to(Service::Memory));
     memory.buy(libsys::next_number(), MEMORY_PAGES, MEMORY).map_err(|_| Error::InvalidHandle)?;
-    for (page, (kind, to)) in (0..).zip([(ObjectKind::AddressSpace, SPACE), (ObjectKind::Notification, PING), (ObjectKind::Notification, PONG)]) {
+    let objects = [(ObjectKind::AddressSpace, SPACE), (ObjectKind::Notification, PING), (ObjectKind::Notification, PONG)];
+    let later = [(ObjectKind::Thread, THREAD), (ObjectKind::Endpoint, FAULTS)];
+    for (page, (kind, to)) in (0..).zip(objects).chain((LATER_OBJECT..).zip(later)) {
         syscall::retype(slot::vault(MEMORY), page, kind, 1, slot::VAULT, to)?;
     }
     syscall::add_tables(slot::vault(SPACE), MapSource { memory: slot::vault(MEMORY), first: FIRST_TABLE, pages: TABLE_PAGES })
@@ -108,6 +116,33 @@ fn memory() {
         syscall::derive(memory, FIRST_PAGE + index, 1, Rights::READ, OWN_TABLE, scratch(index))
     };
     pair(["lend_again", "revoke"], 1, lend, |index| syscall::revoke(memory, FIRST_PAGE + index, 1).map(drop));
+}
+
+/// A thread in the space executes where nothing is mapped, and this one handles its fault: by doing nothing, so that it faults again.
+fn faults() {
+    let endpoint = slot::vault(FAULTS);
+    match start_faulting(endpoint) {
+        Ok(()) => row("fault_to_handler", || syscall::reply_word_receive(endpoint, ReplyKind::Resume, 0, [0; MAX_CAPS]).map(drop)),
+        Err(error) => libsys::log!("bench: nobody faults: {error:?}"),
+    }
+    if let Err(error) = syscall::thread_stop(slot::vault(THREAD)) {
+        libsys::log!("bench: a thread faults for ever: {error:?}");
+    }
+}
+
+/// Starts the thread that faults, and receives its first fault.
+fn start_faulting(endpoint: u32) -> Result<(), Error> {
+    let (thread, space) = (slot::vault(THREAD), slot::vault(SPACE));
+    syscall::set_pager(space, endpoint)?;
+    for (setting, value) in
+        [(ThreadSetting::Space, u64::from(space)), (ThreadSetting::Flags, thread_flags::REFLECT), (ThreadSetting::Priority, PRIORITY)]
+    {
+        syscall::thread_configure(thread, setting, value, 0)?;
+    }
+    syscall::set_frame(thread, &Frame { rip: ADDRESS, ..Frame::new() })?;
+    syscall::thread_start(thread)?;
+    syscall::set_reply_slot(slot::reply(0))?;
+    syscall::receive(endpoint, [0; MAX_CAPS]).map(drop)
 }
 
 /// Two threads of one server that hand the processor to each other.
