@@ -1,0 +1,157 @@
+//! Every failpoint of every server, each once: the server dies there under a workload that reaches it, and the workload sees nothing of it.
+//!
+//! The points are the servers' own lists, so a new one is tested the day it is written, and one that no workload reaches fails the test. One boot kills a server
+//! at many points, the n-th of them in its n-th instance, each at its second passage: the first one is that of the request that the predecessor died of, and who
+//! dies of one request twice is not asked a third time. So the workload does everything more often than it has points, in the order of the lists.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use libsys::fail::Failpoint;
+use tests::compare::expected::Expected;
+use tests::compare::staged::Staged;
+use tests::{Boot, root};
+
+/// A service that is killed on purpose all the time is not in a loop.
+const MANY_DEATHS: &str = "burst = 1000\nbackoff_ms = [1, 1]";
+/// The end of root's prompt.
+const PROMPT: &str = "# ";
+/// Commands at the terminal until every point was hit.
+const MOST_COMMANDS: usize = 60;
+/// How often a script runs the workload.
+const ROUNDS: usize = 2;
+
+/// Failpoints that no workload can reach, with the reason.
+const UNREACHABLE: [(&str, &str, &str); 4] =
+    [("vfs", "hold.intent", NOT_ASKED), ("vfs", "hold.effect", NOT_ASKED), ("vfs", "hold.record", NOT_ASKED), ("vfs", "hold.reply", NOT_ASKED)];
+const NOT_ASKED: &str = "posix counts the opens of a file itself, so nobody sends Hold; vfs's own tests crash in it";
+
+/// A server's failpoints by name.
+fn names<P: Failpoint>() -> Vec<&'static str> {
+    P::ALL.iter().map(|point| point.name()).collect()
+}
+
+/// All there are.
+fn all() -> Vec<(&'static str, Vec<&'static str>)> {
+    vec![
+        ("console", names::<console::point::Point>()),
+        ("memory", names::<memory::trade::Point>()),
+        ("posix", names::<posix::fail::Point>()),
+        ("vfs", names::<vfs::fail::Point>()),
+    ]
+}
+
+/// Failpoints of a service, in the order in which they kill, with the passage at which they do.
+type Plan = Vec<(&'static str, u32)>;
+
+fn plan(service: &str, wanted: impl Fn(&str) -> bool) -> Plan {
+    let found = all().into_iter().find(|(name, _)| *name == service).map(|(_, points)| points).unwrap_or_default();
+    let reachable = |point: &&str| !UNREACHABLE.iter().any(|(name, unreachable, _)| *name == service && unreachable == point);
+    found.into_iter().filter(|point| wanted(point)).filter(reachable).map(|point| (point, 2)).collect()
+}
+
+fn armed(boot: Boot, service: &str, plan: &Plan) -> Boot {
+    plan.iter().fold(boot.policy(service, MANY_DEATHS), |boot, (point, nth)| boot.failing(service, point, *nth))
+}
+
+/// What of a plan the log shows to have been hit.
+fn hits(log: &str, service: &str, plan: &Plan) -> Vec<(String, String)> {
+    let is_hit = |point: &&str| log.lines().any(|line| line.trim_end().ends_with(&format!("[{service}] failpoint {point}")));
+    plan.iter().map(|(point, _)| *point).filter(is_hit).map(|point| (service.to_owned(), point.to_owned())).collect()
+}
+
+fn workload() -> (Staged, String) {
+    let staged = Staged::lay_out(&["points".into()]).expect("the program can be compiled");
+    let text = fs::read_to_string(root().join("tests/expected/points.txt")).expect("it was made");
+    (staged, Expected::decode(&text).expect("it is whole").output.stdout)
+}
+
+/// Runs the workload by a script while servers die by `plans`; `before` comes first. What was hit.
+fn kill_under_script(staged: &Staged, linux: &str, plans: &[(&str, Plan)], boot: Boot, before: (&str, &str)) -> Vec<(String, String)> {
+    let boot = plans.iter().fold(boot, |boot, (service, plan)| armed(boot, service, plan));
+    let boot = boot.with("--add", format!("{}:/run", staged.guest().display())).within_seconds(400);
+    let outcome = boot.script(&format!("{}\n{}", before.0, "/run/programs/points\n".repeat(ROUNDS)));
+    outcome.expect_output(&(before.1.to_owned() + &linux.repeat(ROUNDS)));
+    plans.iter().flat_map(|(service, plan)| hits(&outcome.log, service, plan)).collect()
+}
+
+/// The probe asks for 2 MiB pages, then for room again and again, while files come and half of them go.
+fn kill_memory(staged: &Staged, linux: &str) -> Vec<(String, String)> {
+    const PROBE: &str = "[[service]]\nname = \"probe\"\npriority = 11\nheap_pages = 8192\ncalls = [\"memory\"]\n";
+    const FILES: &str = r#"
+        for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+            for kind in kept gone; do head -c 700000 /bin/busybox > /tmp/$kind.$i; done
+        done
+        rm /tmp/gone.*
+        for i in 1 2 3 4 5 6; do sleep 0.3; cat /tmp/kept.* | md5sum; done | sort -u | wc -l
+    "#;
+    let early = |point: &str| point.starts_with("huge.");
+    let moves = |point: &str| point.starts_with("compact.");
+    // The probe asks for 2 MiB pages once, and again if memory died of it twice.
+    let mut order: Plan = plan("memory", early).into_iter().map(|(point, _)| (point, 1)).collect();
+    order.extend(plan("memory", moves));
+    order.extend(plan("memory", |point| !early(point) && !moves(point)));
+    let boot = Boot::new("failpoints-memory").services(PROBE).with("--option", "probe=memory");
+    kill_under_script(staged, linux, &[("memory", order)], boot, (FILES, "1\n"))
+}
+
+/// What a person at the terminal meets: commands are typed until every point was hit, and shown as they must be.
+fn kill_console(staged: &Staged, order: &Plan) -> Vec<(String, String)> {
+    let boot = armed(Boot::new("failpoints-console"), "console", order).with("--add", format!("{}:/run", staged.guest().display()));
+    let mut session = boot.within_seconds(400).session();
+    session.expect(PROMPT);
+    for round in 0..MOST_COMMANDS {
+        let command = format!("/run/programs/points flush; echo status $? abcdefghij {round}");
+        session.send(&format!("{command}\n"));
+        // The editor of the line asks where the cursor is; all else is to the byte.
+        let shown = session.expect(PROMPT).replace("\x1b[6n", "");
+        let expected = format!("{command}\r\nstatus 0 abcdefghij {round}\r\n");
+        assert!(shown.starts_with(&expected), "{shown:?} instead of {expected:?}; log:\n{}", session.log());
+        if hits(&session.log(), "console", order).len() == order.len() {
+            break;
+        }
+    }
+    hits(&session.log(), "console", order)
+}
+
+#[test]
+fn every_failpoint_of_every_server_is_hit_and_no_program_notices() {
+    let (staged, linux) = workload();
+    let script = |point: &str| point.starts_with("script.");
+    let files = |point: &str| point.starts_with("unpack.");
+    // While the root file system is unpacked nothing is asked twice.
+    let mut vfs: Plan = plan("vfs", files);
+    vfs.extend(plan("vfs", |point| !files(point)));
+    let with_files = [("vfs", vfs), ("console", plan("console", script))];
+    let mut hit: BTreeSet<_> = kill_under_script(&staged, &linux, &with_files, Boot::new("failpoints-vfs"), ("", "")).into_iter().collect();
+    let posix = [("posix", plan("posix", |_| true))];
+    hit.extend(kill_under_script(&staged, &linux, &posix, Boot::new("failpoints-posix"), ("", "")));
+    hit.extend(kill_memory(&staged, &linux));
+    hit.extend(kill_console(&staged, &plan("console", |point| !script(point))));
+
+    let points: Vec<(String, String)> =
+        all().into_iter().flat_map(|(service, points)| points.into_iter().map(move |point| (service.to_owned(), point.to_owned()))).collect();
+    let missed: Vec<_> = points.iter().filter(|point| !hit.contains(*point)).collect();
+    println!("{} failpoints, {} hit", points.len(), hit.len());
+    for (service, point, reason) in UNREACHABLE {
+        println!("{service}: {point} cannot be reached: {reason}");
+    }
+    assert_eq!(missed.len(), UNREACHABLE.len(), "not reached: {missed:?}");
+}
+
+/// A server that declares failpoints is one whose failpoints are tested.
+#[test]
+fn every_server_with_failpoints_is_in_the_list() {
+    let declares = |folder: &std::path::Path| {
+        let text = |entry: fs::DirEntry| fs::read_to_string(entry.path()).unwrap_or_default();
+        let mut files = fs::read_dir(folder.join("src")).into_iter().flatten().flatten();
+        files.any(|entry| text(entry).lines().any(|line| line.starts_with("libsys::failpoints!")))
+    };
+    let folders = fs::read_dir(root().join("servers")).expect("the project can be read").flatten().map(|entry| entry.path());
+    let found: BTreeSet<String> =
+        folders.filter(|folder| declares(folder)).filter_map(|folder| Some(folder.file_name()?.to_str()?.to_owned())).collect();
+    assert_eq!(found, all().into_iter().map(|(service, _)| service.to_owned()).collect());
+    for (service, points) in all() {
+        assert_eq!(points.iter().collect::<BTreeSet<_>>().len(), points.len(), "{service} has two points of one name");
+    }
+}
