@@ -35,18 +35,27 @@ const KEPT: u32 = ACCESS_MODE | 0o2000 | 0o4000 | 0o20000 | 0o40000 | 0o100_000 
 /// Linux's `open` ignores others (open(2)); so must we, or old programs break.
 const KNOWN: u32 = KEPT | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_PATH | TMPFILE_BIT;
 
+/// Flags that mean something with `O_PATH`.
+const WITH_PATH: u32 = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+/// What `open` makes of its flags: with `O_PATH` most of them count as little as unknown ones.
+fn understood(flags: u64) -> u32 {
+    let flags = flags as u32 & KNOWN;
+    if flags & O_PATH != 0 { flags & WITH_PATH } else { flags }
+}
+
 /// Opens a path.
 pub fn sys_open(call: &mut Call<'_, '_>) -> SysResult {
     let [_, flags, mode, ..] = call.arguments;
     let path = call.path_argument(0)?;
-    open(call, -100i64 as u64, &path, flags as u32 & KNOWN, mode as u32, Within::default())
+    open(call, -100i64 as u64, &path, understood(flags), mode as u32, Within::default())
 }
 
 /// Opens a path seen from a directory.
 pub fn sys_openat(call: &mut Call<'_, '_>) -> SysResult {
     let [directory, _, flags, mode, ..] = call.arguments;
     let path = call.path_argument(1)?;
-    open(call, directory, &path, flags as u32 & KNOWN, mode as u32, Within::default())
+    open(call, directory, &path, understood(flags), mode as u32, Within::default())
 }
 
 /// Opens a path seen from a directory, with all that can be wrong checked, and the walk kept where it should stay.
@@ -66,7 +75,7 @@ pub fn sys_openat2(call: &mut Call<'_, '_>) -> SysResult {
     }
     let makes = flags as u32 & (O_CREAT | TMPFILE_BIT) != 0;
     let known = flags & !u64::from(KNOWN) == 0 && resolve & !RESOLVE_KNOWN == 0 && mode & !0o7777 == 0;
-    let path_only = flags as u32 & O_PATH == 0 || flags as u32 & !(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) == 0;
+    let path_only = flags as u32 & O_PATH == 0 || flags as u32 & !WITH_PATH == 0;
     if !known || !path_only || mode != 0 && !makes || resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT) == RESOLVE_BENEATH | RESOLVE_IN_ROOT {
         return Err(Errno::EINVAL.into());
     }

@@ -119,6 +119,21 @@ pub(super) fn devices_play_their_parts() {
     assert_eq!(system.call(lane, 16, [null, 0x5401, DATA, 0, 0, 0]), error(25), "ENOTTY");
 }
 
+/// Linux masks them before it looks at any (`build_open_how`): what would be wrong without `O_PATH` is not with it, and nothing is made.
+#[test]
+fn flags_that_mean_nothing_with_a_path_alone_are_not_looked_at() {
+    let (mut system, lane) = System::start();
+    let (every, tmpfile, create) = (u64::from(u32::MAX), 0o20_200_000, 0o100);
+    let program = system.text(lane, 0, "/bin/sh");
+    assert_eq!(system.call(lane, 2, [program, every, 0, 0, 0, 0]), error(20), "ENOTDIR: O_DIRECTORY is looked at");
+    assert_eq!(system.call(lane, 2, [program, tmpfile | create, 0, 0, 0, 0]), error(22), "EINVAL without O_PATH");
+    let missing = system.text(lane, 0x100, "/missing");
+    assert_eq!(system.call(lane, 257, [-100i64 as u64, missing, every, 0o644, 0, 0]), error(2));
+    assert_eq!(system.call(lane, 2, [missing, 0o10_000_000 | create, 0o644, 0, 0, 0]), error(2));
+    let folder = system.text(lane, 0x200, "/bin");
+    assert_eq!(system.call(lane, 2, [folder, every, 0, 0, 0, 0]), Some(3));
+}
+
 #[test]
 pub(super) fn own_program_is_found_through_proc() {
     let (mut system, lane) = System::start();
