@@ -169,6 +169,43 @@ return_trap() {
     echo "inside"
 }
 return_trap
+(
+    counted=0
+    trap 'counted=$((counted + 1))' DEBUG
+    true
+    true
+    trap - DEBUG
+    echo "debug trap $((counted > 1))"
+)
+(
+    trap '' HUP
+    kill -HUP $BASHPID
+    trap 'echo "told while waiting"; trap "" USR2; : >told' USR2
+    parent=$BASHPID
+    (until [[ -e told ]]; do kill -USR2 "$parent"; sleep 0.05; done) &
+    until [[ -e told ]]; do wait $!; done
+    wait
+    trap -p HUP USR2
+)
+
+section "arrays and functions together"
+declare -A count=()
+declare -a order=()
+tally() {
+    local -n into=$1 seen=$2
+    shift 2
+    for word; do
+        [[ -v into[$word] ]] || seen+=("$word")
+        into[$word]=$((${into[$word]:-0} + 1))
+    done
+}
+tally count order the cat and the dog and the bird
+for word in "${order[@]}"; do printf '%s=%d ' "$word" "${count[$word]}"; done
+echo
+mapfile -t sorted < <(printf '%s\n' "${!count[@]}" | sort -r)
+echo "${#sorted[@]} ${sorted[*]:1:2} ${sorted[-1]}"
+unset 'count[the]' 'order[0]'
+echo "${#count[@]} ${!order[*]} ${order[@]/#/<}"
 
 section "jobs"
 for delay in 6 2 4; do
