@@ -337,6 +337,6 @@ impl Server for Posix<'_> {
     }
 
     fn next_reply_slot(&mut self) -> u32 {
-        self.replies.next()
+        self.replies.next_slot()
     }
 }

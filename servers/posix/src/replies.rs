@@ -102,7 +102,7 @@ impl Replies {
     }
 
     /// A slot for the next message, whose predecessor was kept.
-    pub fn next(&mut self) -> u32 {
+    pub fn next_slot(&mut self) -> u32 {
         // One more than there are lanes, each of which keeps one at most.
         self.free.pop().unwrap_or(NONE)
     }
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn message_in_hand_is_answered_by_the_loop() {
         let mut replies = Replies::new(FIRST);
-        let slot = replies.next();
+        let slot = replies.next_slot();
         replies.begin(3, slot);
         assert_eq!(replies.slot(3), slot);
         assert!(!replies.is_answered_by_loop(4, ReplyKind::Resume, 1));
@@ -129,19 +129,19 @@ mod tests {
     #[test]
     fn kept_reply_is_its_lanes_until_it_is_forgotten() {
         let mut replies = Replies::new(FIRST);
-        let slot = replies.next();
+        let slot = replies.next_slot();
         replies.begin(3, slot);
         assert_eq!(replies.end(), Ending::Kept);
         assert!(!replies.is_answered_by_loop(3, ReplyKind::Resume, 7));
         assert_eq!(replies.slot(3), slot);
         replies.forget(3);
-        assert_eq!((replies.slot(3), replies.next()), (NONE, slot));
+        assert_eq!((replies.slot(3), replies.next_slot()), (NONE, slot));
     }
 
     #[test]
     fn stopped_threads_message_in_hand_is_not_kept() {
         let mut replies = Replies::new(FIRST);
-        let slot = replies.next();
+        let slot = replies.next_slot();
         replies.begin(3, slot);
         replies.forget(3);
         assert_eq!(replies.end(), Ending::Stale);
@@ -151,23 +151,23 @@ mod tests {
     #[test]
     fn newer_reply_frees_the_slot_of_the_stale_one() {
         let mut replies = Replies::new(FIRST);
-        let (first, second) = (replies.next(), replies.next());
+        let (first, second) = (replies.next_slot(), replies.next_slot());
         for slot in [first, second] {
             replies.begin(3, slot);
             assert_eq!(replies.end(), Ending::Kept);
         }
-        assert_eq!((replies.slot(3), replies.next()), (second, first));
+        assert_eq!((replies.slot(3), replies.next_slot()), (second, first));
     }
 
     #[test]
     fn every_lane_may_keep_one_and_the_next_message_has_a_slot_still() {
         let mut replies = Replies::new(FIRST);
-        let mut slot = replies.next();
+        let mut slot = replies.next_slot();
         for lane in 0..LANES {
             assert_ne!(slot, NONE, "lane {lane}");
             replies.begin(lane, slot);
             assert_eq!(replies.end(), Ending::Kept);
-            slot = replies.next();
+            slot = replies.next_slot();
         }
         assert_ne!(slot, NONE);
     }
