@@ -40,7 +40,7 @@ pub fn victim_and_probe(peers: &str) -> String {
 }
 
 /// What came of a boot.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// The command's exit status.
     pub status: i32,

@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_boot_that_differs_is_told_with_the_first_line() {
-        let outcome = |stdout: &str, status| Outcome { status, stdout: stdout.into(), stderr: String::new(), log: String::new() };
+        let outcome = |stdout: &str, status| Outcome { status, stdout: stdout.into(), ..Outcome::default() };
         let right = outcome("a\nb\nc\n", 0);
         assert_eq!(differs(&right, &right), None);
         assert_eq!(differs(&right, &outcome("a\nb\nc\n", 1)).as_deref(), Some("status 1 instead of 0"));

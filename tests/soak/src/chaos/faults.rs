@@ -159,7 +159,7 @@ mod tests {
              [supervisor]    250.000 ms: {last}\n"
         );
         let right = Right::of(RIGHT, 2).expect("it is right");
-        let outcome = Outcome { status, stdout: stdout.into(), stderr: String::new(), log };
+        let outcome = Outcome { status, stdout: stdout.into(), log, ..Outcome::default() };
         assert!(!tally.begin(1));
         tally.end(1, "all:all", &right, &outcome);
     }
@@ -192,7 +192,7 @@ mod tests {
         let mut tally = Tally::default();
         let right = Right::of(RIGHT, 2).expect("it is right");
         assert!(!tally.begin(1000));
-        tally.end(1, "all:all", &right, &Outcome { status: 125, stdout: String::new(), stderr: String::new(), log: String::new() });
+        tally.end(1, "all:all", &right, &Outcome { status: 125, ..Outcome::default() });
         assert!(tally.begin(1000));
         assert_eq!(tally.complaints(), ["1 machines did not run"]);
     }
