@@ -19,7 +19,7 @@ use std::fmt;
 use abi::ObjectKind;
 
 pub use archive::{Segment, archive};
-pub use fast::Way;
+pub use fast::{Trap, Way};
 pub use ipc::{Message, Received};
 pub use meter::{Meter, Work};
 pub use setup::{Linux, Made, Process};

@@ -32,10 +32,15 @@ use crate::thread::{CallKind, State, Thread, odd};
 pub mod host;
 #[macro_use]
 pub(crate) mod pieces;
+mod page_fault;
+#[cfg(target_os = "none")]
+use crate::arch::x86_64::descriptors::{USER_CODE, USER_DATA};
 #[cfg(target_os = "none")]
 use crate::arch::x86_64::trap::{resume, system_call as slow};
 #[cfg(not(target_os = "none"))]
-use host::{resume, slow};
+use host::{USER_CODE, USER_DATA, resume, slow};
+
+pub use page_fault::page_fault;
 
 /// The lock around the kernel's state: 1 while it is held.
 pub static LOCK: AtomicU32 = AtomicU32::new(0);
@@ -56,6 +61,11 @@ const fn status(state: State, kind: CallKind) -> u32 {
 }
 /// The same without what is odd.
 const STATUS: u32 = 0x00ff_ffff;
+/// Where a processor's record says that its kernel stack is.
+#[cfg(target_os = "none")]
+const STACK: usize = offset_of!(Cpu, stack);
+#[cfg(not(target_os = "none"))]
+const STACK: usize = offset_of!(Cpu, host) + offset_of!(host::Seam, stack);
 /// Handles begin behind the table's header.
 const HEADER: usize = size_of::<CapTable>();
 
@@ -95,6 +105,7 @@ pub extern "C" fn entry() {
         look_up!("{callable}"),
         find_receiver!("91f"),
         deliver!("mov dword ptr [rsp + {state}], {awaits_call}"),
+        "inc qword ptr [rsp + {calls}]",
         "mov rbx, [rcx + {header} + {badge}]",
         "mov [rsp + {request}], r15",
         "mov [rsp + {call_badge}], rbx",
@@ -162,29 +173,35 @@ pub extern "C" fn entry() {
         "jmp 32b",
         // The caller runs Linux code.
         "37:",
+        "mov ecx, [rbp + {state}]",
+        "and ecx, {status}",
+        "cmp ecx, {awaits_fault}",
+        "je 39f",
+        "cmp ecx, {awaits_reflected}",
+        "jne 91f",
         "mov cl, [rbp + {odd}]",
         "and cl, {reflected_mask}",
         "cmp cl, {reflects}",
         "jne 91f",
-        "mov ecx, [rbp + {state}]",
-        "and ecx, {status}",
-        "cmp ecx, {awaits_reflected}",
-        "jne 91f",
-        "mov rcx, [rbp + {fs_base}]",
-        "cmp rcx, gs:[{loaded_fs}]",
-        "jne 91f",
-        "mov rcx, [rbp + {gs_base}]",
-        "cmp rcx, gs:[{loaded_gs}]",
-        "jne 91f",
+        check_bases!(),
         answer!("{answered_reflected}"),
         switch!(),
-        "cmp gs:[{fpu_owner}], rbp",
-        "jne 2f",
-        ring0!(clear_trap),
-        "mov byte ptr gs:[{fpu_trap}], 0",
-        "2:",
+        settle_fpu_trap!(),
         "mov [rbp + {rax}], rdi",
         leave_all!(),
+        // The caller faulted: its registers are all as they were.
+        "39:",
+        "mov cl, [rbp + {odd}]",
+        "test cl, {attempted}",
+        "jnz 91f",
+        "test cl, {based}",
+        "jz 2f",
+        check_bases!(),
+        "2:",
+        answer!("{answered_fault}"),
+        switch!(),
+        settle_fpu_trap!(),
+        return_all!(),
         // A thread of which not everything is ordinary: all its registers are stored.
         "40:",
         store!("rsp": rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15),
@@ -203,28 +220,18 @@ pub extern "C" fn entry() {
         "jne 92f",
         // A Linux system call. All that the message does not need is free.
         "mov r14, [rsp + {personality}]",
-        "test r14, r14",
-        "jz 92f",
-        "mov rcx, r14",
-        "sub rcx, gs:[{direct_map}]",
-        "shr rcx, 8",
-        "add rcx, gs:[{infos}]",
         "mov rbp, [rsp + {personality_epoch}]",
-        "cmp rbp, [rcx + {revoked_at}]",
-        "jb 92f",
+        check_port!("92f"),
         find_receiver!("92f"),
         "inc dword ptr [rsp + {request} + 1]",
         "mov byte ptr [rsp + {request}], 0",
         "mov r15, [rsp + {request}]",
         deliver!("mov word ptr [rsp + {state}], {awaits_reflected}\nmov byte ptr [rsp + {frame_set}], 0"),
+        "inc qword ptr [rsp + {calls}]",
         "mov rbx, [rsp + {thread_badge}]",
         charge_call!(),
         switch!(),
-        "cmp byte ptr gs:[{fpu_trap}], 0",
-        "jne 2f",
-        ring0!(set_trap),
-        "mov byte ptr gs:[{fpu_trap}], 1",
-        "2:",
+        set_fpu_trap!(),
         "mov r11d, {reflected}",
         "mov r14, r15",
         leave!(),
@@ -402,6 +409,10 @@ pub extern "C" fn entry() {
         status = const STATUS,
         awaits_call = const status(State::AwaitingReply, CallKind::Call),
         awaits_reflected = const status(State::AwaitingReply, CallKind::Reflected),
+        awaits_fault = const status(State::AwaitingReply, CallKind::PageFault),
+        answered_fault = const status(State::Runnable, CallKind::PageFault),
+        attempted = const odd::ATTEMPTED,
+        based = const odd::REFLECT | odd::BASES,
         answered_call = const status(State::Runnable, CallKind::Call),
         answered_reflected = const status(State::Runnable, CallKind::Reflected),
         personality_epoch = const offset_of!(Thread, personality) + 8,
@@ -411,8 +422,11 @@ pub extern "C" fn entry() {
         resume = sym resume,
         #[cfg(target_os = "none")]
         native = sym crate::arch::x86_64::trap::native_call,
-        #[cfg(target_os = "none")]
-        stack = const offset_of!(Cpu, stack),
+        user_data = const USER_DATA,
+        user_code = const USER_CODE,
+        stack = const STACK,
+        #[cfg(not(target_os = "none"))]
+        returned = sym host::returned,
         #[cfg(not(target_os = "none"))]
         now = const offset_of!(Cpu, host) + offset_of!(host::Seam, now),
         #[cfg(not(target_os = "none"))]

@@ -165,8 +165,7 @@ impl<M: Machine> Kernel<M> {
     /// Whether `thread`, which was current when the trap began, still is, and [`Kernel::finish`] would find nothing to do: its own operation can
     /// change neither its space nor who has the FPU.
     pub(crate) fn goes_on(&mut self, thread: Ref<Thread>) -> bool {
-        let cpu = &self.cpu;
-        !cpu.reschedule && cpu.current == thread && cpu.payer == thread && self.thread(thread).serving.some().is_none()
+        !self.cpu.reschedule && self.cpu.current == thread && self.payer_of(thread) == self.cpu.payer
     }
 
     /// Ends a trap: decides who runs and who pays, loads its space, arms the FPU trap and the timer.

@@ -5,21 +5,36 @@ use abi::{Control, Frame, Operation};
 
 use super::compare::same;
 use super::{FakeMachine, World};
-use crate::fastpath::host::{LEFT, RESUME, Registers, SLOW, enter};
+use crate::fastpath::host::{Fault, LEFT, RESUME, RETURNED, Registers, SLOW, enter};
 use crate::kernel::Kernel;
 use crate::page::Ref;
 use crate::thread::{State, Thread};
 
+/// Vector of a page fault.
+pub(super) const PAGE_FAULT: u64 = 14;
 /// What a register holds that nobody may rely on.
 const STALE: u64 = 0x57a1_e57a_1e57_a1e5;
+
+/// What a thread does that brings it into ring 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trap {
+    /// A native thread asks for an operation.
+    Native(Option<Operation>),
+    /// A Linux program's system call.
+    Linux,
+    /// A page fault.
+    PageFault,
+}
 
 /// A way through the fast path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Way {
-    /// What a native thread asked for; `None` is a Linux program's call.
-    pub operation: Option<Operation>,
+    /// Into ring 0.
+    pub trap: Trap,
     /// Another thread runs afterwards.
     pub switches: bool,
+    /// It goes on with all its registers, by IRET.
+    pub returns: bool,
 }
 
 impl World {
@@ -56,30 +71,41 @@ impl World {
         let Some(current) = self.kernel.current() else { return };
         let frame = self.frame(current);
         (frame.rcx, frame.r11) = (frame.rip, frame.rflags);
-        if !(self.fast && self.enter_fast()) {
+        if !(self.fast && self.enter_fast(None)) {
             self.trap(|kernel| slow_call(kernel, current));
         }
     }
 
+    /// The current thread runs into a page fault; its registers are in its frame.
+    pub(super) fn page_fault(&mut self, code: u64, address: u64) {
+        if !(self.fast && self.enter_fast(Some(Fault { code, address }))) {
+            self.trap(|kernel| kernel.exception(PAGE_FAULT, code, address));
+        }
+    }
+
     /// Tries the fast path. The registers of whoever runs afterwards are in its frame, and if that is still the same thread, the slow path may have it.
-    fn enter_fast(&mut self) -> bool {
+    fn enter_fast(&mut self, fault: Option<Fault>) -> bool {
         let Some(caller) = self.kernel.current() else { return false };
-        let native = !self.thread(caller).is_reflected();
+        let native = fault.is_none() && !self.thread(caller).is_reflected();
         let before = self.thread(caller).frame;
         let mut registers = registers(&before);
         set_general(self.frame(caller), &[STALE; 16]);
         let (frame, flags) = (self.frame(caller), before.rflags);
         (frame.rip, frame.rflags) = (STALE >> 17, flags ^ 1);
         // SAFETY: `use_fast_path` put the pages where the references say.
-        unsafe { enter(&mut self.kernel, &mut registers) };
+        unsafe { enter(&mut self.kernel, &mut registers, fault) };
         if registers.end == SLOW {
             let after = self.thread(caller).frame;
             assert_eq!(kept(&after, native), kept(&before, native), "the slow path finds other registers than user code left");
             *self.frame(caller) = before;
             return false;
         }
-        let way =
-            Way { operation: native.then(|| Control(before.rax as u32).operation()).flatten(), switches: self.kernel.current() != Some(caller) };
+        let trap = match fault {
+            Some(_) => Trap::PageFault,
+            None if native => Trap::Native(Control(before.rax as u32).operation()),
+            None => Trap::Linux,
+        };
+        let way = Way { trap, switches: self.kernel.current() != Some(caller), returns: registers.end == RETURNED };
         *self.fast_ways.entry(way).or_default() += 1;
         self.after_fast(caller, &before, &registers);
         if registers.end == RESUME {
@@ -98,6 +124,8 @@ impl World {
         }
         if registers.end == LEFT {
             self.leave_fast(caller, next, before, registers);
+        } else if registers.end == RETURNED {
+            self.settle_registers(next, registers);
         }
     }
 
@@ -133,10 +161,13 @@ impl World {
             assert!([general[14], before.r15, own].contains(&general[15]), "r15 is {:#x}", general[15]);
             general[15] = own;
         }
+        self.settle_registers(next, &Registers { general, ..*registers });
+    }
+
+    fn settle_registers(&mut self, next: Ref<Thread>, registers: &Registers) {
         let frame = self.frame(next);
-        let (rip, rflags) = (registers.general[1], registers.general[11]);
-        assert_eq!((frame.rip, frame.rflags), (rip, rflags), "SYSRET goes elsewhere than the thread was");
-        set_general(frame, &general);
+        assert_eq!((frame.rip, frame.rflags), (registers.rip, registers.rflags), "it goes on elsewhere than the thread was");
+        set_general(frame, &registers.general);
     }
 }
 
@@ -163,7 +194,7 @@ fn set_general(frame: &mut Frame, values: &[u64; 16]) {
 }
 
 fn registers(frame: &Frame) -> Registers {
-    Registers { general: general(frame), end: SLOW }
+    Registers { general: general(frame), rip: frame.rip, rflags: frame.rflags, end: SLOW }
 }
 
 /// What the slow path may rely on: all registers, but of a native thread not those that its ABI gives up.

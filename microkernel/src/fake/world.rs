@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use abi::{Control, Error, Label, ObjectKind, Operation, boot_slot};
 
+use super::fast::PAGE_FAULT;
 use super::{FakeMachine, Process, Segment, Way, archive};
 use crate::boot::{Plan, Region};
 use crate::capability::{Slot, SlotPlace};
@@ -273,7 +274,11 @@ impl World {
     /// `thread` runs into an exception.
     pub fn exception(&mut self, thread: Ref<Thread>, vector: u64, code: u64, address: u64) {
         self.switch_to(thread);
-        self.trap(|kernel| kernel.exception(vector, code, address));
+        if vector == PAGE_FAULT {
+            self.page_fault(code, address);
+        } else {
+            self.trap(|kernel| kernel.exception(vector, code, address));
+        }
     }
 
     /// `thread` accesses an address. Returns whether that worked; else it has faulted.
@@ -285,7 +290,7 @@ impl World {
         }
         let present = self.kernel.translate(space, address, false).is_some();
         let code = u64::from(present) | u64::from(write) << 1 | 4;
-        self.trap(|kernel| kernel.exception(14, code, address));
+        self.page_fault(code, address);
         false
     }
 

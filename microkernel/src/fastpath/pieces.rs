@@ -69,6 +69,15 @@ macro_rules! ring0 {
     (resume) => {
         "mov rsp, gs:[{stack}]\nxor ebp, ebp\ncall {resume}\nud2\n"
     };
+    (fault_address) => {
+        "mov rdi, cr2\n"
+    };
+    (slow_fault) => {
+        "mov rsp, gs:[{stack}]\nxor ebp, ebp\ncld\ncall {slow}\nud2\n"
+    };
+    (return) => {
+        "swapgs\niretq\n"
+    };
 }
 #[cfg(not(target_os = "none"))]
 macro_rules! ring0 {
@@ -98,6 +107,60 @@ macro_rules! ring0 {
     };
     (resume) => {
         "jmp {resume}\n"
+    };
+    (fault_address) => {
+        "mov rdi, gs:[{address}]\n"
+    };
+    (slow_fault) => {
+        "jmp {slow}\n"
+    };
+    (return) => {
+        "jmp {returned}\n"
+    };
+}
+
+/// Goes on at `slow` unless the endpoint `r14` is as it was in epoch `rbp`; 0 is none. Uses `rcx`.
+macro_rules! check_port {
+    ($slow:literal) => {
+        concat!(
+            "test r14, r14\njz ",
+            $slow,
+            "\nmov rcx, r14
+            sub rcx, gs:[{direct_map}]
+            shr rcx, 8
+            add rcx, gs:[{infos}]
+            cmp rbp, [rcx + {revoked_at}]
+            jb ",
+            $slow,
+            "\n",
+        )
+    };
+}
+
+/// Goes on slowly unless the bases of thread `rbp` are in the processor. Uses `rcx`.
+macro_rules! check_bases {
+    () => {
+        "mov rcx, [rbp + {fs_base}]
+        cmp rcx, gs:[{loaded_fs}]
+        jne 91f
+        mov rcx, [rbp + {gs_base}]
+        cmp rcx, gs:[{loaded_gs}]
+        jne 91f
+        "
+    };
+}
+
+/// Whoever runs now has no FPU state in the processor.
+macro_rules! set_fpu_trap {
+    () => {
+        concat!("cmp byte ptr gs:[{fpu_trap}], 0\njne 2f\n", ring0!(set_trap), "mov byte ptr gs:[{fpu_trap}], 1\n2:\n")
+    };
+}
+
+/// Thread `rbp` runs now, and may have FPU state in the processor.
+macro_rules! settle_fpu_trap {
+    () => {
+        concat!("cmp gs:[{fpu_owner}], rbp\njne 2f\n", ring0!(clear_trap), "mov byte ptr gs:[{fpu_trap}], 0\n2:\n")
     };
 }
 
@@ -211,7 +274,6 @@ macro_rules! deliver {
             mov [rsp + {served_by}], rbp
             mov [rbp + {serving}], rsp
             mov [rbp + {received}], r15
-            inc qword ptr [rsp + {calls}]
             "
         )
     };
@@ -394,6 +456,24 @@ macro_rules! leave_all {
             "mov dword ptr [rip + {lock}], 0\n",
             load!("rbp": rax rbx rdx rsi rdi r8 r9 r10 r12 r13 r14 r15),
             exit!(),
+        )
+    };
+}
+
+/// To thread `rbp` in ring 3 with all registers in its frame.
+macro_rules! return_all {
+    () => {
+        concat!(
+            "mov dword ptr [rip + {lock}], 0
+            mov rsp, gs:[{stack}]
+            push {user_data}
+            push qword ptr [rbp + {rsp}]
+            push qword ptr [rbp + {rflags}]
+            push {user_code}
+            push qword ptr [rbp + {rip}]
+            ",
+            load!("rbp": rax rbx rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r14 r15 rbp),
+            ring0!(return),
         )
     };
 }

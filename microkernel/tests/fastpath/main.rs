@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use abi::Operation;
 use dice::Dice;
-use microkernel::fake::{Way, World};
+use microkernel::fake::{Trap, Way, World};
 use play::Tally;
 use talk::Opening;
 
@@ -53,8 +53,9 @@ fn play(opening: &Opening, fast: &mut World, seed: u64, trace: bool) -> Result<(
 fn ways() -> impl Iterator<Item = Way> {
     let native = [(Operation::Call, true), (Operation::ReplyReceive, true), (Operation::Yield, true), (Operation::Poll, false)];
     let more = [(Operation::Signal, false), (Operation::Wait, false), (Operation::Wait, true)];
-    let native = native.into_iter().chain(more).map(|(operation, switches)| Way { operation: Some(operation), switches });
-    native.chain([Way { operation: None, switches: true }])
+    let native = native.into_iter().chain(more).map(|(operation, switches)| (Trap::Native(Some(operation)), switches, false));
+    let others = [(Trap::Linux, true, false), (Trap::PageFault, true, false), (Trap::Native(Some(Operation::ReplyReceive)), true, true)];
+    native.chain(others).map(|(trap, switches, returns)| Way { trap, switches, returns })
 }
 
 #[test]

@@ -18,6 +18,9 @@ const FIRST_REPLY_SLOT: u64 = 20;
 const SET_FRAME: u64 = 4;
 /// Steps of a hundred talking ones that are about notifications.
 const NOTIFY: u64 = 25;
+/// Steps of a hundred talking ones that are page faults, of a Linux program and of others.
+const LINUX_FAULT: u64 = 40;
+const FAULT: u64 = 5;
 /// The notifications that all processes hold.
 const FIRST_NOTIFICATION: u32 = 13;
 /// One of them with the right to signal alone, and to wait alone.
@@ -29,6 +32,7 @@ const DEAD: u32 = 60;
 const REMADE: u32 = 61;
 const SERVES: [Option<u32>; 6] = [Some(0), Some(1), None, Some(0), Some(1), None];
 const PROCESSES: usize = 3;
+const PAGE_FAULT: u64 = 14;
 const PRIORITIES: [u64; 8] = [9, 10, 8, 9, 10, 8, 7, 7];
 
 /// Two services of two threads each, two clients of both, two Linux programs of the first; and root, asleep.
@@ -62,6 +66,10 @@ impl Opening {
                 world.must(*table, Operation::Copy, &[u64::from(slot), u64::from(*notification), u64::from(rights), 0, 0, 0]);
             }
         }
+        // Faults of the last process go where those of the Linux programs go.
+        let pager = held.iter().filter(|(_, slot)| slot.kind() == ObjectKind::Endpoint).map(|(handle, _)| *handle).nth(1).unwrap();
+        let spaces: Vec<u32> = held.iter().filter(|(_, slot)| slot.kind() == ObjectKind::AddressSpace).map(|(handle, _)| *handle).collect();
+        world.must(spaces[PROCESSES - 1], Operation::SetPager, &[u64::from(pager)]);
         let root = world.root.thread;
         world.begin(root, play::WAKE, Operation::Wait, &[]);
         let natives = threads.into_iter().map(|(_, thread)| thread).take(SERVES.len()).collect();
@@ -83,6 +91,15 @@ impl Opening {
             world.prepare_syscall(current, Control::new(Operation::Wait, play::WAKE), Label::default(), &[], 0);
             world.execute_syscall(current);
             return;
+        }
+        let faults = if world.thread(current).is_reflected() { LINUX_FAULT } else { FAULT };
+        if current != world.root.thread && dice.chance(faults) {
+            let (code, wild) = (dice.below(32) | 4, dice.next());
+            let address = dice.pick(&[0, 0x1000, 0x10_0123, wild]);
+            if tally.show {
+                println!("{current:?} page fault code {code:#x} at {address:#x}");
+            }
+            return world.exception(current, PAGE_FAULT, code, address);
         }
         if world.thread(current).is_reflected() {
             let arguments = [0; 6].map(|_| dice.next());

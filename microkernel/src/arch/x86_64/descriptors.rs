@@ -106,6 +106,12 @@ pub fn load() {
     }
 }
 
+/// Lets a vector arrive elsewhere.
+pub fn set_gate(vector: usize, entry: extern "C" fn()) {
+    // SAFETY: called at boot, on the one processor there is; interrupts are off, so nothing reads the gate meanwhile.
+    unsafe { GATES[vector] = gate(entry as usize as u64, vector) };
+}
+
 /// An interrupt gate: interrupts stay off; only the breakpoint instructions may be executed in ring 3.
 fn gate(address: u64, vector: usize) -> Gate {
     let stack = if vector == DOUBLE_FAULT { u64::from(DOUBLE_FAULT_STACK) } else { 0 };

@@ -32,12 +32,15 @@ pub fn init() {
     SFMask::write(RFlags::INTERRUPT_FLAG | RFlags::TRAP_FLAG | RFlags::DIRECTION_FLAG | RFlags::ALIGNMENT_CHECK | RFlags::NESTED_TASK);
 }
 
-/// Points `gs` at this processor's record, and system calls at the fast path, unless it is not wanted.
+/// Points `gs` at this processor's record, and system calls and page faults at the fast path, unless it is not wanted.
 ///
 /// # Safety
 /// `cpu` stays where it is, and whoever changes it holds the lock.
 pub unsafe fn use_record(cpu: *mut Cpu, slow_path: bool) {
     let entry: extern "C" fn() = if slow_path { system_call_entry } else { fastpath::entry };
+    if !slow_path {
+        descriptors::set_gate(trap::PAGE_FAULT as usize, fastpath::page_fault);
+    }
     LStar::write(x86_64::VirtAddr::new_truncate(entry as *const () as u64));
     // SAFETY: the caller's promise; the entry code finds what it needs at the offsets of `Cpu`.
     unsafe {
@@ -179,6 +182,12 @@ pub extern "C" fn idle() -> ! {
         "jmp 2b",
         stack = const offset_of!(Cpu, stack),
     )
+}
+
+/// A page fault in ring 0: the fast path's entry saw it first.
+#[unsafe(naked)]
+pub extern "C" fn kernel_page_fault() {
+    naked_asm!("push {vector}", "jmp {entry}", vector = const trap::PAGE_FAULT, entry = sym trap_entry)
 }
 
 macro_rules! vectors {

@@ -18,7 +18,8 @@ use crate::thread::Thread;
 
 /// Vectors below this are exceptions.
 const EXCEPTIONS: u64 = 32;
-const PAGE_FAULT: u64 = 14;
+/// The vector of page faults.
+pub const PAGE_FAULT: u64 = 14;
 
 /// The kernel behind its one lock, [`LOCK`].
 struct Big(UnsafeCell<Option<Kernel<Hardware>>>);
@@ -65,6 +66,12 @@ pub extern "C" fn system_call() -> ! {
 /// goes on at once; else the trap is still to be ended.
 pub extern "C" fn native_call(thread: u64) -> bool {
     with_kernel(|kernel| kernel.operate(Ref::at(thread)))
+}
+
+/// A page fault in ring 3: the registers are in the current frame, and the entry code has taken the lock.
+pub extern "C" fn page_fault(code: u64, address: u64) -> ! {
+    with_kernel(|kernel| kernel.exception(PAGE_FAULT, code, address));
+    resume()
 }
 
 /// An exception or interrupt in ring 3.
