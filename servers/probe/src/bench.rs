@@ -24,7 +24,6 @@ const SPACE: u32 = 5;
 const PING: u32 = 6;
 const PONG: u32 = 7;
 const THREAD: u32 = 8;
-const FAULTS: u32 = 9;
 /// Pages in [`MEMORY`]: an object each, tables for the space, and those that are mapped.
 const MEMORY_PAGES: u32 = 64;
 const FIRST_TABLE: u64 = 3;
@@ -39,6 +38,8 @@ const ADDRESS: u64 = 0x40_0000;
 const PRIORITY: u64 = 9;
 /// Own slots that rows fill and empty.
 const SCRATCH: u32 = slot::FREE;
+/// Own slot of the endpoint where faults arrive.
+const FAULTS: u32 = SCRATCH + SPREAD as u32;
 
 /// The second thread: after one signal it answers pings as often as they are measured, and then yields as often.
 pub fn help() -> ! {
@@ -86,10 +87,10 @@ fn make() -> Result<(), Error> {
     let mut memory = Client(Peer::to(Service::Memory));
     memory.buy(libsys::next_number(), MEMORY_PAGES, MEMORY).map_err(|_| Error::InvalidHandle)?;
     let objects = [(ObjectKind::AddressSpace, SPACE), (ObjectKind::Notification, PING), (ObjectKind::Notification, PONG)];
-    let later = [(ObjectKind::Thread, THREAD), (ObjectKind::Endpoint, FAULTS)];
-    for (page, (kind, to)) in (0..).zip(objects).chain((LATER_OBJECT..).zip(later)) {
+    for (page, (kind, to)) in (0..).zip(objects).chain([(LATER_OBJECT, (ObjectKind::Thread, THREAD))]) {
         syscall::retype(slot::vault(MEMORY), page, kind, 1, slot::VAULT, to)?;
     }
+    syscall::retype(slot::vault(MEMORY), LATER_OBJECT + 1, ObjectKind::Endpoint, 1, OWN_TABLE, FAULTS)?;
     syscall::add_tables(slot::vault(SPACE), MapSource { memory: slot::vault(MEMORY), first: FIRST_TABLE, pages: TABLE_PAGES })
 }
 
@@ -120,9 +121,8 @@ fn memory() {
 
 /// A thread in the space executes where nothing is mapped, and this one handles its fault: by doing nothing, so that it faults again.
 fn faults() {
-    let endpoint = slot::vault(FAULTS);
-    match start_faulting(endpoint) {
-        Ok(()) => row("fault_to_handler", || syscall::reply_word_receive(endpoint, ReplyKind::Resume, 0, [0; MAX_CAPS]).map(drop)),
+    match start_faulting(FAULTS) {
+        Ok(()) => row("fault_to_handler", || syscall::reply_word_receive(FAULTS, ReplyKind::Resume, 0, [0; MAX_CAPS]).map(drop)),
         Err(error) => libsys::log!("bench: nobody faults: {error:?}"),
     }
     if let Err(error) = syscall::thread_stop(slot::vault(THREAD)) {
