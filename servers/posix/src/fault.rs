@@ -20,8 +20,6 @@ use crate::wait::Wait;
 pub const AROUND: u64 = 32;
 /// Pages of a file that a program gets of its own when it writes to the first of them.
 const OWN_AROUND: u64 = 8;
-/// Pages of zeros mapped at once in an area without file.
-const ZERO_AROUND: u64 = 8;
 
 /// Why a fault was not handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +44,7 @@ impl From<Errno> for Refused {
 }
 
 impl Posix<'_> {
-    /// Makes a page ready for an access.
+    /// Makes a page ready for an access: [`FaultAccess`] bits. Without `PRESENT` nothing was mapped there when it happened.
     ///
     /// # Errors
     /// [`Refused`].
@@ -71,7 +69,8 @@ impl Posix<'_> {
             return Err(Refused::Segment { mapped: true });
         }
         let page = address & !(PAGE - 1);
-        match self.page_at(map, page) {
+        let present = if access & FaultAccess::PRESENT != 0 { self.page_at(map, page) } else { None };
+        match present {
             Some(present) => self.fault_on_present(map, &area, page, present, write, execute),
             None if area.flags & (VVAR | VDSO) != 0 => self.fault_in_vdso(map, &area, page),
             None if area.flags & FILE != 0 => self.fault_in_file(map, &area, page, write, number),
@@ -116,8 +115,8 @@ impl Posix<'_> {
     }
 
     fn fault_on_nothing(&mut self, map: MapIndex, area: &Vma, page: u64) -> Result<(), Refused> {
-        let pages = ((area.end - page) / PAGE).min(ZERO_AROUND);
-        match self.map_zero(map, page, pages, map_flags(area.flags)) {
+        let (start, end) = self.ahead.window(map, area, page);
+        match self.map_zero_to_first(map, start, (end - start) / PAGE, map_flags(area.flags)) {
             // What lies around the page was a guess, for which nobody has to go.
             Err(_) if self.page_at(map, page).is_some() => Ok(()),
             done => Ok(done?),

@@ -104,7 +104,7 @@ impl Posix<'_> {
 
     fn make_ready(&mut self, map: MapIndex, fault: CopyFault, number: RequestNumber) -> Result<(), Stop> {
         let CopyFault::NeedsPage { address, write } = fault else { return Err(Errno::EFAULT.into()) };
-        let access = if write { abi::FaultAccess::WRITE } else { 0 };
+        let access = abi::FaultAccess::PRESENT | if write { abi::FaultAccess::WRITE } else { 0 };
         match self.fault(map, address, access, number) {
             Ok(()) => Ok(()),
             Err(Refused::Wait(wait)) => Err(Stop::Wait(wait)),

@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+pub mod ahead;
 pub mod call;
 pub mod cut;
 pub mod device;

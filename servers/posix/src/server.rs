@@ -105,6 +105,8 @@ pub struct Posix<'k> {
     pub dying: crate::exit::Dying,
     /// Pages that are copied at once when a process forks.
     pub hot: crate::hot::Hot,
+    /// Pages that a fault is answered with.
+    pub ahead: crate::ahead::Ahead,
     /// Random bytes.
     pub random: crate::random::Random,
     /// The region of [`crate::vdso`] is there.
@@ -159,6 +161,7 @@ impl<'k> Posix<'k> {
             processes: Vec::new(),
             dying: crate::exit::Dying::default(),
             hot: crate::hot::Hot::default(),
+            ahead: crate::ahead::Ahead::default(),
             random: crate::random::Random::default(),
             has_vdso: false,
             calls: vec![0; COUNTED_CALLS],
@@ -417,6 +420,10 @@ impl<'k> Posix<'k> {
         self.faults[process] += 1;
         let outcome = self.fault(map, address, access, number);
         match outcome {
+            Ok(()) if self.is_undisturbed(lane) => {
+                self.store.commit();
+                self.resume(lane);
+            }
             Ok(()) => self.return_to_program(lane, Resume::Instruction),
             Err(fault::Refused::Wait(wait)) => self.put_off(lane, wait, Resume::Instruction),
             Err(refused) => self.force_fault_signal(lane, address, refused),

@@ -92,11 +92,23 @@ impl Posix<'_> {
         self.map_zero_in(slot::space(map), address, pages, flags)
     }
 
-    /// Likewise, in the space or region of a vault slot.
+    /// Likewise, but only up to the first page that is there.
     ///
     /// # Errors
     /// `ENOMEM`.
-    pub fn map_zero_in(&mut self, handle: u32, mut address: u64, mut pages: u64, flags: u64) -> Result<(), Errno> {
+    pub fn map_zero_to_first(&mut self, map: MapIndex, address: u64, pages: u64, flags: u64) -> Result<(), Errno> {
+        self.map_zero_past(slot::space(map), address, pages, flags, false)
+    }
+
+    /// As [`Posix::map_zero`], in the space or region of a vault slot.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn map_zero_in(&mut self, handle: u32, address: u64, pages: u64, flags: u64) -> Result<(), Errno> {
+        self.map_zero_past(handle, address, pages, flags, true)
+    }
+
+    fn map_zero_past(&mut self, handle: u32, mut address: u64, mut pages: u64, flags: u64, past_present: bool) -> Result<(), Errno> {
         while pages > 0 {
             let source = self.frames.take_run(self.kernel, pages)?;
             match self.kernel.map(handle, address, source, flags | MapFlags::ZERO) {
@@ -104,10 +116,11 @@ impl Posix<'_> {
                     address += done * PAGE;
                     pages = pages.saturating_sub(done);
                 }
-                Err(Error::AlreadyMapped) => {
+                Err(Error::AlreadyMapped) if past_present => {
                     address += PAGE;
                     pages -= 1;
                 }
+                Err(Error::AlreadyMapped) => break,
                 // The cached answer was older than a use of the page.
                 Err(Error::Busy) => {}
                 Err(Error::NeedsTable) => self.donate_tables(handle)?,

@@ -233,8 +233,19 @@ impl Store {
     /// The area that holds an address, without loading all of them.
     #[must_use]
     pub fn area_at(&self, map: MapIndex, address: u64) -> Option<Vma> {
-        let count = (self.map(map).areas as usize).min(AREAS);
-        (0..count).map(|index| self.raw_area(map * AREAS + index)).find(|area| area.contains(address))
+        let mut above = (self.map(map).areas as usize).min(AREAS);
+        let mut found = 0;
+        // They are sorted: the last one that begins at or below the address is it.
+        while found < above {
+            let middle = usize::midpoint(found, above);
+            if self.raw_area(map * AREAS + middle).start <= address {
+                found = middle + 1;
+            } else {
+                above = middle;
+            }
+        }
+        let index = found.checked_sub(1)?;
+        Some(self.raw_area(map * AREAS + index)).filter(|area| area.contains(address))
     }
 
     /// Sets the areas of an address space; `false` if there are too many.

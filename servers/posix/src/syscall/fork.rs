@@ -1,5 +1,7 @@
 //! `fork`, `vfork`, `clone`, `clone3`.
 
+use abi::FaultAccess;
+
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::fault::Refused;
@@ -144,7 +146,7 @@ fn make(call: &mut Call<'_, '_>, wanted: Wanted) -> SysResult {
 
 /// Makes the page present where a thread id goes: after the birth there is no waiting for it. A bad address is told by nobody, as on Linux.
 fn fetch_page(call: &mut Call<'_, '_>, address: u64) -> Result<(), Stop> {
-    match call.posix.fault(call.map, address, abi::FaultAccess::WRITE, call.number) {
+    match call.posix.fault(call.map, address, FaultAccess::WRITE | FaultAccess::PRESENT, call.number) {
         Err(Refused::Wait(wait)) => Err(Stop::Wait(wait)),
         _ => Ok(()),
     }

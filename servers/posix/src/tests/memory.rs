@@ -161,8 +161,8 @@ const HOG_PAGES: u64 = 8192;
 fn run_hog(system: &mut System, lane: usize) -> usize {
     let hog = system.fork(lane);
     let at = system.call(hog, 9, [0, HOG_PAGES * 0x1000, 3, 0x22, u64::MAX, 0]).unwrap();
-    for page in 0..HOG_PAGES / 8 {
-        fault(system, hog, at + page * 0x8000, FaultAccess::WRITE);
+    for page in 0..HOG_PAGES {
+        fault(system, hog, at + page * 0x1000, FaultAccess::WRITE);
     }
     hog
 }
