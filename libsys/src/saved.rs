@@ -40,7 +40,7 @@ mod log;
 mod plain;
 
 pub use area::{Area, LOG_BYTES, Opened, SavedState};
-pub use cell::{Array, Bytes, Cell};
+pub use cell::{Array, Bytes, Cell, Field};
 pub use log::Transaction;
 pub use plain::{Plain, zeroed};
 

@@ -3,6 +3,7 @@
 //! A cell is read by copy and written through a transaction. None hands out a reference to its contents, so none can be stale or half written.
 
 use core::cell::UnsafeCell;
+use core::marker::PhantomData;
 use core::ops::Deref;
 
 use super::{Plain, Transaction};
@@ -27,10 +28,45 @@ impl<T: Plain> Cell<T> {
         transaction.store(self.0.get().cast(), bytes);
     }
 
+    /// Sets one field of a record, without a look at the others: `cell.set_field(&tx, field!(Inode, size), 7)`.
+    pub fn set_field<F: Plain>(&self, transaction: &Transaction<'_>, field: Field<T, F>, value: F) {
+        // SAFETY: a plain value has no padding, so all its bytes are initialised.
+        let bytes = unsafe { core::slice::from_raw_parts((&raw const value).cast::<u8>(), size_of::<F>()) };
+        transaction.store(self.0.get().cast::<u8>().wrapping_add(field.offset), bytes);
+    }
+
     /// Sets the value to a function of what it is.
     pub fn update(&self, transaction: &Transaction<'_>, change: impl FnOnce(T) -> T) {
         self.set(transaction, change(self.get()));
     }
+}
+
+/// A field of a record, made by [`field!`](crate::field).
+#[derive(Clone, Copy, Debug)]
+pub struct Field<T, F> {
+    offset: usize,
+    of: PhantomData<fn(&T) -> &F>,
+}
+
+impl<T: Plain, F: Plain> Field<T, F> {
+    /// What lies at `offset`: any bytes of a plain record may be set to any value. `_same` is there for the types.
+    ///
+    /// # Panics
+    /// If it does not lie in the record.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn new(offset: usize, _same: fn(&T) -> &F) -> Self {
+        assert!(offset <= size_of::<T>() && size_of::<F>() <= size_of::<T>() - offset, "a field outside its record");
+        Self { offset, of: PhantomData }
+    }
+}
+
+/// The field of a saved record, for [`Cell::set_field`](crate::saved::Cell::set_field).
+#[macro_export]
+macro_rules! field {
+    ($record:ty, $field:ident) => {
+        $crate::saved::Field::new(::core::mem::offset_of!($record, $field), |record: &$record| &record.$field)
+    };
 }
 
 /// `N` saved values: derefs to a slice of cells, so `get`, `iter`, `len` and indexing are the slice's.

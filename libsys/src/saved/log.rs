@@ -147,6 +147,13 @@ impl<'a> Transaction<'a> {
         let inside = offset.checked_add(new.len()).is_some_and(|end| end <= state_bytes);
         assert!(inside, "a cell was changed in a transaction of another area");
         let (words, rest) = new.as_chunks::<WORD>();
+        if let ([word], []) = (words, rest)
+            && address.cast::<u64>().is_aligned()
+        {
+            // SAFETY: the word lies in the state, which belongs to this thread and has no references to plain memory.
+            let cell = unsafe { &*address.cast::<UnsafeCell<u64>>() };
+            return self.store_one(offset, cell, u64::from_le_bytes(*word));
+        }
         if rest.is_empty() && address.cast::<u64>().is_aligned() {
             // SAFETY: the words lie in the state, which belongs to this thread and has no references to plain memory.
             unsafe { self.store_words(offset, address.cast(), words) };
@@ -159,6 +166,16 @@ impl<'a> Transaction<'a> {
             self.journal.save(offset + run.start, run.len());
             // SAFETY: the run lies within the range that was checked.
             store_bytes(unsafe { address.add(run.start) }, new.get(run).unwrap_or_default());
+        }
+    }
+
+    /// The same for one word.
+    fn store_one(&self, offset: usize, cell: &UnsafeCell<u64>, new: u64) {
+        // SAFETY: the state belongs to this thread.
+        let old = unsafe { cell.get().read() };
+        if old != new {
+            self.journal.append(offset, WORD, core::iter::once(old));
+            store_word(cell.get(), new);
         }
     }
 

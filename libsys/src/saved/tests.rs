@@ -19,6 +19,13 @@ crate::plain! {
         flags: [u8; 6],
         more: u32,
     }
+
+    /// A record of whole words.
+    struct Row {
+        id: u64,
+        values: [u64; 8],
+        last: u64,
+    }
 }
 
 crate::saved_state! {
@@ -29,6 +36,7 @@ crate::saved_state! {
     struct State: 7 {
         word: Cell<u64>,
         byte: Cell<u8>,
+        rows: Array<Row, 2>,
         pairs: Array<Pair, 4>,
         nested: [Nested; 3],
         bytes: Bytes<37>,
@@ -41,6 +49,8 @@ enum Change {
     Byte(u8),
     Pair(usize, u32, u8),
     Pairs(usize, Vec<u32>),
+    Row(usize, Vec<(usize, u64)>),
+    Last(usize, u64),
     Count(usize, u16),
     Text(usize, usize, Vec<u8>),
     Bytes(usize, Vec<u8>),
@@ -58,6 +68,8 @@ fn change() -> impl Strategy<Value = Change> {
         any::<u8>().prop_map(Change::Byte),
         (0..4usize, any::<u32>(), any::<u8>()).prop_map(|(index, key, flag)| Change::Pair(index, key, flag)),
         (0..5usize, vec(any::<u32>(), 0..5)).prop_map(|(first, keys)| Change::Pairs(first, keys)),
+        (0..2usize, vec((0..8usize, 0..4u64), 0..6)).prop_map(|(index, values)| Change::Row(index, values)),
+        (0..2usize, any::<u64>()).prop_map(|(index, last)| Change::Last(index, last)),
         (0..3usize, any::<u16>()).prop_map(|(index, count)| Change::Count(index, count)),
         (0..3usize, 0..14usize, vec(any::<u8>(), 0..14)).prop_map(|(index, offset, bytes)| Change::Text(index, offset, bytes)),
         (0..40usize, vec(any::<u8>(), 0..40)).prop_map(|(offset, bytes)| Change::Bytes(offset, bytes)),
@@ -83,6 +95,13 @@ fn apply(area: &Area<State>, step: &Step) {
                 let pairs: Vec<Pair> = keys.iter().map(|key| Pair { key: *key, ..Pair::zeroed() }).collect();
                 assert_eq!(state.pairs.set_range(&tx, *first, &pairs), pairs.len().min(4usize.saturating_sub(*first)));
             }
+            Change::Row(index, values) => {
+                let mut row = state.rows[*index].get();
+                row.id += 1;
+                values.iter().for_each(|(place, value)| row.values[*place] = *value);
+                state.rows[*index].set(&tx, row);
+            }
+            Change::Last(index, last) => state.rows[*index].set_field(&tx, crate::field!(Row, last), *last),
             Change::Count(index, count) => state.nested[*index].count.set(&tx, *count),
             Change::Text(index, offset, bytes) => {
                 let fits = state.nested[*index].text.write(&tx, *offset, bytes);
@@ -109,6 +128,10 @@ fn contents(area: &Area<State>) -> Vec<u8> {
         all.extend(pair.kind.to_le_bytes());
         all.extend(pair.flags);
         all.extend(pair.more.to_le_bytes());
+    }
+    for row in state.rows.iter().map(Cell::get) {
+        let words = [row.id].into_iter().chain(row.values).chain([row.last]);
+        all.extend(words.flat_map(u64::to_le_bytes));
     }
     for nested in &state.nested {
         let mut text = [0; 13];
@@ -225,6 +248,39 @@ fn setting_what_is_there_stores_nothing() {
     apply(area, &Step { changes: std::vec![Change::Word(9)], commits: true });
     let tx = area.begin();
     assert_eq!(crash_at_store(0, || area.state().word.set(&tx, 9)), Some(()));
+}
+
+#[test]
+fn any_words_of_a_record_may_change() {
+    let area = Area::<State>::on_host();
+    let row = &area.state().rows[1];
+    for changed in 0..1u64 << 10 {
+        let word = |at: u64| if changed >> at & 1 != 0 { changed << 16 | at } else { at };
+        let new = Row { id: word(0), values: core::array::from_fn(|at| word(at as u64 + 1)), last: word(9) };
+        for new in [new, Row { id: 0, values: [1, 2, 3, 4, 5, 6, 7, 8], last: 9 }] {
+            let tx = area.begin();
+            row.set(&tx, new);
+            tx.commit();
+            assert_eq!(row.get(), new);
+        }
+    }
+    assert_eq!(area.state().rows[0].get(), Row::zeroed());
+}
+
+#[test]
+fn field_of_a_record_is_set_alone() {
+    let area = Area::<State>::on_host();
+    let (row, pair) = (&area.state().rows[0], &area.state().pairs[2]);
+    let tx = area.begin();
+    row.set_field(&tx, crate::field!(Row, values), [7; 8]);
+    pair.set_field(&tx, crate::field!(Pair, flags), [5; 6]);
+    tx.commit();
+    assert_eq!(row.get(), Row { values: [7; 8], ..Row::zeroed() });
+    assert_eq!(pair.get(), Pair { flags: [5; 6], ..Pair::zeroed() });
+    let tx = area.begin();
+    row.set_field(&tx, crate::field!(Row, id), 1);
+    drop(tx);
+    assert_eq!(row.get().id, 0, "rolled back");
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl Posix<'_> {
         self.store.edit_thread(lane, |thread| {
             thread.state = state::DYING;
             // What it has settled stays known until it is gone: see `take_back`.
-            thread.done_number = thread.done_number.max(thread.number);
+            thread.done.number = thread.done.number.max(thread.number);
             thread.number = next.0;
         });
         self.store.edit_process(process, |process| {
@@ -193,7 +193,7 @@ impl Posix<'_> {
             let _state_before = self.kernel.thread_stop(handle);
             self.replies.forget(lane);
             if self.dying.unheard.contains(&lane) {
-                self.take_back(lane, thread.done_number);
+                self.take_back(lane, thread.done.number);
                 self.dying.unheard.retain(|other| *other != lane);
             }
             self.destroy(handle, thread.page);

@@ -261,6 +261,14 @@ libsys::plain! {
         pub value: u64,
     }
 
+    /// A request that was done.
+    pub struct Done {
+        /// Its number.
+        pub number: u64,
+        /// Its result.
+        pub result: u64,
+    }
+
     /// A thread.
     pub struct Thread {
         /// [`state`].
@@ -303,10 +311,8 @@ libsys::plain! {
         pub robust: u64,
         /// Last request known when the registers were set; while the record is free, the request that its next user begins after.
         pub number: u64,
-        /// Request whose result is `done_result`.
-        pub done_number: u64,
-        /// That result.
-        pub done_result: u64,
+        /// The last request with a result.
+        pub done: Done,
         /// Request that `deadline`, `progress` and the step belong to.
         pub wait_number: u64,
         /// Absolute deadline in ns, 0 for none.

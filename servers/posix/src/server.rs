@@ -17,7 +17,7 @@ use crate::fail::{self, Passed};
 use crate::frames::Frames;
 use crate::kernel::Kernel;
 use crate::replies::{Ending, REPLIES, Replies};
-use crate::saved::{COUNTED_CALLS, LANES, Lane, Load, PROCESSES, ProcessIndex, State, flag, redo, slot, state};
+use crate::saved::{COUNTED_CALLS, Done, LANES, Lane, Load, PROCESSES, ProcessIndex, State, flag, redo, slot, state};
 use crate::signal::deliver::Resume;
 use crate::store::Store;
 use crate::syscall::ids::identity;
@@ -285,8 +285,8 @@ impl<'k> Posix<'k> {
 
     fn run_call(&mut self, lane: Lane, number: RequestNumber, call_number: u64, arguments: [u64; 6]) {
         let thread = self.store.thread(lane);
-        if thread.done_number == number.0 && thread.redo == redo::NONE {
-            self.answer(lane, thread.done_result);
+        if thread.done.number == number.0 && thread.redo == redo::NONE {
+            self.answer(lane, thread.done.result);
             return;
         }
         let index = usize::try_from(call_number).unwrap_or(usize::MAX).min(COUNTED_CALLS - 1);
@@ -357,10 +357,7 @@ impl<'k> Posix<'k> {
     /// The request in hand has this result, whatever happens to us.
     pub fn record(&mut self, lane: Lane, value: u64) {
         let number = self.in_hand[lane].map_or(0, |hand| hand.number.0);
-        self.store.edit_thread(lane, |thread| {
-            thread.done_number = number;
-            thread.done_result = value;
-        });
+        self.store.set_done(lane, Done { number, result: value });
     }
 
     /// Answers a call.
@@ -477,7 +474,7 @@ impl<'k> Posix<'k> {
     pub fn last_number(&self, lane: Lane) -> RequestNumber {
         const AHEAD: u32 = 1 << 28;
         let thread = self.store.thread(lane);
-        let saved = RequestNumber(thread.number.max(thread.done_number));
+        let saved = RequestNumber(thread.number.max(thread.done.number));
         let known = self.last_seen.get(lane).copied().flatten();
         let ahead = || RequestNumber::new(Service::Posix.id(), lane as u16, saved.request().wrapping_add(AHEAD), 0);
         known.map_or_else(ahead, |number| number.with_step(0))

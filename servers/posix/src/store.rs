@@ -5,12 +5,13 @@
 
 mod open;
 
+use libsys::field;
 use libsys::saved::{Area, Transaction};
 use terminal::saved::SavedLine;
 
 use crate::saved::{
-    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Node, Origin, PIPE_BYTES,
-    Pipe, Process, ProcessIndex, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Vma, Watch,
+    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, Done, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Node, Origin,
+    PIPE_BYTES, Pipe, Process, ProcessIndex, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Vma, Watch,
 };
 use crate::vma::{Areas, PAGE};
 pub use open::Set as OpenSet;
@@ -128,6 +129,14 @@ impl Store {
         raw_area set_raw_area edit_raw_area: Vma = areas;
     }
 
+    /// Sets what the last request of a thread came to: this is what most calls change, and often all.
+    pub fn set_done(&mut self, lane: Lane, done: Done) {
+        self.open();
+        if let (Some(transaction), Some(cell)) = (&self.transaction, self.area.state().threads.get(lane)) {
+            cell.set_field(transaction, field!(Thread, done), done);
+        }
+    }
+
     /// What belongs to no process.
     #[must_use]
     pub fn globals(&self) -> Globals {
@@ -152,9 +161,13 @@ impl Store {
 
     /// Sets it.
     pub fn set_load(&mut self, load: Load) {
+        let only_active = load == Load { active: load.active, ..self.load() };
         self.open();
-        if let Some(transaction) = &self.transaction {
-            self.area.state().load.set(transaction, load);
+        let cell = &self.area.state().load;
+        match &self.transaction {
+            Some(transaction) if only_active => cell.set_field(transaction, field!(Load, active), load.active),
+            Some(transaction) => cell.set(transaction, load),
+            None => {}
         }
     }
 

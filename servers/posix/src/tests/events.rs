@@ -186,9 +186,9 @@ fn signals_are_read_and_wake_who_waits_for_them() {
         let pid = u64::from(system.pid(child));
         assert_eq!(system.call(lane, 62, [pid, 10, 0, 0, 0, 0]), Some(0));
     }
-    assert_eq!(system.posix().store.thread(reads).done_result, 128);
+    assert_eq!(system.posix().store.thread(reads).done.result, 128);
     assert_eq!(system.peek(reads, DATA, 4), 10u32.to_le_bytes());
-    assert_eq!(system.posix().store.thread(waits).done_result, 10);
+    assert_eq!(system.posix().store.thread(waits).done.result, 10);
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(super) fn full_pipe_makes_its_writer_wait_and_loses_nothing() {
         let count = system.call(child, 0, [reader, DATA + 0x60000, 30_000, 0, 0, 0]).unwrap() as usize;
         seen.extend(system.peek(child, DATA + 0x60000, count));
     }
-    assert_eq!(system.posix().store.thread(lane).done_result, 100_000);
+    assert_eq!(system.posix().store.thread(lane).done.result, 100_000);
     assert!(seen == bytes);
 }
 

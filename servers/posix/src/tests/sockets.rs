@@ -139,7 +139,7 @@ fn full_stream_makes_its_writer_wait_and_loses_nothing() {
             system.restart();
         }
     }
-    assert_eq!(system.posix().store.thread(lane).done_result, 200_000);
+    assert_eq!(system.posix().store.thread(lane).done.result, 200_000);
     assert!(seen == bytes);
 }
 
