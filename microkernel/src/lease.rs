@@ -43,12 +43,11 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn take_leases(&mut self, caller: Ref<Thread>, count: usize) -> Result<(), Error> {
         let page = self.thread(caller).message_page;
         let first = core::mem::offset_of!(MessagePage, leases) / 8;
-        let (described, _) = page::words(&mut self.machine, page)[first..].as_chunks::<LEASE_WORDS>();
-        let described: [_; MAX_LEASES] = core::array::from_fn(|index| described[index]);
         let mut leases = [Lease::default(); MAX_LEASES];
         let mut tickets = [0; MAX_LEASES];
-        for ((lease, ticket), words) in leases.iter_mut().zip(&mut tickets).zip(described).take(count) {
-            let [address, length, source, rights] = words;
+        for (index, (lease, ticket)) in leases.iter_mut().zip(&mut tickets).take(count).enumerate() {
+            let (described, _) = page::words(&mut self.machine, page)[first..].as_chunks::<LEASE_WORDS>();
+            let [address, length, source, rights] = described[index];
             if address.checked_add(length).is_none_or(|end| end > abi::USER_END) || rights & !(Lease::READ | Lease::WRITE) != 0 {
                 return Err(Error::InvalidLease);
             }
@@ -58,7 +57,12 @@ impl<M: Machine> Kernel<M> {
             }
         }
         let thread = self.thread(caller);
-        (thread.leases, thread.lease_tickets) = (leases, tickets);
+        for (to, from) in thread.leases.iter_mut().zip(leases).take(count) {
+            *to = from;
+        }
+        for (to, from) in thread.lease_tickets.iter_mut().zip(tickets).take(count) {
+            *to = from;
+        }
         Ok(())
     }
 
@@ -85,26 +89,27 @@ impl<M: Machine> Kernel<M> {
     fn resolve_lease(&mut self, place: SlotPlace, index: u64, offset: u64, bytes: u64, need: u64) -> Result<(Ref<AddressSpace>, u64), Error> {
         let (mut lender, mut index, mut offset) = (self.reply_at(place)?, index, offset);
         for _ in 0..=abi::LEASE_DEPTH {
-            let thread = *self.thread(lender);
+            let thread = self.thread(lender);
+            let (space, table) = (thread.space, thread.table);
             match thread.call_kind() {
-                CallKind::Reflected if index == 0 => return Ok((thread.space, offset)),
+                CallKind::Reflected if index == 0 => return Ok((space, offset)),
                 CallKind::Call if index < u64::from(thread.lease_count) => {}
                 _ => return Err(Error::InvalidLease),
             }
-            let lease = thread.leases.get(index as usize).ok_or(Error::InvalidLease)?;
+            let lease = *thread.leases.get(index as usize).ok_or(Error::InvalidLease)?;
+            let ticket = thread.lease_tickets.get(index as usize).copied().unwrap_or(0);
             let inside = offset.checked_add(bytes).is_some_and(|end| end <= lease.length);
             if !inside || lease.rights & need == 0 {
                 return Err(Error::InvalidLease);
             }
             offset = lease.address.wrapping_add(offset);
             if lease.reply == 0 {
-                return Ok((thread.space, offset));
+                return Ok((space, offset));
             }
-            let ticket = thread.lease_tickets.get(index as usize).copied().unwrap_or(0);
             if self.lent_ticket(lender, lease.reply) != Ok(ticket) {
                 return Err(Error::InvalidLease);
             }
-            let place = self.place(thread.table, lease.reply)?;
+            let place = self.place(table, lease.reply)?;
             lender = self.reply_at(place)?;
             index = u64::from(lease.index);
         }

@@ -577,14 +577,14 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn destroy_thread(&mut self, target: Ref<Thread>) {
         self.stop_thread(target);
         self.drop_fpu(target);
-        let thread = *self.thread(target);
-        if let Some(space) = thread.space.some() {
+        let &mut Thread { space, table, vault, message_page, .. } = self.thread(target);
+        if let Some(space) = space.some() {
             self.space(space).users -= 1;
         }
-        for table in [thread.table, thread.vault].into_iter().filter_map(Ref::some) {
+        for table in [table, vault].into_iter().filter_map(Ref::some) {
             self.table(table).users -= 1;
         }
-        self.unpin(thread.message_page);
+        self.unpin(message_page);
         if self.cpu.payer == target {
             self.cpu.payer = Ref::NONE;
         }

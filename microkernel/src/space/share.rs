@@ -5,11 +5,11 @@
 
 use abi::{Error, ObjectKind, Rights};
 
-use super::table::{ACCESSED, COW, DIRECTORY_SPAN, DIRTY, HUGE, MAY_WRITE, NO_EXECUTE, PRESENT, UNCACHED, USER, WRITABLE, index_at, page_of_entry};
+use super::table::{ACCESSED, COW, DIRTY, HUGE, MAY_WRITE, NO_EXECUTE, POINT_ENTRIES, PRESENT, UNCACHED, USER, WRITABLE, index_at, page_of_entry};
 use super::{AddressSpace, Leaf, check_range, entry_bits, limit_bits, within_limits};
 use crate::kernel::Kernel;
-use crate::machine::Machine;
-use crate::page::{self, Ref};
+use crate::machine::{Machine, PageNumber};
+use crate::page::{self, PAGE_WORDS, Ref};
 use crate::thread::Thread;
 
 /// What the destination of a share gets for an entry of its source.
@@ -80,7 +80,8 @@ impl<M: Machine> Kernel<M> {
         })
     }
 
-    /// Walks a source range and enters into the destination what `entry_for` makes of each present 4 KiB entry.
+    /// Walks a source range and enters into the destination what `entry_for` makes of each present 4 KiB entry. Returns how many pages were done; an error only
+    /// if none was.
     fn over_source(
         &mut self,
         space: Ref<AddressSpace>,
@@ -89,31 +90,72 @@ impl<M: Machine> Kernel<M> {
         mut entry_for: impl FnMut(&mut Self, (u32, usize), u64) -> Result<u64, Error>,
     ) -> Result<u64, Error> {
         let (address, from, pages) = range;
-        let mut table = None;
-        self.over_range(source, from, pages, |kernel, leaf, at| {
-            let place = match leaf {
-                Leaf::Page(place) => place,
-                Leaf::Missing => return Ok(()),
-                Leaf::Huge(_) => return Err(Error::InvalidArgument),
+        let (mut done, mut steps, mut entries) = (0, 0, 0);
+        while done < pages && steps < abi::BUDGET_PAGES {
+            let (at, to) = (from + done * abi::PAGE_SIZE, address + done * abi::PAGE_SIZE);
+            let outcome = match self.leaf(source, at) {
+                Leaf::Page(place) => {
+                    let most = (pages - done).min(abi::BUDGET_PAGES - steps).min(POINT_ENTRIES);
+                    let (run, outcome) = self.over_run(space, (place, at), to, most as usize, &mut entry_for);
+                    (done, steps, entries) = (done + run, steps + run, entries + run);
+                    outcome
+                }
+                Leaf::Huge(_) => Err(Error::InvalidArgument),
+                Leaf::Missing => {
+                    let (hole_end, looked_at) = self.hole_end(source, at, 0);
+                    done = pages.min((hole_end - from) / abi::PAGE_SIZE);
+                    (steps, entries) = (steps + 1, entries + 1 + looked_at);
+                    Ok(())
+                }
             };
-            let to = address + (at - from);
-            let target = match table {
-                Some((span, table)) if span == to / DIRECTORY_SPAN => (table, index_at(to, 0)),
-                _ => kernel.page_entry(space, to)?,
-            };
-            table = Some((to / DIRECTORY_SPAN, target.0));
-            if kernel.entry(target) & PRESENT != 0 {
-                return Ok(());
+            if let Err(error) = outcome {
+                return if done == 0 { Err(error) } else { Ok(done) };
             }
-            let page = page_of_entry(kernel.entry(place));
-            if kernel.machine.page_info(page).is_none_or(|info| info.maps == u32::MAX) {
-                return Err(Error::KernelLimit);
+            if entries >= POINT_ENTRIES {
+                if self.machine.interrupted() {
+                    break;
+                }
+                entries = 0;
             }
-            let entry = entry_for(kernel, place, at)?;
-            kernel.count_map(page)?;
-            kernel.set_entry(target, entry);
-            Ok(())
-        })
+        }
+        Ok(done)
+    }
+
+    /// The same for the present entries from one on that lie next to each other in one table. Returns how many were done, up to the first error.
+    fn over_run(
+        &mut self,
+        space: Ref<AddressSpace>,
+        ((table, first), at): ((PageNumber, usize), u64),
+        to: u64,
+        most: usize,
+        entry_for: &mut impl FnMut(&mut Self, (u32, usize), u64) -> Result<u64, Error>,
+    ) -> (u64, Result<(), Error>) {
+        let target_first = index_at(to, 0);
+        let target = match self.page_entry(space, to) {
+            Ok((target, _)) => target,
+            Err(error) => return (0, Err(error)),
+        };
+        let count = most.min(PAGE_WORDS - first.max(target_first));
+        for index in 0..count {
+            let place = (table, first + index);
+            let entry = self.entry(place);
+            let done = index as u64;
+            if entry & PRESENT == 0 {
+                return (done, Ok(()));
+            }
+            if self.entry((target, target_first + index)) & PRESENT != 0 {
+                continue;
+            }
+            let page = page_of_entry(entry);
+            if self.machine.page_info(page).is_none_or(|info| info.maps == u32::MAX) {
+                return (done, Err(Error::KernelLimit));
+            }
+            match entry_for(self, place, at + done * abi::PAGE_SIZE).and_then(|entry| self.count_map(page).map(|()| entry)) {
+                Ok(entry) => self.set_entry((target, target_first + index), entry),
+                Err(error) => return (done, Err(error)),
+            }
+        }
+        (count as u64, Ok(()))
     }
 
     /// Ends copy-on-write for one page: its last holder keeps it, another gets a copy in a page of its own.

@@ -33,7 +33,7 @@ pub(super) const GROUP: usize = 8;
 /// Entries of a hole that one step looks through at most in one table.
 const HOLE_ENTRIES: usize = 224;
 /// Entries after which a walk comes to a preemption point: with another hole's they still are fewer than the budget.
-const POINT_ENTRIES: u64 = abi::BUDGET_PAGES / 2;
+pub(super) const POINT_ENTRIES: u64 = abi::BUDGET_PAGES / 2;
 const _: () = assert!(POINT_ENTRIES + HOLE_ENTRIES as u64 + 4 * GROUP as u64 <= abi::BUDGET_PAGES);
 
 /// Where an entry is: its table and its index.
