@@ -110,6 +110,7 @@ impl World {
         self.after_fast(caller, &before, &registers);
         if registers.end == RESUME {
             self.kernel.finish();
+            self.load_bases();
         }
         self.check();
         true
@@ -165,6 +166,9 @@ impl World {
     }
 
     fn settle_registers(&mut self, next: Ref<Thread>, registers: &Registers) {
+        let thread = self.thread(next);
+        let own = [thread.frame.fs_base, thread.frame.gs_base];
+        assert!(!thread.has_bases() || own == self.kernel.cpu.loaded_bases, "it goes on with other bases than its own");
         let frame = self.frame(next);
         assert_eq!((frame.rip, frame.rflags), (registers.rip, registers.rflags), "it goes on elsewhere than the thread was");
         set_general(frame, &registers.general);

@@ -108,7 +108,17 @@ impl World {
         act(&mut self.kernel);
         self.kernel.finish();
         self.kernel.machine.meter.end();
+        self.load_bases();
         self.check();
+    }
+
+    /// As `arch` does at the end of a trap.
+    pub(super) fn load_bases(&mut self) {
+        let Some(current) = self.kernel.current() else { return };
+        let thread = self.kernel.thread(current);
+        if thread.has_bases() {
+            self.kernel.cpu.loaded_bases = [thread.frame.fs_base, thread.frame.gs_base];
+        }
     }
 
     /// Checks the invariants.

@@ -1,6 +1,8 @@
 //! Steps that mostly call and answer, or signal and wait, among steps that do anything.
 
-use abi::{Control, Label, ObjectKind, Operation, Rights, ThreadSetting};
+use core::mem::offset_of;
+
+use abi::{Control, Frame, Label, ObjectKind, Operation, Rights, ThreadSetting};
 use microkernel::fake::World;
 use microkernel::page::Ref;
 use microkernel::thread::Thread;
@@ -16,6 +18,8 @@ const OTHER_SLOT: u64 = 3;
 const FIRST_REPLY_SLOT: u64 = 20;
 /// Steps of a hundred talking ones that set the registers of a Linux program.
 const SET_FRAME: u64 = 4;
+/// Steps of a hundred talking ones in which a server dies.
+const KILL: u64 = 4;
 /// Steps of a hundred talking ones that are about notifications.
 const NOTIFY: u64 = 25;
 /// Steps of a hundred talking ones that are page faults, of a Linux program and of others.
@@ -32,6 +36,10 @@ const DEAD: u32 = 60;
 const REMADE: u32 = 61;
 const SERVES: [Option<u32>; 6] = [Some(0), Some(1), None, Some(0), Some(1), None];
 const PROCESSES: usize = 3;
+/// So many attempts of a request are too many.
+const ATTEMPTS: u64 = 4;
+/// Base of FS of one of the Linux programs.
+const BASE: u64 = 0x7000_1000;
 const PAGE_FAULT: u64 = 14;
 const PRIORITIES: [u64; 8] = [9, 10, 8, 9, 10, 8, 7, 7];
 
@@ -70,6 +78,8 @@ impl Opening {
         let pager = held.iter().filter(|(_, slot)| slot.kind() == ObjectKind::Endpoint).map(|(handle, _)| *handle).nth(1).unwrap();
         let spaces: Vec<u32> = held.iter().filter(|(_, slot)| slot.kind() == ObjectKind::AddressSpace).map(|(handle, _)| *handle).collect();
         world.must(spaces[PROCESSES - 1], Operation::SetPager, &[u64::from(pager)]);
+        let program = threads.iter().find(|(_, thread)| world.thread(*thread).is_reflected()).unwrap().0;
+        give_base(&mut world, program);
         let root = world.root.thread;
         world.begin(root, play::WAKE, Operation::Wait, &[]);
         let natives = threads.into_iter().map(|(_, thread)| thread).take(SERVES.len()).collect();
@@ -110,6 +120,9 @@ impl Opening {
         };
         if dice.chance(SET_FRAME) {
             return set_frame(world, current, &mut dice);
+        }
+        if dice.chance(KILL) {
+            return kill(world, current, &mut dice);
         }
         if dice.chance(OTHER_SLOT) {
             let slot = FIRST_REPLY_SLOT + dice.below(SERVES.len() as u64);
@@ -157,6 +170,17 @@ fn give_vault(world: &mut World, handle: u32, table: u32) {
     }
 }
 
+/// A Linux program has thread-local data.
+fn give_base(world: &mut World, handle: u32) {
+    let root = world.root.thread;
+    world.must(handle, Operation::ThreadStop, &[]);
+    for (offset, value) in [(offset_of!(Frame, rip), 0x40_0000_u64), (offset_of!(Frame, fs_base), BASE)] {
+        world.message_page(root)[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    world.must(handle, Operation::SetFrame, &[]);
+    world.must(handle, Operation::ThreadStart, &[]);
+}
+
 /// Signals, waits, polls or yields. A notification that has no right, and a handle that names none, are met too.
 fn notify(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &Tally) {
     let operation = dice.pick(&[Operation::Signal, Operation::Signal, Operation::Wait, Operation::Wait, Operation::Poll, Operation::Yield]);
@@ -172,6 +196,24 @@ fn notify(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &Tall
     }
     world.prepare_syscall(current, Control::new(operation, handle), Label::default(), &words, dice.next());
     world.execute_syscall(current);
+}
+
+/// An instance dies, and what its threads had in hand is blamed.
+fn kill(world: &mut World, current: Ref<Thread>, dice: &mut Dice) {
+    let held = world.handles(current);
+    let of_kind = |kind: ObjectKind| held.iter().filter(move |(_, slot)| slot.kind() == kind).map(|(handle, _)| *handle).collect::<Vec<u32>>();
+    let tables = of_kind(ObjectKind::CapTable);
+    if tables.is_empty() {
+        return;
+    }
+    let blamed = of_kind(ObjectKind::Thread).into_iter().map(|handle| (Operation::Blame, handle));
+    for (operation, handle) in blamed.chain([(Operation::Kill, dice.pick(&tables))]) {
+        if world.kernel.current() != Some(current) {
+            return;
+        }
+        world.prepare_syscall(current, Control::new(operation, handle), Label::default(), &[ATTEMPTS], 0);
+        world.execute_syscall(current);
+    }
 }
 
 /// Sets the registers of a Linux program, which may be waiting for this very thread's answer, to what lies in the message page.
