@@ -38,7 +38,7 @@ fn range(start: u64, length: u64) -> Result<(u64, u64), Errno> {
 /// Maps a file, or fresh zeros.
 pub fn sys_mmap(call: &mut Call<'_, '_>) -> SysResult {
     let [address, length, protection, flags, descriptor, offset] = call.arguments;
-    if length == 0 || protection & !PROT_KNOWN != 0 || offset % PAGE != 0 {
+    if length == 0 || offset % PAGE != 0 {
         return Err(Errno::EINVAL.into());
     }
     let bytes = pages(length)?;
@@ -47,13 +47,12 @@ pub fn sys_mmap(call: &mut Call<'_, '_>) -> SysResult {
         MAP_SHARED | MAP_SHARED_VALIDATE => true,
         _ => return Err(Errno::EINVAL.into()),
     };
-    offset.checked_add(bytes).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
     let mut area = Vma { flags: protection & 7 | if shared { SHARED } else { 0 }, ..Vma::default() };
     if flags & MAP_GROWSDOWN != 0 {
         area.flags |= GROWS_DOWN;
     }
     if flags & MAP_ANONYMOUS == 0 {
-        file_area(call, &mut area, descriptor, offset)?;
+        file_area(call, &mut area, descriptor, offset, bytes)?;
     } else if shared {
         shared_area(call, &mut area, bytes)?;
     }
@@ -94,7 +93,7 @@ fn fixed(call: &mut Call<'_, '_>, areas: &mut crate::vma::Areas, address: u64, b
     Ok(address)
 }
 
-fn file_area(call: &mut Call<'_, '_>, area: &mut Vma, descriptor: u64, offset: u64) -> Result<(), Errno> {
+fn file_area(call: &mut Call<'_, '_>, area: &mut Vma, descriptor: u64, offset: u64, bytes: u64) -> Result<(), Errno> {
     let (_, file) = call.posix.file_of(call.process, descriptor)?;
     if file.kind == kind::DEVICE && file.object == crate::device::ZERO && area.flags & SHARED == 0 {
         return Ok(());
@@ -102,6 +101,7 @@ fn file_area(call: &mut Call<'_, '_>, area: &mut Vma, descriptor: u64, offset: u
     if file.kind != kind::REGULAR {
         return Err(Errno::ENODEV);
     }
+    call.offset_argument(offset, bytes).map_err(|_| Errno::EOVERFLOW)?;
     if !file.reads() || area.flags & SHARED != 0 && area.flags & WRITE != 0 && !file.writes() {
         return Err(Errno::EACCES);
     }

@@ -219,12 +219,12 @@ pub fn sys_nanosleep(call: &mut Call<'_, '_>) -> SysResult {
 /// Sleeps by a clock.
 pub fn sys_clock_nanosleep(call: &mut Call<'_, '_>) -> SysResult {
     let [clock, flags, time, remaining, ..] = call.arguments;
-    if flags & !TIMER_ABSTIME != 0 || clock == CLOCK_THREAD {
-        return Err(Errno::EINVAL.into());
+    let now = call.clock(clock)?;
+    if matches!(clock, CLOCK_THREAD | CLOCK_MONOTONIC_RAW | CLOCK_REALTIME_COARSE | CLOCK_MONOTONIC_COARSE) {
+        return Err(Errno::EOPNOTSUPP.into());
     }
     let wanted = call.read_timespec(time)?;
-    let now = call.clock(clock)?;
-    if flags == 0 {
+    if flags & TIMER_ABSTIME == 0 {
         let deadline = call.deadline_after(wanted);
         return sleep(call, deadline, remaining);
     }
