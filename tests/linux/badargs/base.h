@@ -337,3 +337,23 @@ static const struct base {
 #undef VARIANT
 #undef WRONG
 };
+
+/* Arguments that are a time-out, which there is none of where they are null. */
+static const struct {
+	int number;
+	const char *variant;
+	int argument;
+} time_outs[] = {
+	{SYS_select, "", 4},
+	{SYS_rt_sigtimedwait, "", 2},
+	{SYS_futex, " (times out)", 3},
+	{SYS_pselect6, "", 4},
+};
+
+static int waits_for_ever(const struct base *base, int argument)
+{
+	for (size_t i = 0; i < COUNT(time_outs); i++)
+		if (time_outs[i].number == base->number && !strcmp(time_outs[i].variant, base->variant) && time_outs[i].argument == argument)
+			return 1;
+	return 0;
+}
