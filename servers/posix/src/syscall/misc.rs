@@ -28,10 +28,15 @@ pub fn sys_sched_yield(_call: &mut Call<'_, '_>) -> SysResult {
     Ok(0)
 }
 
-/// The thread of a number; 0 is the caller.
-fn thread_argument(call: &Call<'_, '_>, tid: u64) -> Result<Lane, Errno> {
-    let wanted = |lane: &Lane| u64::from(call.posix.store.thread(*lane).tid) == tid;
-    if tid == 0 { Ok(call.lane) } else { call.posix.lanes.iter().copied().find(wanted).ok_or(Errno::ESRCH) }
+impl Call<'_, '_> {
+    /// The thread of a number; 0 is the caller.
+    ///
+    /// # Errors
+    /// `ESRCH`.
+    pub fn thread_argument(&self, tid: u32) -> Result<Lane, Errno> {
+        let wanted = |lane: &Lane| self.posix.store.thread(*lane).tid == tid;
+        if tid == 0 { Ok(self.lane) } else { self.posix.lanes.iter().copied().find(wanted).ok_or(Errno::ESRCH) }
+    }
 }
 
 /// The one processor.
@@ -42,7 +47,7 @@ pub fn sys_sched_getaffinity(call: &mut Call<'_, '_>) -> SysResult {
     if length < 8 || !length.is_multiple_of(8) {
         return Err(Errno::EINVAL.into());
     }
-    thread_argument(call, pid)?;
+    call.thread_argument(pid as u32)?;
     call.write_words(to, &[1])?;
     Ok(8)
 }
@@ -61,7 +66,7 @@ pub fn sys_sched_setaffinity(call: &mut Call<'_, '_>) -> SysResult {
     let mut set = [0; 8];
     let length = (length as u32 as usize).min(set.len());
     call.read(from, set.get_mut(..length).unwrap_or_default())?;
-    thread_argument(call, pid)?;
+    call.thread_argument(pid as u32)?;
     if set[0] & 1 == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
 }
 
@@ -78,7 +83,7 @@ pub fn sys_set_robust_list(call: &mut Call<'_, '_>) -> SysResult {
 /// The same of a thread, and its length.
 pub fn sys_get_robust_list(call: &mut Call<'_, '_>) -> SysResult {
     let [pid, head, length, ..] = call.arguments;
-    let lane = thread_argument(call, pid)?;
+    let lane = call.thread_argument(pid as u32)?;
     call.write_words(length, &[24])?;
     call.write_words(head, &[call.posix.store.thread(lane).robust])?;
     Ok(0)
