@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -172,6 +173,62 @@ static void ignored_signals(void)
 	sigprocmask(SIG_UNBLOCK, &blocked, NULL);
 }
 
+static void take(int signal)
+{
+	struct timespec none = {0, 0};
+	siginfo_t info;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, signal);
+	if (sigtimedwait(&set, &info, &none) != signal)
+		printf("nothing\n");
+	else
+		printf("code %d, value %d, from me %d\n", info.si_code, info.si_value.sival_int, info.si_pid == getpid());
+}
+
+static void signals_with_values(void)
+{
+	siginfo_t info = {.si_code = SI_QUEUE};
+	sigset_t blocked;
+	int status;
+
+	info.si_pid = getpid();
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	sigaddset(&blocked, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	printf("queued: %s, ", told(sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 42})));
+	take(SIGUSR1);
+	printf("real-time: %s, ", told(sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = -1})));
+	take(SIGRTMIN);
+	info.si_value.sival_int = 7;
+	printf("to a thread: %s, ", told(syscall(SYS_rt_tgsigqueueinfo, getpid(), getpid(), SIGUSR1, &info)));
+	take(SIGUSR1);
+	int file = signalfd(-1, &blocked, SFD_NONBLOCK);
+	struct signalfd_siginfo read_info;
+	sigqueue(getpid(), SIGUSR1, (union sigval){.sival_ptr = (void *)0x123456789a});
+	printf("from a file: %d, ", read(file, &read_info, sizeof read_info) == sizeof read_info);
+	printf("code %d, value %x, pointer %llx\n", read_info.ssi_code, read_info.ssi_int, (unsigned long long)read_info.ssi_ptr);
+	printf("nothing sent: %s, ", told(sigqueue(getpid(), 0, (union sigval){.sival_int = 1})));
+	take(SIGUSR1);
+	pid_t child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	info.si_code = SI_USER;
+	printf("as the kernel, to another: %s, ", told(syscall(SYS_rt_sigqueueinfo, child, SIGTERM, &info)));
+	printf("to me %s\n", told(syscall(SYS_rt_sigqueueinfo, getpid(), 0, &info)));
+	info.si_code = SI_TKILL;
+	printf("as tkill: %s\n", told(syscall(SYS_rt_sigqueueinfo, child, SIGTERM, &info)));
+	printf("to a child: %s, ", told(sigqueue(child, SIGTERM, (union sigval){.sival_int = 1})));
+	waitpid(child, &status, 0);
+	printf("ends it %d\n", WTERMSIG(status));
+	printf("to nobody: %s\n", told(sigqueue(child, SIGTERM, (union sigval){.sival_int = 1})));
+	sigprocmask(SIG_UNBLOCK, &blocked, NULL);
+}
+
 static int child_sees(const char *page)
 {
 	int status;
@@ -316,6 +373,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	causes();
 	ignored_signals();
+	signals_with_values();
 	advice();
 	mappings();
 	clocks();
