@@ -33,7 +33,7 @@ impl ProcessorClock {
         let clock = clock as i32;
         let kind = clock & 3;
         // The last kind is that of devices.
-        (clock < 0 && kind != 3).then(|| Self { number: !(clock >> 3) as u32, is_thread: clock & THREAD != 0, counts_system: kind != USER })
+        (clock < 0 && kind != 3).then_some(Self { number: !(clock >> 3) as u32, is_thread: clock & THREAD != 0, counts_system: kind != USER })
     }
 }
 
