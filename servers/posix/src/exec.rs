@@ -16,7 +16,7 @@ use crate::path::Target;
 use crate::saved::{AREAS, Id, MapIndex, Vma};
 use crate::server::Posix;
 use crate::stack::{self, Auxiliary, Stack};
-use crate::vma::{Areas, FILE, GROWS_DOWN, HEAP, PAGE, READ, STACK, STACK_BYTES, STACK_TOP, WRITE};
+use crate::vma::{Areas, EXEC, FILE, GROWS_DOWN, HEAP, PAGE, READ, STACK, STACK_BYTES, STACK_TOP, WRITE};
 
 /// Most rounds of `#!` (Linux: `BINPRM_MAX_RECURSION` and a half).
 const MAX_ROUNDS: u8 = 5;
@@ -238,7 +238,8 @@ impl Posix<'_> {
         if entry >= abi::USER_END {
             return Err(Errno::ENOEXEC.into());
         }
-        let flags = READ | WRITE | STACK | GROWS_DOWN;
+        let execute = if found.program.executable_stack { EXEC } else { 0 };
+        let flags = READ | WRITE | execute | STACK | GROWS_DOWN;
         areas.insert(Vma { start: STACK_TOP - STACK_BYTES, end: STACK_TOP, flags, ..Vma::default() });
         let vdso = self.map_vdso(map, &mut areas)?;
         self.set_areas(map, &areas)?;

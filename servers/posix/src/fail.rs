@@ -216,8 +216,8 @@ const fn points(call_number: u64) -> [Option<Point>; 4] {
         9..=12 | 25 | 28 => all_of!(MapIntent MapEffect MapRecord MapReply),
         // rt_sigaction to rt_sigreturn, rt_sigtimedwait, rt_sigsuspend, sigaltstack
         13..=15 | 128 | 130 | 131 => all_of!(MaskIntent MaskEffect MaskRecord MaskReply),
-        // kill, tkill, tgkill
-        62 | 200 | 234 => all_of!(KillIntent KillEffect KillRecord KillReply),
+        // kill, rt_sigqueueinfo, tkill, tgkill, rt_tgsigqueueinfo
+        62 | 129 | 200 | 234 | 297 => all_of!(KillIntent KillEffect KillRecord KillReply),
         // connect, accept, shutdown to listen, setsockopt, accept4
         42 | 43 | 48..=50 | 54 | 288 => all_of!(ConnectionIntent ConnectionEffect ConnectionRecord ConnectionReply),
         // epoll_wait, epoll_ctl, epoll_pwait, epoll_pwait2

@@ -14,6 +14,7 @@ use crate::saved::{Action, LANES, Lane, MAPS, Map, MapIndex, PROCESSES, Process,
 use crate::server::{After, Posix};
 use crate::signal::IGNORE;
 use crate::space::kernel_errno;
+use crate::vma::{NOT_FORKED, SHARED, VVAR, WIPED_ON_FORK};
 
 /// What the new thread is to be.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +116,7 @@ impl Posix<'_> {
         if embryo.map != own_map {
             self.make_space(embryo.map)?;
             for area in self.store.areas(own_map).0 {
-                if area.flags & (crate::vma::SHARED | crate::vma::VVAR) == 0 {
+                if area.flags & (SHARED | VVAR | WIPED_ON_FORK | NOT_FORKED) == 0 {
                     self.clone_range(embryo.map, own_map, area.start, area.end)?;
                 }
             }
@@ -245,7 +246,8 @@ impl Posix<'_> {
         let (record, page) = (self.store.map(from), self.store.map(to).page);
         self.store.set_map(to, Map { page, references: 1, areas: 0, ..record });
         self.hold_node(record.program as usize);
-        let areas = self.store.areas(from);
+        let mut areas = self.store.areas(from);
+        areas.0.retain(|area| area.flags & NOT_FORKED == 0);
         // As many as the parent has always fit.
         let _fits = self.set_areas(to, &areas);
     }

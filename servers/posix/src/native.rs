@@ -327,7 +327,7 @@ impl Server for Posix<'_> {
     }
 
     fn exception(&mut self, exception: &Exception) -> Outcome {
-        let incoming = Incoming::Exception { vector: exception.vector, address: exception.address };
+        let incoming = Incoming::Exception { vector: exception.vector, code: exception.code, address: exception.address };
         self.receive_from(exception.badge, exception.reply, exception.number, incoming)
     }
 

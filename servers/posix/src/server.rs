@@ -48,6 +48,8 @@ pub enum Incoming {
     Exception {
         /// Vector.
         vector: u64,
+        /// The processor's error code.
+        code: u64,
         /// Address, of a declined page fault.
         address: u64,
     },
@@ -279,7 +281,7 @@ impl<'k> Posix<'k> {
         match hand.incoming {
             Incoming::Call { number, arguments } => self.run_call(lane, hand.number, number, arguments),
             Incoming::PageFault { address, access } => self.run_fault(lane, hand.number, address, access),
-            Incoming::Exception { vector, address } => self.run_exception(lane, vector, address),
+            Incoming::Exception { vector, code, address } => self.run_exception(lane, vector, code, address),
         }
     }
 
@@ -423,7 +425,7 @@ impl<'k> Posix<'k> {
             }
             Ok(()) => self.return_to_program(lane, Resume::Instruction),
             Err(fault::Refused::Wait(wait)) => self.put_off(lane, wait, Resume::Instruction),
-            Err(refused) => self.force_fault_signal(lane, address, refused),
+            Err(refused) => self.force_fault_signal(lane, address, access, refused),
         }
     }
 

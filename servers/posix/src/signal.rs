@@ -214,15 +214,24 @@ impl Posix<'_> {
             _ if STOPS & bit(signal) != 0 => bit(SIGCONT),
             _ => return,
         };
-        let pending = self.store.process(process).pending;
-        if pending & cancelled != 0 {
-            self.store.edit_process(process, |process| process.pending &= !cancelled);
+        self.forget(process, cancelled);
+    }
+
+    /// Signals that wait in a process or its threads do so no longer.
+    fn forget(&mut self, process: ProcessIndex, signals: u64) {
+        if self.store.process(process).pending & signals != 0 {
+            self.store.edit_process(process, |process| process.pending &= !signals);
         }
         for lane in self.lanes_of(process) {
-            if self.store.thread(lane).pending & cancelled != 0 {
-                self.store.edit_thread(lane, |thread| thread.pending &= !cancelled);
+            if self.store.thread(lane).pending & signals != 0 {
+                self.store.edit_thread(lane, |thread| thread.pending &= !signals);
             }
         }
+    }
+
+    /// What a process has begun to ignore does not wait for it, even if it is blocked (POSIX, 2.4.3).
+    pub fn forget_ignored(&mut self, process: ProcessIndex, signal: usize) {
+        self.forget(process, self.ignored(process, bit(signal)));
     }
 
     /// Running lanes whose handler's stack was not there are looked at again.

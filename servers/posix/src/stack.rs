@@ -29,6 +29,7 @@ const AT_HWCAP: u64 = 16;
 const AT_CLKTCK: u64 = 17;
 const AT_SECURE: u64 = 23;
 const AT_RANDOM: u64 = 25;
+const AT_HWCAP2: u64 = 26;
 const AT_EXECFN: u64 = 31;
 const AT_SYSINFO_EHDR: u64 = 33;
 const AT_MINSIGSTKSZ: u64 = 51;
@@ -165,6 +166,8 @@ fn auxiliary_vector(auxiliary: &Auxiliary, file_name: u64, platform: u64, random
         (AT_EGID, egid),
         (AT_SECURE, 0),
         (AT_RANDOM, random),
+        // Of its two bits, programs may neither set their bases nor wait for a write.
+        (AT_HWCAP2, 0),
         (AT_EXECFN, file_name),
         (AT_PLATFORM, platform),
         (0, 0),

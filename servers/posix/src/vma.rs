@@ -30,6 +30,11 @@ pub const STACK: u64 = 0x80;
 /// The file was opened for writing: a shared mapping may become writable.
 pub const MAY_WRITE: u64 = 0x100;
 
+/// A forked child has zeros there (`MADV_WIPEONFORK`).
+pub const WIPED_ON_FORK: u64 = 0x800;
+/// A forked child has nothing there (`MADV_DONTFORK`).
+pub const NOT_FORKED: u64 = 0x1000;
+
 /// The clock's page of [`crate::vdso`]: never writable, never copied.
 pub const VVAR: u64 = 0x200;
 /// The code of [`crate::vdso`].
@@ -151,8 +156,13 @@ impl Areas {
 
     /// Gives the pages from `start` to `end` new protection bits. The range must be covered.
     pub fn protect(&mut self, start: u64, end: u64, protection: u64) {
+        self.change_flags(start, end, PROTECTION, protection);
+    }
+
+    /// Of the pages from `start` to `end`, takes the flags `taken` and gives them `given`.
+    pub fn change_flags(&mut self, start: u64, end: u64, taken: u64, given: u64) {
         for mut area in self.remove(start, end) {
-            area.flags = area.flags & !PROTECTION | protection;
+            area.flags = area.flags & !taken | given;
             self.insert(area);
         }
     }
@@ -163,13 +173,18 @@ impl Areas {
     /// `ENOMEM` if there is none.
     pub fn find_free(&self, hint: u64, bytes: u64) -> Result<u64, Errno> {
         let hint_end = hint.checked_add(bytes).filter(|end| *end <= abi::USER_END);
-        if let Some(end) = hint_end
-            && hint >= LOWEST
-            && self.is_free(hint, end)
-        {
+        if hint >= LOWEST && hint_end.is_some_and(|end| self.is_free(hint, end)) {
             return Ok(hint);
         }
-        let mut top = MMAP_TOP;
+        self.find_free_below(MMAP_TOP, bytes)
+    }
+
+    /// A free range of `bytes`, as high as possible below `top`.
+    ///
+    /// # Errors
+    /// `ENOMEM` if there is none.
+    pub fn find_free_below(&self, top: u64, bytes: u64) -> Result<u64, Errno> {
+        let mut top = top;
         for area in self.0.iter().rev() {
             if area.start >= top {
                 continue;

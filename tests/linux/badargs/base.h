@@ -146,6 +146,7 @@ static const struct base {
 	BASE(rt_sigpending, SPACE, 8)
 	BASE(rt_sigtimedwait, ZEROS, SPACE, ZEROS, 8)
 	WRONG(rt_sigtimedwait, "nanoseconds", ZEROS, SPACE, AT(many_nanoseconds), 8)
+	BASE(rt_sigqueueinfo, 0, 0, AT(queued))
 	VARIANT(rt_sigsuspend, "", BLOCKS, ZEROS, 8)
 	BASE(sigaltstack, AT(no_stack), SPACE)
 	WRONG(sigaltstack, "small", ZEROS, SPACE)
@@ -238,6 +239,7 @@ static const struct base {
 	WRONG(dup3, "flags", FILE_FD, 20, -1)
 	BASE(pipe2, SPACE, 0)
 	WRONG(pipe2, "flags", SPACE, -1)
+	BASE(rt_tgsigqueueinfo, 0, 0, 0, AT(queued))
 	BASE(prlimit64, 0, RLIMIT_NOFILE, AT(limit), SPACE)
 	BASE(syncfs, FILE_FD)
 	BASE(renameat2, FOLDER_FD, AT(file), FOLDER_FD, AT(new), 0)
@@ -337,3 +339,23 @@ static const struct base {
 #undef VARIANT
 #undef WRONG
 };
+
+/* Arguments that are a time-out, which there is none of where they are null. */
+static const struct {
+	int number;
+	const char *variant;
+	int argument;
+} time_outs[] = {
+	{SYS_select, "", 4},
+	{SYS_rt_sigtimedwait, "", 2},
+	{SYS_futex, " (times out)", 3},
+	{SYS_pselect6, "", 4},
+};
+
+static int waits_for_ever(const struct base *base, int argument)
+{
+	for (size_t i = 0; i < COUNT(time_outs); i++)
+		if (time_outs[i].number == base->number && !strcmp(time_outs[i].variant, base->variant) && time_outs[i].argument == argument)
+			return 1;
+	return 0;
+}

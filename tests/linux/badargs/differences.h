@@ -46,6 +46,7 @@ static const struct difference {
 	{SYS_fallocate, NULL, 3, "2^32", "likewise"},
 	{SYS_sched_getaffinity, NULL, 1, "2^31", "Linux counts bits in 32 bits, where eight times this is none"},
 	{SYS_sethostname, NULL, ALL, NULL, "the name of a SynOS machine is fixed"},
+	{SYS_sendto, "", 3, "-1", "SynOS has no out-of-band data, and says so; Linux sends some"},
 };
 
 static int is_excused(const struct base *base, int argument, const char *value)

@@ -64,7 +64,7 @@ static void make_random_calls(void)
 {
 	struct itimerval soon = {.it_value = {.tv_usec = 300000}};
 
-	make_world(0);
+	make_world(SOCKETS);
 	open_as("/dev/console", O_RDWR | O_NONBLOCK | O_NOCTTY, 14);
 	setitimer(ITIMER_REAL, &soon, NULL);
 	for (int i = 0; i < CALLS_OF_A_CHILD; i++) {

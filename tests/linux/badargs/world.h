@@ -30,7 +30,7 @@ enum {
 };
 
 /* What a call needs besides. */
-enum { CHILD = 1, BLOCKS = 2, ONLY_AS_IS = 4 };
+enum { CHILD = 1, BLOCKS = 2, ONLY_AS_IS = 4, SOCKETS = 8 };
 
 /* Structures of DATA, which are the same for all calls. */
 static struct data {
@@ -40,6 +40,7 @@ static struct data {
 	struct timespec negative_seconds, many_nanoseconds, endless, moment;
 	struct timeval many_microseconds;
 	stack_t no_stack, kernel_stack;
+	siginfo_t queued;
 	struct clone_args clone, clone_wild;
 	u64 signals[2], signals_wild[2];
 	u64 ones, far;
@@ -85,6 +86,7 @@ static void make_memory(void)
 		.negative_seconds = {-1, 0}, .many_nanoseconds = {0, 1000000000}, .endless = {INT64_MAX, 0}, .moment = {2000000000, 0},
 		.many_microseconds = {0, 1000000},
 		.no_stack = {NULL, SS_DISABLE, 0}, .kernel_stack = {(void *)kernel, 0, 1 << 16},
+		.queued = {.si_code = SI_QUEUE},
 		.clone = {.exit_signal = SIGCHLD}, .clone_wild = {.flags = CLONE_PARENT_SETTID, .parent_tid = wild, .exit_signal = SIGCHLD},
 		.signals = {ZEROS, 8}, .signals_wild = {wild, 8},
 		.ones = ~(u64)0, .far = 4096,
@@ -176,7 +178,8 @@ static void make_world(int needs)
 	open_as(".", O_RDONLY | O_DIRECTORY, FOLDER_FD);
 	if (dup2(ends[0], PIPE_READ) != PIPE_READ || dup2(ends[1], PIPE_WRITE) != PIPE_WRITE || write(PIPE_WRITE, "bytes", 5) != 5)
 		_exit(255);
-	make_sockets();
+	if (needs & SOCKETS)
+		make_sockets();
 	if (needs & CHILD && fork() == 0)
 		_exit(0);
 }

@@ -3,9 +3,9 @@
 //! Everything that changes a thread's registers ends in [`Posix::set_frame`] and a commit, so that a crash before it leaves the signal pending and one
 //! after it finds the registers to be set.
 
-use abi::Frame;
+use abi::{FaultAccess, Frame};
 
-use super::frame::{Context, Layout, encode, encode_fpu, initial_fpu};
+use super::frame::{Context, Layout, PAGE_FAULT, encode, encode_fpu, initial_fpu};
 use super::{DEFAULT, IGNORE, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, STOPS, UNSTOPPABLE, bit};
 use crate::call::Stop;
 use crate::errno::Errno;
@@ -235,8 +235,7 @@ impl Posix<'_> {
         let layout = Layout::below(top, !switches);
         let mask = if thread.restore_mask != 0 { thread.saved_mask } else { thread.mask };
         let alternate = if size == 0 { [0, 0, STACK_DISABLED] } else { [base, size, if on_alternate { 1 } else { flags }] };
-        let fault = if signal == SIGSEGV || signal == SIGBUS { [14, origin.value] } else { [0; 2] };
-        let bytes = encode(action.restorer, frame, layout, &Context { mask, alternate, fault }, signal, &origin);
+        let bytes = encode(action.restorer, frame, layout, &Context { mask, alternate, trap: origin.as_trap() }, signal, &origin);
         let number = self.last_number(lane);
         self.write_guest(map, layout.frame, &bytes, number)?;
         self.write_guest(map, layout.fpu, &encode_fpu(&fpu), number)?;
@@ -292,18 +291,20 @@ impl Posix<'_> {
     }
 
     /// A fault that no mapping helps: the thread gets a signal that it cannot block or ignore.
-    pub fn force_fault_signal(&mut self, lane: Lane, address: u64, refused: Refused) {
+    pub fn force_fault_signal(&mut self, lane: Lane, address: u64, access: u64, refused: Refused) {
         let (signal, code) = match refused {
             Refused::Segment { mapped: false } => (SIGSEGV, SEGV_MAPERR),
             Refused::Segment { mapped: true } => (SIGSEGV, SEGV_ACCERR),
             Refused::Bus | Refused::Wait(_) => (SIGBUS, BUS_ADRERR),
             Refused::NoMemory => (SIGKILL, SI_KERNEL),
         };
-        self.force(lane, signal, Origin { code, value: address, ..Origin::default() });
+        self.force(lane, signal, Origin::trap(PAGE_FAULT, page_fault_code(access), code, address));
     }
 
     /// A processor exception becomes its signal.
-    pub fn run_exception(&mut self, lane: Lane, vector: u64, address: u64) {
+    pub fn run_exception(&mut self, lane: Lane, vector: u64, error: u64, address: u64) {
+        let instruction = |posix: &mut Self| posix.kernel.get_frame(slot::thread(lane)).map_or(0, |frame| frame.rip);
+        let address = if matches!(vector, DIVIDE | INVALID_OPCODE | X87 | SIMD) { instruction(self) } else { address };
         let (signal, code) = match vector {
             DIVIDE => (SIGFPE, 1),
             X87 | SIMD => (SIGFPE, 7),
@@ -313,7 +314,7 @@ impl Posix<'_> {
             ALIGNMENT => (SIGBUS, 1),
             _ => (SIGSEGV, SI_KERNEL),
         };
-        self.force(lane, signal, Origin { code, value: address, ..Origin::default() });
+        self.force(lane, signal, Origin::trap(vector, error, code, address));
     }
 
     fn force(&mut self, lane: Lane, signal: usize, origin: Origin) {
@@ -339,4 +340,14 @@ impl Posix<'_> {
         let (pid, address) = (process.pid, origin.value);
         self.kernel.log(&alloc::format!("process {pid} gets signal {signal} at {address:#x}, rip {rip:#x}, rsp {rsp:#x}"));
     }
+}
+
+/// The error code that the processor gave for a page fault of a program (SDM vol. 3, 4.7).
+fn page_fault_code(access: u64) -> u64 {
+    const PRESENT: u64 = 1;
+    const WRITE: u64 = 2;
+    const USER: u64 = 4;
+    const FETCH: u64 = 0x10;
+    let bit = |of: u64, to: u64| if access & of != 0 { to } else { 0 };
+    USER | bit(FaultAccess::PRESENT, PRESENT) | bit(FaultAccess::WRITE, WRITE) | bit(FaultAccess::EXECUTE, FETCH)
 }

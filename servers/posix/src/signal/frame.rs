@@ -20,6 +20,9 @@ pub const FPU_BYTES: usize = XSAVE_BYTES + 4;
 /// Bytes below the stack pointer that belong to the program (System V ABI, 3.2.2).
 const RED_ZONE: u64 = 128;
 
+/// The vector of a page fault (SDM vol. 3, table 6-1).
+pub const PAGE_FAULT: u64 = 14;
+
 const MAGIC1: u32 = 0x4650_5853;
 const MAGIC2: u32 = 0x4650_5845;
 const FEATURES: u64 = 7;
@@ -59,8 +62,8 @@ pub struct Context {
     pub mask: u64,
     /// The alternative stack: address, bytes, flags.
     pub alternate: [u64; 3],
-    /// Vector and address of a fault.
-    pub fault: [u64; 2],
+    /// Vector, error code and address of a trap.
+    pub trap: [u64; 3],
 }
 
 fn put(bytes: &mut [u8], at: usize, word: u64) {
@@ -88,13 +91,32 @@ pub fn encode(restorer: u64, frame: &Frame, layout: Layout, context: &Context, s
         put(uc, 40 + index * 8, word);
     }
     put(uc, 40 + 18 * 8, SELECTORS);
-    put(uc, 40 + 20 * 8, context.fault[0]);
+    put(uc, 40 + 19 * 8, context.trap[1]);
+    put(uc, 40 + 20 * 8, context.trap[0]);
     put(uc, 40 + 21 * 8, context.mask);
-    put(uc, 40 + 22 * 8, context.fault[1]);
+    put(uc, 40 + 22 * 8, context.trap[2]);
     put(uc, 40 + 23 * 8, layout.fpu);
     put(uc, 296, context.mask);
     encode_info(info, signal, origin);
     bytes
+}
+
+impl Origin {
+    /// A trap of the program's own. Nobody sent it, so there is room for its vector and error code.
+    #[must_use]
+    pub fn trap(vector: u64, error: u64, code: u32, address: u64) -> Self {
+        Self { code, uid: error as u32, status: vector as u32, value: address, pid: 0 }
+    }
+
+    /// Vector, error code and address, as a context tells them; zeros if it was no trap.
+    #[must_use]
+    pub fn as_trap(&self) -> [u64; 3] {
+        if self.pid != 0 {
+            return [0; 3];
+        }
+        let vector = u64::from(self.status);
+        [vector, u64::from(self.uid), if vector == PAGE_FAULT { self.value } else { 0 }]
+    }
 }
 
 /// `siginfo_t`.
@@ -174,7 +196,7 @@ pub fn decode(uc: &[u8; CONTEXT_BYTES], old: &Frame) -> Result<(Frame, Context, 
     if frame.rip >= abi::USER_END || frame.rsp >= 1 << 47 {
         return Err(Errno::EFAULT);
     }
-    let context = Context { mask: get(uc, 296), alternate: [get(uc, 16), get(uc, 32), get(uc, 24) & 0xffff_ffff], fault: [0; 2] };
+    let context = Context { mask: get(uc, 296), alternate: [get(uc, 16), get(uc, 32), get(uc, 24) & 0xffff_ffff], trap: [0; 3] };
     Ok((frame, context, word(23)))
 }
 
@@ -209,7 +231,7 @@ mod tests {
     #[test]
     fn registers_and_mask_round_trip() {
         let frame = Frame { rax: 1, rbx: 2, r15: 3, rip: 0x40_1000, rsp: 0x7fff_0000, rflags: 0x246, fs_base: 9, ..Frame::new() };
-        let context = Context { mask: 0xabc, alternate: [1, 2, 3], fault: [0; 2] };
+        let context = Context { mask: 0xabc, alternate: [1, 2, 3], trap: [0; 3] };
         let bytes = encode(7, &frame, Layout { frame: 0, fpu: 64 }, &context, 11, &Origin::default());
         let uc: [u8; CONTEXT_BYTES] = bytes[8..8 + CONTEXT_BYTES].try_into().unwrap();
         let (back, again, fpu) = decode(&uc, &Frame { fs_base: 9, ..Frame::new() }).unwrap();

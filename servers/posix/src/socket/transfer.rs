@@ -32,6 +32,8 @@ pub mod flag {
     pub const WAIT_ALL: u32 = 0x100;
     /// No `SIGPIPE`.
     pub const NO_SIGNAL: u32 = 0x4000;
+    /// The structures are those of 32 bits, which only a kernel says to itself.
+    pub const COMPATIBLE: u32 = 0x8000_0000;
     /// Descriptors are closed by exec.
     pub const CLOSE_ON_EXEC: u32 = 0x4000_0000;
 }
@@ -236,11 +238,12 @@ impl Call<'_, '_> {
         flags: u32,
         tell: impl FnOnce(&mut Self, &Received) -> Result<Vec<Granted>, Stop>,
     ) -> SysResult {
-        if flags & flag::OUT_OF_BAND != 0 {
-            return Err(Errno::EOPNOTSUPP.into());
-        }
         let index = file.object as usize;
         let socket = self.posix.store.socket(index);
+        if flags & flag::OUT_OF_BAND != 0 {
+            // None ever comes; a stream might have had some.
+            return Err(if socket.kind == STREAM { Errno::EINVAL } else { Errno::EOPNOTSUPP }.into());
+        }
         if socket.is_connection() && socket.state != state::CONNECTED {
             return Err(if socket.kind == STREAM { Errno::EINVAL } else { Errno::ENOTCONN }.into());
         }

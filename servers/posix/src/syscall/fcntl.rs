@@ -15,6 +15,10 @@ const F_GETFL: u64 = 3;
 const F_SETFL: u64 = 4;
 const F_SETOWN: u64 = 8;
 const F_GETOWN: u64 = 9;
+const F_SETOWN_EX: u64 = 15;
+const F_GETOWN_EX: u64 = 16;
+const F_OWNER_PID: u32 = 1;
+const F_OWNER_PGRP: u32 = 2;
 const F_DUPFD_CLOEXEC: u64 = 1030;
 const F_SETPIPE_SZ: u64 = 1031;
 const F_GETPIPE_SZ: u64 = 1032;
@@ -61,6 +65,21 @@ pub fn sys_fcntl(call: &mut Call<'_, '_>) -> SysResult {
         }
         F_SETOWN => set_owner(call, index, argument as u32 as i32),
         F_GETOWN => Ok(i64::from(file.owner) as u64),
+        F_SETOWN_EX => {
+            let [kind, number] = call.read_words::<1>(argument).map(|[word]| [word as u32, (word >> 32) as u32])?;
+            let number = number.cast_signed();
+            match kind {
+                F_OWNER_PID => set_owner(call, index, number),
+                F_OWNER_PGRP => set_owner(call, index, number.checked_neg().ok_or(Errno::EINVAL)?),
+                // A thread's: there is no `SIGIO` that it would get.
+                _ => Err(Errno::EINVAL.into()),
+            }
+        }
+        F_GETOWN_EX => {
+            let kind = if file.owner < 0 { F_OWNER_PGRP } else { F_OWNER_PID };
+            call.write_words(argument, &[u64::from(kind) | u64::from(file.owner.unsigned_abs()) << 32])?;
+            Ok(0)
+        }
         F_GETPIPE_SZ if file.kind == kind::PIPE => Ok(u64::from(call.posix.store.pipe(file.object as usize).capacity)),
         F_SETPIPE_SZ if file.kind == kind::PIPE => set_pipe_size(call, &file, argument),
         F_SETPIPE_SZ | F_GETPIPE_SZ => Err(Errno::EBADF.into()),

@@ -77,7 +77,7 @@ pub fn sys_getsid(call: &mut Call<'_, '_>) -> SysResult {
 /// Moves a process to a group (POSIX, `setpgid`).
 pub fn sys_setpgid(call: &mut Call<'_, '_>) -> SysResult {
     let [pid, group, ..] = call.arguments;
-    if (group as i32) < 0 {
+    if (group as i32) < 0 || group == 0 && (pid as i32) < 0 {
         return Err(Errno::EINVAL.into());
     }
     let target = process_argument(call, pid)?;

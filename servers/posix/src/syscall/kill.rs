@@ -1,6 +1,6 @@
-//! `kill`, `tkill`, `tgkill`.
+//! `kill`, `tkill`, `tgkill`, `rt_sigqueueinfo`, `rt_tgsigqueueinfo`.
 
-use crate::call::{Call, SysResult};
+use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::saved::{Lane, Origin, ProcessIndex};
 use crate::signal::{self, SI_TKILL, SI_USER, SIGCONT};
@@ -50,32 +50,68 @@ pub fn sys_kill(call: &mut Call<'_, '_>) -> SysResult {
     }
 }
 
-fn send_lane(call: &mut Call<'_, '_>, group: Option<u64>, tid: u64, signal: u64) -> SysResult {
-    let signal = signal::number(signal)?;
+/// A thread, of a process if one is named.
+fn lane_argument(call: &Call<'_, '_>, group: Option<u64>, tid: u64) -> Result<Lane, Errno> {
     if tid as i32 <= 0 || group.is_some_and(|group| group as i32 <= 0) {
-        return Err(Errno::EINVAL.into());
+        return Err(Errno::EINVAL);
     }
     let matches = |lane: &Lane| {
         let thread = call.posix.store.thread(*lane);
         let pid = call.posix.store.process(thread.process as usize).pid;
         thread.tid == tid as u32 && group.is_none_or(|group| group as u32 == pid)
     };
-    let lane = call.posix.lanes.iter().copied().find(matches).ok_or(Errno::ESRCH)?;
+    call.posix.lanes.iter().copied().find(matches).ok_or(Errno::ESRCH)
+}
+
+fn send_lane(call: &mut Call<'_, '_>, group: Option<u64>, tid: u64, signal: u64, origin: Origin) -> SysResult {
+    let lane = lane_argument(call, group, tid)?;
+    let signal = signal::number(signal)?;
     let process = call.posix.store.thread(lane).process as usize;
     if !may_send(call, process, signal) {
         return Err(Errno::EPERM.into());
     }
-    let origin = origin(call, SI_TKILL);
     call.posix.send_thread(lane, signal, origin);
     Ok(0)
 }
 
 /// Sends a signal to a thread.
 pub fn sys_tkill(call: &mut Call<'_, '_>) -> SysResult {
-    send_lane(call, None, call.arguments[0], call.arguments[1])
+    let origin = origin(call, SI_TKILL);
+    send_lane(call, None, call.arguments[0], call.arguments[1], origin)
 }
 
 /// Sends a signal to a thread of a process.
 pub fn sys_tgkill(call: &mut Call<'_, '_>) -> SysResult {
-    send_lane(call, Some(call.arguments[0]), call.arguments[1], call.arguments[2])
+    let origin = origin(call, SI_TKILL);
+    send_lane(call, Some(call.arguments[0]), call.arguments[1], call.arguments[2], origin)
+}
+
+/// What a program says of a signal that it sends. Only to itself may it say what a kernel says.
+fn said(call: &mut Call<'_, '_>, info: u64, to: u64) -> Result<Origin, Stop> {
+    let [_, code, sender, value] = call.read_words(info)?;
+    let code = code as u32;
+    if (code.cast_signed() >= 0 || code == SI_TKILL) && to as u32 != call.me().pid {
+        return Err(Errno::EPERM.into());
+    }
+    Ok(Origin { code, pid: sender as u32, uid: (sender >> 32) as u32, value, ..Origin::default() })
+}
+
+/// Sends a signal with a value to a process.
+pub fn sys_rt_sigqueueinfo(call: &mut Call<'_, '_>) -> SysResult {
+    let [pid, signal, info, ..] = call.arguments;
+    let origin = said(call, info, pid)?;
+    let process = call.posix.find_pid(pid as u32).filter(|_| pid as u32 != 0).ok_or(Errno::ESRCH)?;
+    let signal = signal::number(signal)?;
+    if !may_send(call, process, signal) {
+        return Err(Errno::EPERM.into());
+    }
+    call.posix.send(process, signal, origin);
+    Ok(0)
+}
+
+/// Likewise, to a thread of a process.
+pub fn sys_rt_tgsigqueueinfo(call: &mut Call<'_, '_>) -> SysResult {
+    let [group, tid, signal, info, ..] = call.arguments;
+    let origin = said(call, info, tid)?;
+    send_lane(call, Some(group), tid, signal, origin)
 }

@@ -12,6 +12,7 @@ const LOCK_SH: u64 = 1;
 const LOCK_EX: u64 = 2;
 const LOCK_NB: u64 = 4;
 const LOCK_UN: u64 = 8;
+const LOCK_MAND: u64 = 32;
 
 const FCNTL: u64 = 72;
 const F_GETLK: u64 = 5;
@@ -36,6 +37,10 @@ pub const fn is_waiting_for_record(number: u64, arguments: &[u64; 6]) -> bool {
 /// Locks a whole file for an open file description.
 pub fn sys_flock(call: &mut Call<'_, '_>) -> SysResult {
     let [descriptor, operation, ..] = call.arguments;
+    if operation & LOCK_MAND != 0 {
+        // Linux has given up mandatory locks, and asks for them have no effect: whatever the descriptor.
+        return Ok(0);
+    }
     let wanted = match operation & !LOCK_NB {
         LOCK_SH => Some(false),
         LOCK_EX => Some(true),

@@ -48,6 +48,12 @@ fn message_argument(call: &mut Call<'_, '_>) -> Result<Message, Stop> {
     Ok(Message { name, name_length, vectors, control, control_length })
 }
 
+/// Flags of the calls with a `msghdr`.
+fn message_flags(call: &Call<'_, '_>) -> Result<u32, Errno> {
+    let flags = call.arguments[2] as u32;
+    if flags & flag::COMPATIBLE != 0 { Err(Errno::EINVAL) } else { Ok(flags) }
+}
+
 /// Sends to a name, or to the other end.
 pub fn sys_sendto(call: &mut Call<'_, '_>) -> SysResult {
     let [_, address, length, flags, to, to_length] = call.arguments;
@@ -69,7 +75,7 @@ fn destination(call: &mut Call<'_, '_>, file: &File, to: Option<(u64, u64)>) -> 
 
 /// Sends buffers, with descriptors.
 pub fn sys_sendmsg(call: &mut Call<'_, '_>) -> SysResult {
-    let flags = call.arguments[2] as u32;
+    let flags = message_flags(call)?;
     let (file, _) = call.socket_argument()?;
     let message = message_argument(call)?;
     let to = destination(call, &file, Some((message.name, u64::from(message.name_length))))?;
@@ -164,7 +170,7 @@ pub fn sys_recvfrom(call: &mut Call<'_, '_>) -> SysResult {
 
 /// Receives into buffers, with descriptors.
 pub fn sys_recvmsg(call: &mut Call<'_, '_>) -> SysResult {
-    let flags = call.arguments[2] as u32;
+    let flags = message_flags(call)?;
     let (file, index) = call.socket_argument()?;
     let message = message_argument(call)?;
     let stream = call.posix.store.socket(index).kind == crate::socket::STREAM;

@@ -3,7 +3,7 @@
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
 use crate::fd::{NONBLOCK, READ_WRITE, kind};
-use crate::saved::File;
+use crate::saved::{File, Lane};
 use crate::server::BUFFER_BYTES;
 
 const GRND_KNOWN: u64 = 7;
@@ -28,14 +28,26 @@ pub fn sys_sched_yield(_call: &mut Call<'_, '_>) -> SysResult {
     Ok(0)
 }
 
+impl Call<'_, '_> {
+    /// The thread of a number; 0 is the caller.
+    ///
+    /// # Errors
+    /// `ESRCH`.
+    pub fn thread_argument(&self, tid: u32) -> Result<Lane, Errno> {
+        let wanted = |lane: &Lane| self.posix.store.thread(*lane).tid == tid;
+        if tid == 0 { Ok(self.lane) } else { self.posix.lanes.iter().copied().find(wanted).ok_or(Errno::ESRCH) }
+    }
+}
+
 /// The one processor.
 pub fn sys_sched_getaffinity(call: &mut Call<'_, '_>) -> SysResult {
-    let [_, length, to, ..] = call.arguments;
+    let [pid, length, to, ..] = call.arguments;
     // Linux takes 32 bits of the length.
     let length = length as u32;
     if length < 8 || !length.is_multiple_of(8) {
         return Err(Errno::EINVAL.into());
     }
+    call.thread_argument(pid as u32)?;
     call.write_words(to, &[1])?;
     Ok(8)
 }
@@ -50,10 +62,11 @@ pub fn sys_getcpu(call: &mut Call<'_, '_>) -> SysResult {
 
 /// A set without the one processor is refused.
 pub fn sys_sched_setaffinity(call: &mut Call<'_, '_>) -> SysResult {
-    let [_, length, from, ..] = call.arguments;
+    let [pid, length, from, ..] = call.arguments;
     let mut set = [0; 8];
     let length = (length as u32 as usize).min(set.len());
     call.read(from, set.get_mut(..length).unwrap_or_default())?;
+    call.thread_argument(pid as u32)?;
     if set[0] & 1 == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
 }
 
@@ -70,8 +83,7 @@ pub fn sys_set_robust_list(call: &mut Call<'_, '_>) -> SysResult {
 /// The same of a thread, and its length.
 pub fn sys_get_robust_list(call: &mut Call<'_, '_>) -> SysResult {
     let [pid, head, length, ..] = call.arguments;
-    let wanted = |lane: &usize| u64::from(call.posix.store.thread(*lane).tid) == pid;
-    let lane = if pid == 0 { call.lane } else { call.posix.lanes.iter().copied().find(wanted).ok_or(Errno::ESRCH)? };
+    let lane = call.thread_argument(pid as u32)?;
     call.write_words(length, &[24])?;
     call.write_words(head, &[call.posix.store.thread(lane).robust])?;
     Ok(0)

@@ -6,16 +6,25 @@ use crate::exec::HEAP_FLAGS;
 use crate::fd::kind;
 use crate::saved::Vma;
 use crate::space::{map_flags, protect_flags};
-use crate::vma::{FILE, GROWS_DOWN, LOWEST, MAY_WRITE, PAGE, SHARED, VDSO, VVAR, WRITE};
+use crate::vma::{Areas, FILE, GROWS_DOWN, LOWEST, MAY_WRITE, NOT_FORKED, PAGE, SHARED, VDSO, VVAR, WIPED_ON_FORK, WRITE};
 
-const PROT_KNOWN: u64 = 7 | 0x0100_0000 | 0x0200_0000;
+/// Read, write, execute, and a word that means nothing on x86 (`PROT_SEM`).
+const PROT_KNOWN: u64 = 0xf;
+const PROT_GROWSDOWN: u64 = 0x0100_0000;
+const PROT_GROWSUP: u64 = 0x0200_0000;
 const MAP_SHARED: u64 = 1;
 const MAP_PRIVATE: u64 = 2;
 const MAP_SHARED_VALIDATE: u64 = 3;
 const MAP_TYPE: u64 = 0xf;
 const MAP_FIXED: u64 = 0x10;
 const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_32BIT: u64 = 0x40;
 const MAP_GROWSDOWN: u64 = 0x100;
+const MAP_HUGETLB: u64 = 0x4_0000;
+/// What `MAP_SHARED_VALIDATE` knows (Linux: `LEGACY_MAP_MASK`).
+const MAP_KNOWN: u64 = 0x7c07_f973;
+/// Where `MAP_32BIT` maps.
+const TOP_OF_32_BITS: u64 = 1 << 31;
 const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 const MREMAP_MAYMOVE: u64 = 1;
 const MREMAP_FIXED: u64 = 2;
@@ -38,30 +47,38 @@ fn range(start: u64, length: u64) -> Result<(u64, u64), Errno> {
 /// Maps a file, or fresh zeros.
 pub fn sys_mmap(call: &mut Call<'_, '_>) -> SysResult {
     let [address, length, protection, flags, descriptor, offset] = call.arguments;
-    if length == 0 || protection & !PROT_KNOWN != 0 || offset % PAGE != 0 {
+    if length == 0 || offset % PAGE != 0 {
         return Err(Errno::EINVAL.into());
     }
     let bytes = pages(length)?;
+    let is_anonymous = flags & MAP_ANONYMOUS != 0;
     let shared = match flags & MAP_TYPE {
         MAP_PRIVATE => false,
-        MAP_SHARED | MAP_SHARED_VALIDATE => true,
+        MAP_SHARED => true,
+        MAP_SHARED_VALIDATE if is_anonymous => return Err(Errno::EINVAL.into()),
+        MAP_SHARED_VALIDATE if flags & !MAP_KNOWN != 0 => return Err(Errno::EOPNOTSUPP.into()),
+        MAP_SHARED_VALIDATE => true,
         _ => return Err(Errno::EINVAL.into()),
     };
-    offset.checked_add(bytes).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
+    if flags & MAP_HUGETLB != 0 {
+        // There are as many as on a Linux whose administrator set none aside, and no file is made of them.
+        return Err(if is_anonymous { Errno::ENOMEM } else { Errno::EINVAL }.into());
+    }
     let mut area = Vma { flags: protection & 7 | if shared { SHARED } else { 0 }, ..Vma::default() };
     if flags & MAP_GROWSDOWN != 0 {
         area.flags |= GROWS_DOWN;
     }
-    if flags & MAP_ANONYMOUS == 0 {
-        file_area(call, &mut area, descriptor, offset)?;
-    } else if shared {
+    let is_zeros = is_anonymous || file_area(call, &mut area, descriptor, offset, bytes)?;
+    if is_zeros && shared {
         shared_area(call, &mut area, bytes)?;
     }
     let mut areas = call.posix.store.areas(call.map);
     let start = if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0 {
         fixed(call, &mut areas, address, bytes, flags & MAP_FIXED_NOREPLACE != 0)?
     } else {
-        areas.find_free(address & !(PAGE - 1), bytes)?
+        let hint = address & !(PAGE - 1);
+        let is_low = |start: &u64| flags & MAP_32BIT == 0 || start.saturating_add(bytes) <= TOP_OF_32_BITS;
+        areas.find_free(hint, bytes).ok().filter(is_low).map_or_else(|| areas.find_free_below(TOP_OF_32_BITS, bytes), Ok)?
     };
     check_limit(call, &areas, bytes)?;
     (area.start, area.end) = (start, start + bytes);
@@ -72,12 +89,12 @@ pub fn sys_mmap(call: &mut Call<'_, '_>) -> SysResult {
 }
 
 /// `RLIMIT_AS`.
-fn check_limit(call: &Call<'_, '_>, areas: &crate::vma::Areas, bytes: u64) -> Result<(), Errno> {
+fn check_limit(call: &Call<'_, '_>, areas: &Areas, bytes: u64) -> Result<(), Errno> {
     let total: u64 = areas.0.iter().map(Vma::length).sum();
     if total.saturating_add(bytes) > call.me().limits[18] { Err(Errno::ENOMEM) } else { Ok(()) }
 }
 
-fn fixed(call: &mut Call<'_, '_>, areas: &mut crate::vma::Areas, address: u64, bytes: u64, keep: bool) -> Result<u64, Errno> {
+fn fixed(call: &mut Call<'_, '_>, areas: &mut Areas, address: u64, bytes: u64, keep: bool) -> Result<u64, Errno> {
     let end = address.checked_add(bytes).filter(|end| *end <= abi::USER_END).ok_or(Errno::ENOMEM)?;
     if !address.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
@@ -94,21 +111,23 @@ fn fixed(call: &mut Call<'_, '_>, areas: &mut crate::vma::Areas, address: u64, b
     Ok(address)
 }
 
-fn file_area(call: &mut Call<'_, '_>, area: &mut Vma, descriptor: u64, offset: u64) -> Result<(), Errno> {
+/// An area of a file; whether the file is one of zeros, which is as good as none.
+fn file_area(call: &mut Call<'_, '_>, area: &mut Vma, descriptor: u64, offset: u64, bytes: u64) -> Result<bool, Errno> {
     let (_, file) = call.posix.file_of(call.process, descriptor)?;
-    if file.kind == kind::DEVICE && file.object == crate::device::ZERO && area.flags & SHARED == 0 {
-        return Ok(());
+    if file.kind == kind::DEVICE && file.object == crate::device::ZERO {
+        return Ok(true);
     }
     if file.kind != kind::REGULAR {
         return Err(Errno::ENODEV);
     }
+    call.offset_argument(offset, bytes).map_err(|_| Errno::EOVERFLOW)?;
     if !file.reads() || area.flags & SHARED != 0 && area.flags & WRITE != 0 && !file.writes() {
         return Err(Errno::EACCES);
     }
     let id = call.posix.node_id(file.node);
     area.flags |= FILE | if file.writes() { MAY_WRITE } else { 0 };
     (area.inode, area.generation, area.offset) = (id.inode, id.generation, offset);
-    Ok(())
+    Ok(false)
 }
 
 /// Shared memory without a file is a file without a name.
@@ -138,16 +157,28 @@ pub fn sys_munmap(call: &mut Call<'_, '_>) -> SysResult {
 /// Changes protection. What becomes more than it was is found out at the next fault.
 pub fn sys_mprotect(call: &mut Call<'_, '_>) -> SysResult {
     let [start, length, protection, ..] = call.arguments;
-    if start % PAGE != 0 || protection & !PROT_KNOWN != 0 {
+    let grows = protection & (PROT_GROWSDOWN | PROT_GROWSUP);
+    let protection = protection & !grows;
+    if start % PAGE != 0 || grows == PROT_GROWSDOWN | PROT_GROWSUP {
         return Err(Errno::EINVAL.into());
     }
     if length == 0 {
         return Ok(0);
     }
     let end = start.checked_add(pages(length)?).filter(|end| *end <= abi::USER_END).ok_or(Errno::ENOMEM)?;
+    if protection & !PROT_KNOWN != 0 {
+        return Err(Errno::EINVAL.into());
+    }
     let mut areas = call.posix.store.areas(call.map);
+    let start = match areas.at_or_above(start) {
+        Some(area) if grows == PROT_GROWSDOWN && area.start < end => area.start,
+        _ => start,
+    };
     if !areas.covers(start, end) {
         return Err(Errno::ENOMEM.into());
+    }
+    if grows != 0 && !areas.find(start).is_some_and(|area| grows == PROT_GROWSDOWN && area.flags & GROWS_DOWN != 0) {
+        return Err(Errno::EINVAL.into());
     }
     let is_fixed = |area: &Vma| area.flags & (SHARED | FILE | MAY_WRITE) == SHARED | FILE || area.flags & VVAR != 0;
     let forbidden = |area: &Vma| is_fixed(area) && area.start < end && start < area.end;
@@ -252,6 +283,7 @@ pub fn sys_brk(call: &mut Call<'_, '_>) -> SysResult {
 pub fn sys_madvise(call: &mut Call<'_, '_>) -> SysResult {
     const DONT_NEED: u64 = 4;
     const FREE: u64 = 8;
+    const REMOVE: u64 = 9;
     let [start, length, advice, ..] = call.arguments;
     let bytes = length.checked_next_multiple_of(PAGE).ok_or(Errno::EINVAL)?;
     let end = start.checked_add(bytes).ok_or(Errno::EINVAL)?;
@@ -265,6 +297,14 @@ pub fn sys_madvise(call: &mut Call<'_, '_>) -> SysResult {
     if !areas.covers(start, end) {
         return Err(Errno::ENOMEM.into());
     }
+    if let Some((taken, given)) = at_fork(advice) {
+        return change_at_fork(call, areas, (start, end), taken, given);
+    }
+    if advice == REMOVE {
+        // Of a file it would make a hole.
+        let is_shared = areas.find(start).is_some_and(|area| area.flags & SHARED != 0);
+        return Err(if is_shared { Errno::EOPNOTSUPP } else { Errno::EINVAL }.into());
+    }
     if matches!(advice, DONT_NEED | FREE) {
         for area in areas.0 {
             let (low, high) = (area.start.max(start), area.end.min(end));
@@ -273,5 +313,26 @@ pub fn sys_madvise(call: &mut Call<'_, '_>) -> SysResult {
             }
         }
     }
+    Ok(0)
+}
+
+/// Which flags an advice takes and gives that says what a fork does.
+const fn at_fork(advice: u64) -> Option<(u64, u64)> {
+    match advice {
+        10 => Some((0, NOT_FORKED)),
+        11 => Some((NOT_FORKED, 0)),
+        18 => Some((0, WIPED_ON_FORK)),
+        19 => Some((WIPED_ON_FORK, 0)),
+        _ => None,
+    }
+}
+
+fn change_at_fork(call: &mut Call<'_, '_>, mut areas: Areas, (start, end): (u64, u64), taken: u64, given: u64) -> SysResult {
+    let is_refused = |area: &Vma| given & WIPED_ON_FORK != 0 && area.flags & (SHARED | FILE) != 0;
+    if areas.0.iter().any(|area| is_refused(area) && area.start < end && start < area.end) {
+        return Err(Errno::EINVAL.into());
+    }
+    areas.change_flags(start, end, taken, given);
+    call.posix.set_areas(call.map, &areas)?;
     Ok(0)
 }

@@ -176,8 +176,10 @@ fn make_node(call: &mut Call<'_, '_>, directory: u64, argument: usize, mode: u64
         0 => Kind::File,
         number => Kind::from_number(number as u8).ok_or(Errno::EINVAL)?,
     };
-    if matches!(kind, Kind::Directory | Kind::Symlink) {
-        return Err(Errno::EINVAL.into());
+    match kind {
+        Kind::Directory => return Err(Errno::EPERM.into()),
+        Kind::Symlink => return Err(Errno::EINVAL.into()),
+        _ => {}
     }
     if matches!(kind, Kind::CharacterDevice | Kind::BlockDevice) && call.me().uid[1] != 0 {
         return Err(Errno::EPERM.into());

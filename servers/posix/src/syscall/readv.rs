@@ -1,5 +1,7 @@
 //! `readv`, `writev`, `preadv`, `pwritev` and their second forms. A pipe's or terminal's vectors are one transfer as far as its first buffers go: later ones never wait.
 
+use alloc::vec::Vec;
+
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::fd::kind;
@@ -19,7 +21,7 @@ pub fn sys_readv(call: &mut Call<'_, '_>) -> SysResult {
         return call.read_regular(index, &file, None, &vectors);
     }
     if file.kind == kind::SOCKET {
-        return call.receive_message(&file, &vectors, 0, |_, _| Ok(alloc::vec::Vec::new()));
+        return call.receive_message(&file, &vectors, 0, |_, _| Ok(Vec::new()));
     }
     call.read_from(index, &file, None, vectors[0])
 }
@@ -32,6 +34,13 @@ fn offset_argument(call: &Call<'_, '_>, second_form: bool) -> Result<Option<u64>
         ..0 => Err(Errno::EINVAL),
         _ => Ok(Some(offset)),
     }
+}
+
+/// Buffers of a transfer at `offset`, which must not end beyond what a file can have.
+fn vectors_at(call: &mut Call<'_, '_>, address: u64, count: u64, offset: u64) -> Result<Vec<Vector>, Stop> {
+    let vectors = call.vectors(address, count)?;
+    call.offset_argument(offset, vectors.iter().map(|vector| vector.length as u64).sum())?;
+    Ok(vectors)
 }
 
 /// Flags of the second forms: those that ask for no more than happens anyway (`RWF_HIPRI`, `RWF_DSYNC`, `RWF_SYNC`).
@@ -56,7 +65,7 @@ fn read_at(call: &mut Call<'_, '_>, offset: Option<u64>) -> SysResult {
     let Some(offset) = offset else { return sys_readv(call) };
     let [descriptor, address, count, ..] = call.arguments;
     let (index, file) = call.posix.file_of(call.process, descriptor)?;
-    let vectors = call.vectors(address, count)?;
+    let vectors = vectors_at(call, address, count, offset)?;
     if file.kind == kind::REGULAR && !vectors.is_empty() {
         return call.read_regular(index, &file, Some(offset), &vectors);
     }
@@ -77,13 +86,11 @@ pub fn sys_pwritev2(call: &mut Call<'_, '_>) -> SysResult {
 }
 
 fn write_at(call: &mut Call<'_, '_>, offset: Option<u64>) -> SysResult {
-    if offset.is_none() {
-        return sys_writev(call);
-    }
+    let Some(offset) = offset else { return sys_writev(call) };
     let [descriptor, address, count, ..] = call.arguments;
     let (index, _) = call.posix.file_of(call.process, descriptor)?;
-    let vectors = call.vectors(address, count)?;
-    gather(call, index, &vectors, offset)
+    let vectors = vectors_at(call, address, count, offset)?;
+    gather(call, index, &vectors, Some(offset))
 }
 
 /// Writes from several buffers. What fits the transfer buffer is one write, so that lines are not torn.
@@ -107,7 +114,7 @@ pub fn sys_writev(call: &mut Call<'_, '_>) -> SysResult {
 
 /// Copies the buffers together, as far as the transfer buffer reaches.
 fn gather(call: &mut Call<'_, '_>, index: usize, vectors: &[Vector], offset: Option<u64>) -> SysResult {
-    let mut bytes = alloc::vec::Vec::new();
+    let mut bytes = Vec::new();
     for vector in vectors {
         let room = BUFFER_BYTES - bytes.len();
         let start = bytes.len();

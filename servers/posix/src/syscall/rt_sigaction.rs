@@ -5,7 +5,7 @@ use crate::errno::Errno;
 use crate::saved::{Action, slot};
 use crate::signal::deliver::STACK_DISABLED;
 use crate::signal::frame::{self, CONTEXT_BYTES, FPU_BYTES};
-use crate::signal::{self, IGNORE, MIN_STACK_BYTES, UNSTOPPABLE, bit};
+use crate::signal::{self, MIN_STACK_BYTES, UNSTOPPABLE, bit};
 use crate::wait::{Event, Wait};
 
 /// Flags of `sigaction`: no child stop, no child wait, siginfo, restorer, on stack, restart, no defer, reset.
@@ -43,9 +43,7 @@ pub fn sys_rt_sigaction(call: &mut Call<'_, '_>) -> SysResult {
     }
     if let Some(action) = action {
         call.posix.store.set_action(call.process, signal, action);
-        if action.handler == IGNORE {
-            call.posix.store.edit_process(call.process, |process| process.pending &= !bit(signal));
-        }
+        call.posix.forget_ignored(call.process, signal);
     }
     Ok(0)
 }

@@ -101,7 +101,8 @@ impl Call<'_, '_> {
 /// `struct signalfd_siginfo`.
 fn encode(signal: usize, origin: &Origin) -> [u8; INFO_BYTES] {
     let mut bytes = [0; INFO_BYTES];
-    let words = [signal as u32, 0, origin.code, origin.pid, origin.uid, 0, 0, 0, 0, 0, origin.status];
+    let value = [origin.value as u32, (origin.value >> 32) as u32];
+    let words = [signal as u32, 0, origin.code, origin.pid, origin.uid, 0, 0, 0, 0, 0, origin.status, value[0], value[0], value[1]];
     for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
         *to = word.to_le_bytes();
     }

@@ -2,6 +2,7 @@
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
+use crate::saved::Lane;
 use crate::wait::{Event, Wait};
 
 const NS: u64 = 1_000_000_000;
@@ -17,6 +18,25 @@ const CLOCK_BOOTTIME: u64 = 7;
 const CLOCK_TAI: u64 = 11;
 const TIMER_ABSTIME: u64 = 1;
 
+/// A clock of the processor time of some thread or process. Linux packs it into a negative number (`include/linux/posix-timers.h`).
+struct ProcessorClock {
+    /// Of the thread or process; 0 is the caller.
+    number: u32,
+    is_thread: bool,
+    counts_system: bool,
+}
+
+impl ProcessorClock {
+    fn of(clock: u64) -> Option<Self> {
+        const THREAD: i32 = 4;
+        const USER: i32 = 1;
+        let clock = clock as i32;
+        let kind = clock & 3;
+        // The last kind is that of devices.
+        (clock < 0 && kind != 3).then_some(Self { number: !(clock >> 3) as u32, is_thread: clock & THREAD != 0, counts_system: kind != USER })
+    }
+}
+
 impl Call<'_, '_> {
     fn clock(&mut self, clock: u64) -> Result<u64, Errno> {
         match clock {
@@ -30,13 +50,32 @@ impl Call<'_, '_> {
                 let [user, system] = self.posix.process_ticks(self.process);
                 Ok(ticks_to_ns(user + system, self.posix.kernel.ticks_per_second()))
             }
-            _ => Err(Errno::EINVAL),
+            _ => self.processor_time(ProcessorClock::of(clock).ok_or(Errno::EINVAL)?),
         }
+    }
+
+    fn processor_time(&mut self, clock: ProcessorClock) -> Result<u64, Errno> {
+        let [user, system] = if clock.is_thread {
+            let lane = self.thread_argument(clock.number).map_err(|_| Errno::EINVAL)?;
+            if self.posix.store.thread(lane).process as usize != self.process {
+                return Err(Errno::EINVAL);
+            }
+            self.ticks_of(lane)
+        } else {
+            let process = if clock.number == 0 { Some(self.process) } else { self.posix.find_pid(clock.number) };
+            self.posix.process_ticks(process.ok_or(Errno::EINVAL)?)
+        };
+        let ticks = if clock.counts_system { user + system } else { user };
+        Ok(ticks_to_ns(ticks, self.posix.kernel.ticks_per_second()))
     }
 
     /// Ticks of the calling thread: own, and on its behalf.
     fn thread_ticks(&mut self) -> [u64; 2] {
-        let state = self.posix.kernel.thread_state(crate::saved::slot::thread(self.lane));
+        self.ticks_of(self.lane)
+    }
+
+    fn ticks_of(&mut self, lane: Lane) -> [u64; 2] {
+        let state = self.posix.kernel.thread_state(crate::saved::slot::thread(lane));
         state.map_or([0; 2], |(ticks, _)| [ticks.user, ticks.system])
     }
 
@@ -219,12 +258,17 @@ pub fn sys_nanosleep(call: &mut Call<'_, '_>) -> SysResult {
 /// Sleeps by a clock.
 pub fn sys_clock_nanosleep(call: &mut Call<'_, '_>) -> SysResult {
     let [clock, flags, time, remaining, ..] = call.arguments;
-    if flags & !TIMER_ABSTIME != 0 || clock == CLOCK_THREAD {
+    const DEVICE: i32 = 3;
+    let is_device = (clock as i32) < 0 && clock as i32 & 7 == DEVICE;
+    if is_device || matches!(clock, CLOCK_THREAD | CLOCK_MONOTONIC_RAW | CLOCK_REALTIME_COARSE | CLOCK_MONOTONIC_COARSE) {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    let now = call.clock(clock)?;
+    if ProcessorClock::of(clock).is_some_and(|clock| clock.is_thread) {
         return Err(Errno::EINVAL.into());
     }
     let wanted = call.read_timespec(time)?;
-    let now = call.clock(clock)?;
-    if flags == 0 {
+    if flags & TIMER_ABSTIME == 0 {
         let deadline = call.deadline_after(wanted);
         return sleep(call, deadline, remaining);
     }

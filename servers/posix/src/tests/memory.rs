@@ -282,6 +282,25 @@ fn call_that_needs_memory_waits_for_the_largest_to_go_wherever_posix_dies() {
     }
 }
 
+#[test]
+pub(super) fn child_finds_of_memory_what_its_parent_has_said() {
+    const NOT_FORKED: u64 = 10;
+    const WIPED: u64 = 18;
+    let (mut system, lane) = System::start();
+    let at = system.call(lane, 9, [0, 0x3000, 3, 0x22, u64::MAX, 0]).unwrap();
+    system.poke(lane, at, &[7; 0x3000]);
+    assert_eq!(system.call(lane, 28, [at, 0x1000, WIPED, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 28, [at + 0x1000, 0x1000, NOT_FORKED, 0, 0, 0]), Some(0));
+    let child = system.fork(lane);
+    assert_eq!(system.peek(child, at, 4), [0; 4]);
+    assert_eq!(system.peek(child, at + 0x2000, 4), [7; 4]);
+    assert_eq!(system.call(child, 63, [at + 0x1000, 0, 0, 0, 0, 0]), error(14), "nothing is there");
+    assert_eq!(system.peek(lane, at, 0x3000), [7; 0x3000]);
+    let grandchild = system.fork(child);
+    system.poke(child, at, b"mine");
+    assert_eq!(system.peek(grandchild, at, 4), [0; 4], "the advice is inherited");
+}
+
 /// Every pointer argument of every call, with every kind of bad address: an errno, never a crash of the server.
 #[test]
 pub(super) fn bad_addresses_in_every_pointer_of_every_call() {

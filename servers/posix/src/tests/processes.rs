@@ -130,6 +130,27 @@ pub(super) fn what_is_no_program_is_refused() {
 }
 
 #[test]
+pub(super) fn stack_is_executable_for_a_program_that_says_so() {
+    const HEADERS: usize = 64;
+    const HEADER_BYTES: usize = 56;
+    const COUNT: usize = 56;
+    for executable in [false, true] {
+        let (mut system, lane) = System::start();
+        let mut bytes = program();
+        let at = HEADERS + HEADER_BYTES * usize::from(bytes[COUNT]);
+        bytes[COUNT] += 1;
+        bytes[at..at + 4].copy_from_slice(&0x6474_e551u32.to_le_bytes());
+        bytes[at + 4] = if executable { 7 } else { 6 };
+        system.install("/bin/stack", &bytes);
+        let path = system.text(lane, 0, "/bin/stack");
+        assert_eq!(system.call(lane, 59, [path, 0, 0, 0, 0, 0]), None);
+        let map = system.map_of(lane);
+        let stack = system.posix().store.area_at(map, crate::vma::STACK_TOP - 1).unwrap();
+        assert_eq!(stack.flags & crate::vma::PROTECTION, if executable { 7 } else { 3 });
+    }
+}
+
+#[test]
 pub(super) fn end_of_the_script_turns_the_power_off_after_its_last_byte() {
     let (mut system, lane) = System::start();
     system.text(lane, 0, "bye\n");

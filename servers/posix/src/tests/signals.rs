@@ -166,3 +166,21 @@ pub(super) fn sleep_ends_in_time_and_alarm_interrupts_it() {
     assert_eq!(frame(&system, lane).rip, HANDLER);
     assert_eq!(system.peek(lane, DATA + 16, 8), 7u64.to_le_bytes(), "seconds left");
 }
+
+#[test]
+pub(super) fn a_signal_that_begins_to_be_ignored_waits_no_longer() {
+    const CHILD: u64 = 17;
+    let (mut system, lane) = System::start();
+    let (pid, blocked) = (u64::from(system.pid(lane)), 1u64 << (CHILD - 1));
+    system.poke(lane, DATA, &blocked.to_le_bytes());
+    assert_eq!(system.call(lane, 14, [0, DATA, 0, 8, 0, 0]), Some(0));
+    handle(&mut system, lane, CHILD, 0);
+    assert_eq!(system.call(lane, 62, [pid, CHILD, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 234, [pid, pid, CHILD, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 127, [DATA, 8, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.peek(lane, DATA, 8), blocked.to_le_bytes());
+    system.poke(lane, DATA + 0x800, &[0; 32]);
+    assert_eq!(system.call(lane, 13, [CHILD, DATA + 0x800, 0, 8, 0, 0]), Some(0), "its default is to be ignored");
+    assert_eq!(system.call(lane, 127, [DATA, 8, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.peek(lane, DATA, 8), [0; 8], "sent to the process, and sent to the thread");
+}
