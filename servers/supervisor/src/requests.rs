@@ -164,6 +164,7 @@ impl<K: Kernel> Supervisor<'_, K> {
                 self.died(from, culprit, Cause::Hung);
             }
         }
+        self.begin_pass();
         self.next_sample
     }
 

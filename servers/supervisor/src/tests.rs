@@ -2,6 +2,7 @@
 
 mod control;
 mod inject;
+mod scrub;
 
 use abi::boot::{IMAGE_MAGIC, Image, SEGMENT_EXECUTE, SEGMENT_WRITE};
 use abi::{EndpointState, MapFlags, PAGE_SIZE, Rights, ThreadSetting};
@@ -26,12 +27,17 @@ use crate::spec::{MAX_SERVICES, Ports, Spec};
 const ENTRY: u64 = layout::IMAGE + 8;
 
 /// An image of two pages of code and one of data.
-fn image_bytes() -> &'static [u8] {
+pub(crate) fn image_bytes() -> &'static [u8] {
+    image_of(2)
+}
+
+/// An image of as many pages of code and one of data.
+fn image_of(code_pages: u32) -> &'static [u8] {
     let mut bytes = vec![0; 3 * PAGE_SIZE as usize];
     bytes[..8].copy_from_slice(&IMAGE_MAGIC);
     bytes[8..16].copy_from_slice(&ENTRY.to_le_bytes());
     bytes[16..24].copy_from_slice(&2u64.to_le_bytes());
-    let segments = [(layout::IMAGE, PAGE_SIZE, 5000, 2, SEGMENT_EXECUTE), (layout::IMAGE + 0x10_0000, 2 * PAGE_SIZE, 10, 1, SEGMENT_WRITE)];
+    let segments = [(layout::IMAGE, PAGE_SIZE, 5000, code_pages, SEGMENT_EXECUTE), (layout::IMAGE + 0x100_0000, 2 * PAGE_SIZE, 10, 1, SEGMENT_WRITE)];
     for (index, (address, offset, length, pages, flags)) in segments.into_iter().enumerate() {
         let at = 32 + index * 32;
         for (place, word) in [(0, address), (8, offset), (16, length)] {
@@ -203,7 +209,7 @@ fn threads_and_windows_lie_where_the_runtime_expects_them() {
         assert!(mapped.contains_key(&(layout::stack_top(index as u64) - PAGE_SIZE)));
         assert!(!mapped.contains_key(&(layout::stack_bottom(index as u64) - PAGE_SIZE)), "the guard page");
         assert_eq!(mapped[&layout::IMAGE].1, MapFlags::READ | MapFlags::EXECUTE);
-        assert_eq!(mapped[&(layout::IMAGE + 0x10_0000)].1, MapFlags::READ | MapFlags::WRITE);
+        assert_eq!(mapped[&(layout::IMAGE + 0x100_0000)].1, MapFlags::READ | MapFlags::WRITE);
         assert!(!mapped.contains_key(&layout::HEAP), "memory brings the heap");
     }
     let memory = supervisor.kernel().running(Service::Memory)[0];

@@ -39,9 +39,15 @@ pub enum Hung {
 pub struct Watch {
     samples: [Sample; MAX_THREADS as usize],
     deserted: u32,
+    worked: bool,
 }
 
 impl Watch {
+    /// Whether a thread has done anything since this was asked last, or may have.
+    pub fn take_worked(&mut self) -> bool {
+        core::mem::take(&mut self.worked)
+    }
+
     /// Takes a sample: the counters of all threads, those that receive first; and whether callers queue while nobody receives. Returns who has stood
     /// still for `limit` samples.
     pub fn sample(&mut self, receivers: usize, threads: &[Counters], unattended: bool, limit: u32) -> Option<Hung> {
@@ -50,6 +56,7 @@ impl Watch {
         for (index, (sample, now)) in self.samples.iter_mut().zip(threads).enumerate() {
             let moved = now.request != sample.last.request || now.calls != sample.last.calls;
             progress |= moved || now.doing == Doing::Calling;
+            self.worked |= moved || now.doing == Doing::Running || now.own_ticks != sample.last.own_ticks;
             let stands = match now.doing {
                 Doing::Idle | Doing::Calling => false,
                 Doing::Running => now.in_hand || index < receivers,
@@ -106,6 +113,22 @@ mod tests {
     fn thread_that_makes_calls_or_waits_in_one_is_not() {
         assert_eq!(found((0..100).map(|tick| Counters { calls: tick, ..RUNS })), None);
         assert_eq!(found([Counters { doing: Doing::Calling, ..RUNS }; 99]), None);
+    }
+
+    #[test]
+    fn whoever_received_called_or_ran_has_worked() {
+        let idle = Counters { doing: Doing::Idle, in_hand: false, ..RUNS };
+        let mut watch = Watch::default();
+        let mut worked = |now| {
+            assert_eq!(watch.sample(1, &[now], false, 5), None);
+            watch.take_worked()
+        };
+        assert!(worked(idle) && !worked(idle), "its first sample tells what it did before");
+        assert!(worked(Counters { own_ticks: 1, ..idle }), "it ran on its own account");
+        assert!(worked(Counters { request: 8, own_ticks: 1, ..idle }));
+        assert!(worked(Counters { request: 8, own_ticks: 1, doing: Doing::Running, ..idle }));
+        let quiet = Counters { request: 8, own_ticks: 1, ..idle };
+        assert!(!worked(quiet) && !worked(quiet), "it waits");
     }
 
     #[test]
