@@ -454,6 +454,40 @@ fn callers_whom_nobody_attends_to_are_a_hang_of_the_service() {
     assert_eq!(start_info(&mut supervisor, Service::Posix).instance, 2, "it is not up yet: callers have to queue");
 }
 
+/// memory hangs, and posix, of lower priority, has had the same request in hand for as long. Which instances there are after each sample.
+fn memory_hangs(mut posix: impl FnMut(u64) -> Counters) -> Vec<(u32, u32)> {
+    let mut specs = specs();
+    specs[0].priority = 24;
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
+    supervisor.start_due();
+    for service in [Service::Memory, Service::Vfs, Service::Posix] {
+        up(&mut supervisor, service, 1);
+    }
+    let hangs = Counters { doing: Doing::Running, in_hand: true, request: 1, calls: 0, own_ticks: 0 };
+    let threads = [Service::Memory, Service::Posix].map(|service| supervisor.kernel().running(service)[0]);
+    let instances = (0..8).map(|tick| {
+        supervisor.kernel().counters.insert(threads[0], hangs);
+        supervisor.kernel().counters.insert(threads[1], posix(tick));
+        supervisor.kernel().ticks = supervisor.watch();
+        supervisor.watch();
+        if start_info(&mut supervisor, Service::Memory).instance == 2 {
+            up(&mut supervisor, Service::Memory, 2);
+        }
+        [Service::Memory, Service::Posix].map(|service| start_info(&mut supervisor, service).instance).into()
+    });
+    instances.collect()
+}
+
+#[test]
+fn hang_is_laid_to_the_one_that_kept_the_others_from_running() {
+    let starved = Counters { doing: Doing::Running, in_hand: true, request: 7, calls: 0, own_ticks: 0 };
+    let goes_on = memory_hangs(|tick| Counters { request: 7 + tick.saturating_sub(4), ..starved });
+    assert!(goes_on.contains(&(2, 1)) && goes_on.last() == Some(&(2, 1)), "{goes_on:?}");
+    let hangs_too = memory_hangs(|_| starved);
+    let found = hangs_too.iter().position(|instances| *instances == (2, 1)).expect("memory is found first");
+    assert_eq!(hangs_too[found + 1], (2, 2), "a sample later: {hangs_too:?}");
+}
+
 #[test]
 fn watchdog_of_a_service_is_its_own() {
     let mut specs = specs();

@@ -6,8 +6,9 @@
 //! itself, and one that is held is being restarted. A service stands still as a whole when callers queue, nobody receives, and no thread has received
 //! or called anything since the last sample. Standing still for as long as the service's `watchdog_ms` says is a hang.
 //!
-//! Why not a thread's time on the processor: that is charged to whoever it works for. A server is kept from the processor only by servers of higher
-//! priority, and those do not run for seconds without being accused themselves.
+//! Why not a thread's time on the processor: that is charged to whoever it works for. So a thread that could run and does not cannot be told from one that runs
+//! in circles. But it is kept from the processor only by servers of higher priority, so nobody is accused while one of those stands still itself and does
+//! not wait: it is the one that hangs, and once it is gone a sample shows who else does.
 
 use protocols::manifest::MAX_THREADS;
 
@@ -40,6 +41,7 @@ pub struct Watch {
     samples: [Sample; MAX_THREADS as usize],
     deserted: u32,
     worked: bool,
+    keeps_running: bool,
 }
 
 impl Watch {
@@ -48,9 +50,16 @@ impl Watch {
         core::mem::take(&mut self.worked)
     }
 
+    /// Whether a thread stood still at the last sample and could run: it may have kept all those of lower priority from doing so.
+    #[must_use]
+    pub const fn keeps_running(&self) -> bool {
+        self.keeps_running
+    }
+
     /// Takes a sample: the counters of all threads, those that receive first; and whether callers queue while nobody receives. Returns who has stood
     /// still for `limit` samples.
     pub fn sample(&mut self, receivers: usize, threads: &[Counters], unattended: bool, limit: u32) -> Option<Hung> {
+        self.keeps_running = false;
         let mut progress = false;
         let mut hung = None;
         for (index, (sample, now)) in self.samples.iter_mut().zip(threads).enumerate() {
@@ -64,6 +73,7 @@ impl Watch {
             };
             sample.streak = if stands && !moved && sample.last.doing == now.doing { sample.streak.saturating_add(1) } else { 0 };
             sample.last = *now;
+            self.keeps_running |= sample.streak > 0 && now.doing == Doing::Running;
             if sample.streak >= limit && hung.is_none() {
                 hung = Some(Hung::Thread(index as u8));
             }
@@ -90,6 +100,21 @@ mod tests {
     fn thread_that_runs_on_one_request_is_hung_after_the_limit() {
         assert_eq!(found([RUNS; 9]), Some(5));
         assert_eq!(found([Counters { in_hand: false, ..RUNS }; 9]), Some(5), "what it does instead of receiving");
+    }
+
+    #[test]
+    fn only_who_stands_still_and_could_run_may_keep_others_from_running() {
+        let keeps = |now| {
+            let mut watch = Watch::default();
+            for _ in 0..3 {
+                let _hung = watch.sample(1, &[now], false, 5);
+            }
+            watch.keeps_running()
+        };
+        assert!(keeps(RUNS));
+        assert!(!keeps(Counters { doing: Doing::Waiting, ..RUNS }) && !keeps(Counters { doing: Doing::Calling, ..RUNS }));
+        let mut watch = Watch::default();
+        assert!((0..9).all(|tick| watch.sample(1, &[Counters { request: tick, ..RUNS }], false, 5).is_none() && !watch.keeps_running()));
     }
 
     #[test]
