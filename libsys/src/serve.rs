@@ -16,6 +16,7 @@ pub use message::{Exception, PageFault, Reflected};
 
 use abi::{Error, MAX_CAPS, MAX_MESSAGE, MessageKind, OWN_TABLE, ReplyKind};
 use protocols::serve::{Answer, Serve};
+use protocols::service::Badge;
 
 use crate::syscall::{self, Incoming};
 use crate::{slot, thread};
@@ -158,6 +159,9 @@ impl Exchange {
 
     #[inline(always)]
     fn handle(&mut self, server: &mut (impl Server + ?Sized), incoming: &Incoming) -> Next {
+        // Nobody may be served as somebody else: what took the wrong register for the badge is not to be trusted with anything.
+        let is_sound = incoming.kind == Some(MessageKind::Notification) || Badge::is_word_of(incoming.badge, incoming.number);
+        assert!(is_sound, "a message came under the badge {:#x}, which is none", incoming.badge);
         let outcome = match incoming.kind {
             Some(MessageKind::Call) => return Next::Answer(self.call(server, incoming)),
             Some(MessageKind::Notification) => {

@@ -95,6 +95,11 @@ pub enum Cause {
     NotBuilt(u32),
     /// Somebody asked for another instance.
     Killed,
+    /// Its text or its constants were not what its image says.
+    Altered {
+        /// The first byte that was not.
+        address: u64,
+    },
 }
 
 impl Cause {
@@ -151,6 +156,7 @@ impl fmt::Display for Cause {
                 Err(error) => write!(out, "not built: {error:?}"),
             },
             Self::Killed => out.write_str("killed"),
+            Self::Altered { address } => write!(out, "altered: {address:#x} is not as in its image"),
         }
     }
 }
@@ -203,6 +209,7 @@ mod tests {
         let wild = Cause::page_fault([0x10, 1, 0x40_2000, 0, 0, 0, 0, 0]);
         assert_eq!(wild.to_string(), "wild write of 0x10 at 0x402000");
         assert_eq!(Cause::NotBuilt(abi::Error::Busy.to_status()).to_string(), "not built: Busy");
+        assert_eq!(Cause::Altered { address: 0x40_3000 }.to_string(), "altered: 0x403000 is not as in its image");
     }
 
     #[test]

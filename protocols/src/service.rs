@@ -2,6 +2,7 @@
 //!
 //! The number of a service is part of request numbers, badges, capability slots and the manifest. Numbers are never given twice.
 
+use abi::RequestNumber;
 use serde::{Deserialize, Serialize};
 
 /// A service: what keeps its name and its numbers while its instances come and go.
@@ -142,6 +143,18 @@ impl Badge {
         Self { service: (word >> 56) as u8, instance: word as u32 }
     }
 
+    /// Whether the kernel may have delivered the word with this request: it names a service or a lane, and a lane's requests are numbered in it. Hardly any word
+    /// that is something else passes for a badge.
+    #[must_use]
+    pub const fn is_word_of(word: u64, number: RequestNumber) -> bool {
+        if word & Self::LANE != 0 {
+            return word == Self::LANE | number.lane() as u64;
+        }
+        let id = word >> 56;
+        let between = word >> 40 & 0xffff;
+        id != 0 && id <= Service::ALL.len() as u64 && between == 0
+    }
+
     /// The service, if the number is one.
     #[must_use]
     pub fn service(self) -> Option<Service> {
@@ -152,6 +165,7 @@ impl Badge {
 #[cfg(test)]
 mod tests {
     use super::{Badge, Service};
+    use abi::RequestNumber;
 
     #[test]
     fn ids_and_names_are_unique_and_round_trip() {
@@ -172,6 +186,19 @@ mod tests {
             assert_eq!(badge.to_word() & Badge::LANE, 0);
             let word = badge.to_word_of_thread(7);
             assert_eq!((Badge::from_word(word), Badge::thread_of_word(word)), (badge, 7));
+        }
+    }
+
+    #[test]
+    fn words_that_are_no_badge_are_told() {
+        let number = RequestNumber::new(Service::Posix.id(), 3, 9, 0);
+        for service in Service::ALL {
+            assert!(Badge::is_word_of(Badge::new(service, 1).to_word_of_thread(7), number));
+        }
+        assert!(Badge::is_word_of(Badge::LANE | 3, number));
+        let address = 0x7000_0010_2000;
+        for word in [0, 1, 0x41_8353, address, u64::MAX, Badge::LANE, Badge::LANE | 4, Badge::LANE | 1 << 40 | 3, number.0, 15 << 56 | 1] {
+            assert!(!Badge::is_word_of(word, number), "{word:#x}");
         }
     }
 }

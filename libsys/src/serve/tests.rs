@@ -4,6 +4,7 @@ use super::{Exception, Exchange, Next, Outcome, PageFault, Reflected, Server};
 use crate::syscall::Incoming;
 use abi::{MAX_MESSAGE, MessageKind, ReplyKind, RequestNumber};
 use protocols::serve::{Answer, Caller, Serve};
+use protocols::service::{Badge, Service};
 use std::vec::Vec;
 
 #[derive(Default)]
@@ -46,8 +47,10 @@ fn exchange() -> Exchange {
     Exchange { endpoint: 4, slot: 80, request: [0; MAX_MESSAGE], reply: [0; MAX_MESSAGE] }
 }
 
+const BADGE: u64 = Badge::new(Service::Posix, 1).to_word();
+
 fn incoming(kind: Option<MessageKind>, words: [u64; 8], bytes: usize) -> Incoming {
-    Incoming { kind, badge: 9, number: RequestNumber(5), words, bytes, caps: 0, leases: 0 }
+    Incoming { kind, badge: BADGE, number: RequestNumber(5), words, bytes, caps: 0, leases: 0 }
 }
 
 #[test]
@@ -56,14 +59,22 @@ fn call_is_served_with_its_bytes_and_badge() {
     let words = [u64::from_le_bytes(*b"abcdefgh"), u64::from_le_bytes(*b"ij\0\0\0\0\0\0"), 0, 0, 0, 0, 0, 0];
     let next = exchange.handle(&mut server, &incoming(Some(MessageKind::Call), words, 10));
     assert!(matches!(next, Next::Answer(answer) if answer == Answer::new(3)));
-    assert_eq!(server.calls, [(9, b"abcdefghij".to_vec())]);
+    assert_eq!(server.calls, [(BADGE, b"abcdefghij".to_vec())]);
     assert_eq!(&exchange.reply[..3], b"yes");
+}
+
+#[test]
+#[should_panic(expected = "under the badge 0x418355, which is none")]
+fn nobody_is_served_under_a_badge_that_is_none() {
+    let message = Incoming { badge: 0x41_8355, ..incoming(Some(MessageKind::Reflected), [0; 8], 64) };
+    let _served = exchange().handle(&mut Recorder::default(), &message);
 }
 
 #[test]
 fn notification_is_told_and_not_answered() {
     let mut server = Recorder::default();
-    let next = exchange().handle(&mut server, &incoming(Some(MessageKind::Notification), [6; 8], 8));
+    let message = Incoming { badge: 0, ..incoming(Some(MessageKind::Notification), [6; 8], 8) };
+    let next = exchange().handle(&mut server, &message);
     assert!(matches!(next, Next::Nothing));
     assert_eq!(server.bits, [6]);
 }

@@ -147,6 +147,7 @@ impl Protocol for Supervisor {
             Reply::Record(crash()),
             Reply::Record(small_crash(Cause::Hung)),
             Reply::Record(small_crash(Cause::Killed)),
+            Reply::Record(small_crash(Cause::Altered { address: 1 })),
             Reply::Record(small_crash(Cause::NotBuilt(u32::MAX))),
             Reply::Record(small_crash(Cause::PageFault { address: 1, access: 2, instruction: 3 })),
             Reply::Log(logged()),

@@ -49,9 +49,11 @@ impl Posix<'_> {
         self.find_timers();
         self.find_processor_timers();
         self.load = self.store.load();
-        // Whatever was staged is mapped at its place, or will be again.
-        if self.kernel.describe(slot::STAGE).is_some() {
-            self.kernel.delete(slot::STAGE);
+        // Whatever was staged is mapped at its place, or will be again. The region stays: without its capability nobody could take it apart.
+        if self.kernel.describe(slot::STAGE).is_some()
+            && let Err(error) = self.clear_stage()
+        {
+            self.kernel.log(&alloc::format!("posix: staged pages stay: {error:?}"));
         }
         for lane in self.lanes.clone() {
             let thread = self.store.thread(lane);

@@ -14,6 +14,9 @@ use crate::vma::{EXEC, PAGE, PROTECTION, WRITE};
 
 /// Pages for tables donated at a time.
 const TABLE_PAGES: u64 = 4;
+/// Where pages are staged that move within a space, and how many at a time: as many as one table has, and one step of the kernel's does.
+const STAGE: u64 = 1 << 21;
+const STAGE_PAGES: u64 = abi::BUDGET_PAGES;
 /// Most rounds of one operation: each makes progress of at least a page or a table.
 const ROUNDS: u64 = 1 << 20;
 
@@ -33,10 +36,18 @@ pub fn protect_flags(protection: u64) -> u64 {
 }
 
 /// A kernel error of an operation on a program's behalf.
+///
+/// # Panics
+/// For one that no program can cause. Which operation, on which handle, in which state is this server's own doing: where that is wrong, its code or its state is,
+/// and a program that got an error for it would go on with a wrong answer. The successor does the request again; a second death refuses it. Ranges and rights
+/// may be the program's choice.
 #[must_use]
 pub fn kernel_errno(error: Error) -> Errno {
     match error {
         Error::NeedsTable | Error::KernelLimit | Error::Busy => Errno::ENOMEM,
+        Error::UnknownOperation | Error::InvalidHandle | Error::WrongKind | Error::SlotFull | Error::WrongState => {
+            panic!("the kernel refuses what only posix can have got wrong: {error:?}")
+        }
         _ => Errno::EFAULT,
     }
 }
@@ -198,18 +209,52 @@ impl Posix<'_> {
     /// # Errors
     /// `ENOMEM`.
     pub fn move_pages(&mut self, map: MapIndex, from: u64, to: u64, pages: u64, flags: u64) -> Result<(), Errno> {
-        self.prepare_stage()?;
-        let (handle, stage) = (slot::space(map), slot::STAGE);
-        self.over_range(stage, to, pages, |kernel, at, left| kernel.clone_pages(stage, at, handle, from + (at - to), left, MapFlags::READ))?;
-        self.over_range(handle, to, pages, |kernel, at, left| kernel.clone_pages(handle, at, stage, at, left, flags))?;
-        self.over_range(stage, to, pages, |kernel, at, left| kernel.unmap(stage, at, left))
+        if self.kernel.describe(slot::STAGE).is_none() {
+            let source = self.frames.take(self.kernel)?;
+            self.kernel.retype(source, ObjectKind::AddressSpace, slot::STAGE).map_err(kernel_errno)?;
+        }
+        for offset in (0..pages).step_by(STAGE_PAGES as usize) {
+            let count = (pages - offset).min(STAGE_PAGES);
+            self.move_some(map, from + offset * PAGE, to + offset * PAGE, count, flags)?;
+        }
+        Ok(())
     }
 
-    fn prepare_stage(&mut self) -> Result<(), Errno> {
-        if self.kernel.describe(slot::STAGE).is_some() {
-            return Ok(());
+    /// Moves at most [`STAGE_PAGES`] pages.
+    fn move_some(&mut self, map: MapIndex, from: u64, to: u64, pages: u64, flags: u64) -> Result<(), Errno> {
+        let (handle, stage) = (slot::space(map), slot::STAGE);
+        // What a move left there that did not come to its end would be taken for these pages.
+        self.clear_stage()?;
+        self.over_range(stage, STAGE, pages, |kernel, at, left| kernel.clone_pages(stage, at, handle, from + (at - STAGE), left, MapFlags::READ))?;
+        self.over_range(handle, to, pages, |kernel, at, left| kernel.clone_pages(handle, at, stage, STAGE + (at - to), left, flags))?;
+        self.clear_stage()
+    }
+
+    /// Empties the staging region, which stays for the next move and the next instance.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn clear_stage(&mut self) -> Result<(), Errno> {
+        self.over_range(slot::STAGE, STAGE, STAGE_PAGES, |kernel, at, left| kernel.unmap(slot::STAGE, at, left))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kernel_errno;
+    use crate::errno::Errno;
+    use abi::Error;
+
+    #[test]
+    fn program_hears_of_memory_and_of_what_it_chose_itself() {
+        assert_eq!([Error::NeedsTable, Error::KernelLimit, Error::Busy].map(kernel_errno), [Errno::ENOMEM; 3]);
+        assert_eq!([Error::NeedsPage, Error::InvalidArgument, Error::MissingRight, Error::AlreadyMapped].map(kernel_errno), [Errno::EFAULT; 4]);
+    }
+
+    #[test]
+    fn posix_ends_where_it_is_wrong_itself() {
+        for error in [Error::UnknownOperation, Error::InvalidHandle, Error::WrongKind, Error::SlotFull, Error::WrongState] {
+            assert!(std::panic::catch_unwind(|| kernel_errno(error)).is_err(), "{error:?}");
         }
-        let source = self.frames.take(self.kernel)?;
-        self.kernel.retype(source, ObjectKind::AddressSpace, slot::STAGE).map_err(kernel_errno)
     }
 }

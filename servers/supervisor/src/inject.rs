@@ -19,6 +19,7 @@ use protocols::service::{Badge, Service};
 
 use crate::kernel::{Doing, Kernel};
 use crate::life::{Life, Record, Supervisor};
+use crate::watchdog::SAMPLES;
 use plan::{Fault, Plan};
 use strike::{Change, Struck, Target, strike};
 
@@ -37,6 +38,8 @@ const LOOK_US: u64 = 20;
 /// How long a consequence may take to show, besides the time that the watchdog needs. As long is waited after the deaths that were meant, for what these do to
 /// others.
 const WINDOW_US: u64 = 15_000;
+/// So many samples after the watchdog's time a hang is found at the latest: it began after one, and another one's was found first.
+const SAMPLES_LATE: u64 = 2;
 /// How soon to look again for servers that are not up.
 const RETRY_US: u64 = 1000;
 
@@ -183,7 +186,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         }
         let change = if let Ok(Struck::Memory(change)) = struck { Some(change) } else { None };
         let watchdog_ms = self.record_of(fault.service).map_or(0, |record| record.spec.policy.watchdog_ms);
-        let window_us = if struck.is_ok() { WINDOW_US + u64::from(watchdog_ms) * 1000 } else { 0 };
+        let window_us = if struck.is_ok() { WINDOW_US + u64::from(watchdog_ms) * 1000 * (SAMPLES + SAMPLES_LATE) / SAMPLES } else { 0 };
         let companion = fault.companion.map(|other| (other, self.instance(other)));
         let blow = Blow { service: fault.service, instance: self.instance(fault.service), companion, change };
         let until = self.after_us(window_us);

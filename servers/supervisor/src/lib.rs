@@ -5,7 +5,7 @@
 //! objects. All logic is generic over [`kernel::Kernel`] and runs on the host against a fake that checks the order of every step.
 //!
 //! Where to start: [`life`] (the states and the events), [`build`] (an instance), [`set_up`] (what is made once), [`reaper`] (what becomes of the
-//! dead). Absent on purpose: a view of what servers do. It knows pages, threads and capabilities, no paths and no processes.
+//! dead), [`watchdog`] and [`scrub`] (who hangs, and who is not what the image says). Absent on purpose: a view of what servers do. It knows pages, threads and capabilities, no paths and no processes.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,7 @@ pub mod reaper;
 pub mod report;
 mod requests;
 pub mod reserve;
+pub mod scrub;
 pub mod set_up;
 pub mod shape;
 pub mod slot;

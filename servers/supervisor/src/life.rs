@@ -25,6 +25,7 @@ use crate::options;
 use crate::policy::{ATTEMPTS, Deaths, Verdict};
 use crate::reaper::{Corpse, Reaper, Step};
 use crate::reserve::{Reserve, Run};
+use crate::scrub::Pass;
 use crate::shape::Shape;
 use crate::slot::{self, Block, Blocks};
 use crate::spec::{MAX_SERVICES, Spec};
@@ -93,7 +94,7 @@ impl<'a> Record<'a> {
         Self { spec, life: Life::Waiting, instance: 0, saved, watch: Watch::default(), deaths: Deaths::default(), words: String::new() }
     }
 
-    fn body(&self) -> Option<(Body, bool)> {
+    pub(crate) fn body(&self) -> Option<(Body, bool)> {
         match self.life {
             Life::Starting(body) => Some((body, false)),
             Life::Up(body) => Some((body, true)),
@@ -124,6 +125,7 @@ pub struct Supervisor<'a, K> {
     pub(crate) services: Vec<Record<'a>, MAX_SERVICES>,
     pub(crate) reserve: Reserve,
     pub(crate) next_sample: u64,
+    pub(crate) pass: Option<Pass>,
     /// Numbers of the last requests that are done only once.
     pub(crate) done: Deque<u64, MAX_DONE>,
     pub(crate) records: &'a mut Records,
@@ -140,6 +142,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             services: Vec::new(),
             reserve,
             next_sample: 0,
+            pass: None,
             done: Deque::new(),
             records,
             injector: None,

@@ -11,8 +11,8 @@ use crate::kernel::{Counters, Doing, InHand, Kernel, Mint, Range};
 use crate::life::Supervisor;
 use crate::slot;
 
-/// Reaping goes on this often: a slice takes a small part of it, so the rest of the system hardly notices.
-const REAP_EVERY_US: u64 = 1000;
+/// Reaping and comparing go on this often: a slice takes a small part of it, so the rest of the system hardly notices.
+const SLICE_EVERY_US: u64 = 1000;
 
 /// Pages that the kernel takes for tables at a time.
 const TABLES_AT_A_TIME: u64 = abi::BUDGET_PAGES / 8;
@@ -220,8 +220,8 @@ pub fn run(mut supervisor: Supervisor<'_, Native>) -> Result<core::convert::Infa
         let next_sample = supervisor.watch();
         supervisor.start_due();
         let next_fault = supervisor.inject().unwrap_or(u64::MAX);
-        let more = supervisor.reap();
-        let soon = supervisor.after_us(REAP_EVERY_US);
+        let more = supervisor.reap() | supervisor.scrub();
+        let soon = supervisor.after_us(SLICE_EVERY_US);
         let next = supervisor.next_start().map_or(next_sample, |start| start.min(next_sample)).min(next_fault);
         syscall::deadline(notification, if more { soon.min(next) } else { next })?;
         match syscall::receive(endpoint, [0; MAX_CAPS]) {

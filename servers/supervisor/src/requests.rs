@@ -5,7 +5,7 @@ use heapless::Vec;
 use libsys::death;
 use libsys::layout;
 use protocols::crash::{Cause, Crash};
-use protocols::manifest::MAX_THREADS;
+use protocols::manifest::{MAX_SERVICES, MAX_THREADS};
 use protocols::service::{Badge, Service};
 use protocols::supervisor::{self, Error, Health, Logged, Status};
 use protocols::victim::How;
@@ -158,13 +158,25 @@ impl<K: Kernel> Supervisor<'_, K> {
             return self.next_sample;
         }
         self.next_sample = now.saturating_add(interval_ms.saturating_mul(self.facts.tsc_hz / 1000));
+        let mut all = Vec::<_, MAX_SERVICES>::new();
         for index in 0..self.services.len() {
-            if let Some((from, hung)) = self.hung(index, interval_ms) {
-                let culprit = if let Hung::Thread(thread) = hung { Some(thread) } else { None };
-                self.died(from, culprit, Cause::Hung);
-            }
+            // There are as many places as services.
+            let _full = self.hung(index, interval_ms).map(|hung| all.push((index, hung)));
         }
+        // All are judged by this sample, before the first death changes what is seen.
+        all.retain(|(index, _)| !self.may_be_starved(*index));
+        for (_, (from, hung)) in all {
+            let culprit = if let Hung::Thread(thread) = hung { Some(thread) } else { None };
+            self.died(from, culprit, Cause::Hung);
+        }
+        self.begin_pass();
         self.next_sample
+    }
+
+    /// Whether a server of higher priority may have kept this one from the processor.
+    fn may_be_starved(&self, index: usize) -> bool {
+        let priority = self.services.get(index).map_or(0, |record| record.spec.priority);
+        self.services.iter().any(|other| other.spec.priority > priority && other.body().is_some() && other.watch.keeps_running())
     }
 
     fn hung(&mut self, index: usize, interval_ms: u64) -> Option<(Badge, Hung)> {

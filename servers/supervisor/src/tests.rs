@@ -2,6 +2,7 @@
 
 mod control;
 mod inject;
+mod scrub;
 
 use abi::boot::{IMAGE_MAGIC, Image, SEGMENT_EXECUTE, SEGMENT_WRITE};
 use abi::{EndpointState, MapFlags, PAGE_SIZE, Rights, ThreadSetting};
@@ -26,12 +27,17 @@ use crate::spec::{MAX_SERVICES, Ports, Spec};
 const ENTRY: u64 = layout::IMAGE + 8;
 
 /// An image of two pages of code and one of data.
-fn image_bytes() -> &'static [u8] {
+pub(crate) fn image_bytes() -> &'static [u8] {
+    image_of(2)
+}
+
+/// An image of as many pages of code and one of data.
+fn image_of(code_pages: u32) -> &'static [u8] {
     let mut bytes = vec![0; 3 * PAGE_SIZE as usize];
     bytes[..8].copy_from_slice(&IMAGE_MAGIC);
     bytes[8..16].copy_from_slice(&ENTRY.to_le_bytes());
     bytes[16..24].copy_from_slice(&2u64.to_le_bytes());
-    let segments = [(layout::IMAGE, PAGE_SIZE, 5000, 2, SEGMENT_EXECUTE), (layout::IMAGE + 0x10_0000, 2 * PAGE_SIZE, 10, 1, SEGMENT_WRITE)];
+    let segments = [(layout::IMAGE, PAGE_SIZE, 5000, code_pages, SEGMENT_EXECUTE), (layout::IMAGE + 0x100_0000, 2 * PAGE_SIZE, 10, 1, SEGMENT_WRITE)];
     for (index, (address, offset, length, pages, flags)) in segments.into_iter().enumerate() {
         let at = 32 + index * 32;
         for (place, word) in [(0, address), (8, offset), (16, length)] {
@@ -203,7 +209,7 @@ fn threads_and_windows_lie_where_the_runtime_expects_them() {
         assert!(mapped.contains_key(&(layout::stack_top(index as u64) - PAGE_SIZE)));
         assert!(!mapped.contains_key(&(layout::stack_bottom(index as u64) - PAGE_SIZE)), "the guard page");
         assert_eq!(mapped[&layout::IMAGE].1, MapFlags::READ | MapFlags::EXECUTE);
-        assert_eq!(mapped[&(layout::IMAGE + 0x10_0000)].1, MapFlags::READ | MapFlags::WRITE);
+        assert_eq!(mapped[&(layout::IMAGE + 0x100_0000)].1, MapFlags::READ | MapFlags::WRITE);
         assert!(!mapped.contains_key(&layout::HEAP), "memory brings the heap");
     }
     let memory = supervisor.kernel().running(Service::Memory)[0];
@@ -446,6 +452,40 @@ fn callers_whom_nobody_attends_to_are_a_hang_of_the_service() {
         supervisor.watch();
     }
     assert_eq!(start_info(&mut supervisor, Service::Posix).instance, 2, "it is not up yet: callers have to queue");
+}
+
+/// memory hangs, and posix, of lower priority, has had the same request in hand for as long. Which instances there are after each sample.
+fn memory_hangs(mut posix: impl FnMut(u64) -> Counters) -> Vec<(u32, u32)> {
+    let mut specs = specs();
+    specs[0].priority = 24;
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
+    supervisor.start_due();
+    for service in [Service::Memory, Service::Vfs, Service::Posix] {
+        up(&mut supervisor, service, 1);
+    }
+    let hangs = Counters { doing: Doing::Running, in_hand: true, request: 1, calls: 0, own_ticks: 0 };
+    let threads = [Service::Memory, Service::Posix].map(|service| supervisor.kernel().running(service)[0]);
+    let instances = (0..8).map(|tick| {
+        supervisor.kernel().counters.insert(threads[0], hangs);
+        supervisor.kernel().counters.insert(threads[1], posix(tick));
+        supervisor.kernel().ticks = supervisor.watch();
+        supervisor.watch();
+        if start_info(&mut supervisor, Service::Memory).instance == 2 {
+            up(&mut supervisor, Service::Memory, 2);
+        }
+        [Service::Memory, Service::Posix].map(|service| start_info(&mut supervisor, service).instance).into()
+    });
+    instances.collect()
+}
+
+#[test]
+fn hang_is_laid_to_the_one_that_kept_the_others_from_running() {
+    let starved = Counters { doing: Doing::Running, in_hand: true, request: 7, calls: 0, own_ticks: 0 };
+    let goes_on = memory_hangs(|tick| Counters { request: 7 + tick.saturating_sub(4), ..starved });
+    assert!(goes_on.contains(&(2, 1)) && goes_on.last() == Some(&(2, 1)), "{goes_on:?}");
+    let hangs_too = memory_hangs(|_| starved);
+    let found = hangs_too.iter().position(|instances| *instances == (2, 1)).expect("memory is found first");
+    assert_eq!(hangs_too[found + 1], (2, 2), "a sample later: {hangs_too:?}");
 }
 
 #[test]

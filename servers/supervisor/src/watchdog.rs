@@ -6,8 +6,9 @@
 //! itself, and one that is held is being restarted. A service stands still as a whole when callers queue, nobody receives, and no thread has received
 //! or called anything since the last sample. Standing still for as long as the service's `watchdog_ms` says is a hang.
 //!
-//! Why not a thread's time on the processor: that is charged to whoever it works for. A server is kept from the processor only by servers of higher
-//! priority, and those do not run for seconds without being accused themselves.
+//! Why not a thread's time on the processor: that is charged to whoever it works for. So a thread that could run and does not cannot be told from one that runs
+//! in circles. But it is kept from the processor only by servers of higher priority, so nobody is accused while one of those stands still itself and does
+//! not wait: it is the one that hangs, and once it is gone a sample shows who else does.
 
 use protocols::manifest::MAX_THREADS;
 
@@ -39,17 +40,32 @@ pub enum Hung {
 pub struct Watch {
     samples: [Sample; MAX_THREADS as usize],
     deserted: u32,
+    worked: bool,
+    keeps_running: bool,
 }
 
 impl Watch {
+    /// Whether a thread has done anything since this was asked last, or may have.
+    pub fn take_worked(&mut self) -> bool {
+        core::mem::take(&mut self.worked)
+    }
+
+    /// Whether a thread stood still at the last sample and could run: it may have kept all those of lower priority from doing so.
+    #[must_use]
+    pub const fn keeps_running(&self) -> bool {
+        self.keeps_running
+    }
+
     /// Takes a sample: the counters of all threads, those that receive first; and whether callers queue while nobody receives. Returns who has stood
     /// still for `limit` samples.
     pub fn sample(&mut self, receivers: usize, threads: &[Counters], unattended: bool, limit: u32) -> Option<Hung> {
+        self.keeps_running = false;
         let mut progress = false;
         let mut hung = None;
         for (index, (sample, now)) in self.samples.iter_mut().zip(threads).enumerate() {
             let moved = now.request != sample.last.request || now.calls != sample.last.calls;
             progress |= moved || now.doing == Doing::Calling;
+            self.worked |= moved || now.doing == Doing::Running || now.own_ticks != sample.last.own_ticks;
             let stands = match now.doing {
                 Doing::Idle | Doing::Calling => false,
                 Doing::Running => now.in_hand || index < receivers,
@@ -57,6 +73,7 @@ impl Watch {
             };
             sample.streak = if stands && !moved && sample.last.doing == now.doing { sample.streak.saturating_add(1) } else { 0 };
             sample.last = *now;
+            self.keeps_running |= sample.streak > 0 && now.doing == Doing::Running;
             if sample.streak >= limit && hung.is_none() {
                 hung = Some(Hung::Thread(index as u8));
             }
@@ -86,6 +103,21 @@ mod tests {
     }
 
     #[test]
+    fn only_who_stands_still_and_could_run_may_keep_others_from_running() {
+        let keeps = |now| {
+            let mut watch = Watch::default();
+            for _ in 0..3 {
+                let _hung = watch.sample(1, &[now], false, 5);
+            }
+            watch.keeps_running()
+        };
+        assert!(keeps(RUNS));
+        assert!(!keeps(Counters { doing: Doing::Waiting, ..RUNS }) && !keeps(Counters { doing: Doing::Calling, ..RUNS }));
+        let mut watch = Watch::default();
+        assert!((0..9).all(|tick| watch.sample(1, &[Counters { request: tick, ..RUNS }], false, 5).is_none() && !watch.keeps_running()));
+    }
+
+    #[test]
     fn thread_that_waits_for_a_signal_with_a_request_in_hand_is_hung() {
         assert_eq!(found([Counters { doing: Doing::Waiting, ..RUNS }; 9]), Some(5));
         assert_eq!(found([Counters { doing: Doing::Waiting, in_hand: false, ..RUNS }; 99]), None);
@@ -106,6 +138,22 @@ mod tests {
     fn thread_that_makes_calls_or_waits_in_one_is_not() {
         assert_eq!(found((0..100).map(|tick| Counters { calls: tick, ..RUNS })), None);
         assert_eq!(found([Counters { doing: Doing::Calling, ..RUNS }; 99]), None);
+    }
+
+    #[test]
+    fn whoever_received_called_or_ran_has_worked() {
+        let idle = Counters { doing: Doing::Idle, in_hand: false, ..RUNS };
+        let mut watch = Watch::default();
+        let mut worked = |now| {
+            assert_eq!(watch.sample(1, &[now], false, 5), None);
+            watch.take_worked()
+        };
+        assert!(worked(idle) && !worked(idle), "its first sample tells what it did before");
+        assert!(worked(Counters { own_ticks: 1, ..idle }), "it ran on its own account");
+        assert!(worked(Counters { request: 8, own_ticks: 1, ..idle }));
+        assert!(worked(Counters { request: 8, own_ticks: 1, doing: Doing::Running, ..idle }));
+        let quiet = Counters { request: 8, own_ticks: 1, ..idle };
+        assert!(!worked(quiet) && !worked(quiet), "it waits");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) enum Fate {
     Recovered,
     /// Somebody died, and programs could tell.
     Failed,
-    /// Nobody died, and programs could tell.
+    /// Nobody died of it as long as it was there, and programs could tell.
     Silent,
 }
 
@@ -33,7 +33,8 @@ pub(crate) fn judge<'a>(record: &'a Record, wrong: Option<&Wrong>) -> Vec<Judged
     let last = blamed.map_or(record.strikes.len(), |blamed| blamed + 1);
     let judged = record.strikes.iter().enumerate().take(last).map(|(index, strike)| {
         let end_us = match wrong.filter(|_| blamed == Some(index)) {
-            Some(wrong) => wrong.before_us,
+            // What is found before the fault's window ends was found, if not in time.
+            Some(wrong) => strike.over.as_ref().map_or(0, |(over_us, _)| *over_us).max(wrong.before_us),
             None => record.strikes.get(index + 1).map_or(u64::MAX, |next| next.at_us),
         };
         let died = record.deaths.iter().any(|death| (strike.at_us..end_us).contains(&death.at_us));
@@ -107,6 +108,12 @@ mod tests {
         assert_eq!(fates(&record(220), Some((190, 260))), [Fate::Unseen, Fate::Failed]);
         assert_eq!(fates(&record(220), Some((90, 150))), [Fate::Silent]);
         assert_eq!(fates(&record(220), Some((310, 340))), [Fate::Unseen, Fate::Recovered, Fate::Silent], "the last one before");
+    }
+
+    #[test]
+    fn fault_that_is_found_after_the_wrong_output_is_not_silent() {
+        assert_eq!(fates(&record(260), Some((190, 230))), [Fate::Unseen, Fate::Failed]);
+        assert_eq!(fates(&record(295), Some((190, 230))), [Fate::Unseen, Fate::Silent], "it was gone by then");
     }
 
     #[test]

@@ -30,7 +30,7 @@ const POLICY: &str = "burst = 255\nbackoff_ms = [1, 1]\n";
 const ENDLESS: &str = "while :; do seq 1 100 | cat > /tmp/file; sort -r /tmp/file | tail -n 1; rm /tmp/file; done\n";
 /// Rounds of work in two seconds, first undisturbed and then with each server killed in the middle of each second.
 const LOSS: &str = r#"
-now() { read -r up rest < /proc/uptime; echo $((1${up%.*}${up#*.})); }
+now() { read -r up rest < /proc/uptime; echo $((${up%.*} * 100 + 1${up#*.} - 100)); }
 rounds() {
     end=$(($(now) + 200)); count=0
     while [ $(now) -lt $end ]; do
