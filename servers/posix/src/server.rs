@@ -227,18 +227,19 @@ impl<'k> Posix<'k> {
             self.deadlines_passed();
         }
         self.events(bits);
-        self.waits_changed = true;
-        self.settle();
+        self.settle_all();
     }
 
     /// Everything that follows from what was done: woken lanes, closes, dying things, the script's output, the next deadline.
     ///
-    /// What a message left unchanged needs no settling: most calls only ask, and this would cost them more than their answer.
+    /// What a message left unchanged needs no settling: most calls only ask, and this would cost them more than their answer. One that only waits now changes nothing but
+    /// who runs and until when.
     #[inline]
     pub fn settle(&mut self) {
-        let idle = self.ready.is_empty() && self.afterwards.is_empty() && !self.waits_changed;
-        if self.store.take_news() || !idle {
+        if self.store.take_news() || !self.ready.is_empty() || !self.afterwards.is_empty() {
             self.settle_all();
+        } else if self.waits_changed {
+            self.settle_waits();
         }
     }
 
@@ -259,6 +260,10 @@ impl<'k> Posix<'k> {
         }
         self.drain_closes();
         self.frames.give_back_surplus(self.kernel);
+        self.settle_waits();
+    }
+
+    fn settle_waits(&mut self) {
         self.update_load();
         self.set_next_deadline();
         self.waits_changed = false;
