@@ -226,7 +226,9 @@ pub fn sys_mremap(call: &mut Call<'_, '_>) -> SysResult {
         return Err(Errno::EFAULT.into());
     }
     let grown = old.checked_add(bytes).filter(|end| *end <= abi::USER_END);
+    let begun = call.progress();
     if let (Some(grown), 0) = (grown, flags & MREMAP_FIXED)
+        && begun == 0
         && areas.is_free(end, grown)
     {
         areas.remove(old, end);
@@ -237,19 +239,33 @@ pub fn sys_mremap(call: &mut Call<'_, '_>) -> SysResult {
     if flags & MREMAP_MAYMOVE == 0 {
         return Err(if flags & MREMAP_FIXED != 0 { Errno::EINVAL } else { Errno::ENOMEM }.into());
     }
-    let start = if flags & MREMAP_FIXED != 0 {
-        if target < end && old < target.saturating_add(bytes) {
-            return Err(Errno::EINVAL.into());
-        }
-        fixed(call, &mut areas, target, bytes, false)?
-    } else {
-        areas.find_free(0, bytes)?
-    };
-    areas.remove(old, end);
-    areas.insert(Vma { start, end: start + bytes, ..area.part(old, end) });
-    call.posix.move_pages(call.map, old, start, old_bytes.min(bytes) / PAGE, map_flags(area.flags & !WRITE))?;
+    let moved = area.part(old, end);
+    let start = if begun == 0 { begin_move(call, &mut areas, moved, (flags & MREMAP_FIXED != 0).then_some(target), bytes)? } else { begun };
+    let flags = map_flags(area.flags & !WRITE);
+    if let Err(errno) = call.posix.move_pages(call.map, old, start, old_bytes.min(bytes) / PAGE, flags) {
+        call.posix.unmap(call.map, start, start + bytes)?;
+        areas.remove(start, start + bytes);
+        call.posix.set_areas(call.map, &areas)?;
+        return Err(errno.into());
+    }
     call.posix.unmap(call.map, old, end)?;
+    areas.remove(old, end);
     call.posix.set_areas(call.map, &areas)?;
+    Ok(start)
+}
+
+/// Chooses where an area goes, and says so before a page is there: after a crash the place must be nobody else's, and what was moved already must not be taken
+/// for what lay there before.
+fn begin_move(call: &mut Call<'_, '_>, areas: &mut Areas, moved: Vma, target: Option<u64>, bytes: u64) -> Result<u64, Errno> {
+    let start = match target {
+        Some(target) if target < moved.end && moved.start < target.saturating_add(bytes) => return Err(Errno::EINVAL),
+        Some(target) => fixed(call, areas, target, bytes, false)?,
+        None => areas.find_free(0, bytes)?,
+    };
+    areas.insert(Vma { start, end: start + bytes, ..moved });
+    call.posix.set_areas(call.map, areas)?;
+    call.set_progress(start);
+    call.posix.store.commit();
     Ok(start)
 }
 

@@ -53,6 +53,35 @@ fn pipe_read_loses_nothing() {
     }
 }
 
+/// Onto pages that are there already: those go, and nothing of what is moved.
+#[test]
+fn moved_pages_are_there_once_whichever_store_is_the_last() {
+    const MAY_MOVE: u64 = 1;
+    const FIXED: u64 = 2;
+    const BYTES: u64 = 0x3000;
+    for (flags, bytes) in [(MAY_MOVE, BYTES + 0x1000), (MAY_MOVE | FIXED, BYTES)] {
+        let mut nth = 0;
+        loop {
+            let (mut system, lane) = System::start();
+            let map = |system: &mut System, protection| system.call(lane, 9, [0, BYTES, protection, 0x22, u64::MAX, 0]).unwrap();
+            let (target, _wall, from) = (map(&mut system, 3), map(&mut system, 1), map(&mut system, 3));
+            system.poke(lane, target, b"gone");
+            system.poke(lane, from, &[7; BYTES as usize]);
+            let (died, result) = system.call_crashing_at_store(lane, 25, [from, BYTES, bytes, flags, target, 0], nth);
+            // The wall is in its way: it cannot grow where it is.
+            let at = if flags & FIXED != 0 { target } else { result.unwrap() };
+            assert_eq!(result, Some(at), "store {nth}");
+            assert!(system.peek(lane, at, BYTES as usize) == [7; BYTES as usize], "flags {flags}, store {nth}: the pages are not what they were");
+            assert_eq!(system.call(lane, 63, [from, 0, 0, 0, 0, 0]), Some((-14i64) as u64), "store {nth}: the old place is free");
+            if !died {
+                break;
+            }
+            nth += 1;
+        }
+        assert!(nth > 8, "{nth}");
+    }
+}
+
 fn check_one_child(system: &mut System, lane: usize, what: &str) {
     assert_eq!(system.posix().processes.len(), 2, "{what}: one child");
     assert_eq!(system.machine.0.borrow().objects(), (2, 2), "{what}");
