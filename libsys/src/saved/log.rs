@@ -190,17 +190,7 @@ impl<'a> Transaction<'a> {
         let mut done = 0;
         // SAFETY: by the caller's promise.
         while let Some(start) = unsafe { next_difference(address, new, done) } {
-            done = start + 1;
-            // Two words that are the same end the run: fewer would cost more as a record of their own than within one.
-            loop {
-                if differs(done) {
-                    done += 1;
-                } else if differs(done + 1) {
-                    done += 2;
-                } else {
-                    break;
-                }
-            }
+            done = run_end(start, differs);
             // SAFETY: the run lies within the words.
             let run = unsafe { core::slice::from_raw_parts(address.add(start).cast::<UnsafeCell<u64>>(), done - start) };
             self.journal.save_words(offset + start * WORD, run);
@@ -231,25 +221,32 @@ impl Drop for Transaction<'_> {
     }
 }
 
-/// The next range of bytes from `from` on, a multiple of [`WORD`], in which `new` differs from what is at `address`. Two words that are the same end it: fewer
-/// would cost more as a record of their own than within one.
+/// The next range of bytes from `from` on, a multiple of [`WORD`], in which `new` differs from what is at `address`.
 ///
 /// # Safety
 /// `address` is valid for reads of as many bytes as `new` has.
 unsafe fn next_change(address: *const u8, new: &[u8], from: usize) -> Option<Range<usize>> {
-    let differs = |at: usize| {
+    let differs = |word: usize| {
+        let at = word * WORD;
         // SAFETY: by the caller's promise; `new` is valid for reads of its own bytes.
         at < new.len() && unsafe { word_at(address, at, new.len()) != word_at(new.as_ptr(), at, new.len()) }
     };
-    let start = (from..new.len()).step_by(WORD).find(|at| differs(*at))?;
-    let mut end = start + WORD;
+    let start = (from.div_ceil(WORD)..new.len().div_ceil(WORD)).find(|word| differs(*word))?;
+    Some(start * WORD..(run_end(start, differs) * WORD).min(new.len()))
+}
+
+/// Where the run of words that differ ends, which begins at `start`. Two words that are the same end it: fewer would cost more as a record of their own than
+/// within one.
+#[inline(always)]
+fn run_end(start: usize, differs: impl Fn(usize) -> bool) -> usize {
+    let mut end = start + 1;
     loop {
         if differs(end) {
-            end += WORD;
-        } else if differs(end + WORD) {
-            end += 2 * WORD;
+            end += 1;
+        } else if differs(end + 1) {
+            end += 2;
         } else {
-            return Some(start..end.min(new.len()));
+            return end;
         }
     }
 }
