@@ -1,6 +1,6 @@
-//! The fast path: a call that meets a waiting receiver, an answer that finds nobody else waiting, signals, waits and yields, in assembly.
+//! The fast path: a call or a page fault that meets a waiting receiver, an answer that finds nobody else waiting, signals, waits and yields, in assembly.
 //!
-//! It does what [`crate::endpoint`], [`crate::message`], [`crate::notification`] and [`crate::schedule`] do for the common case and nothing more:
+//! It does what [`crate::endpoint`], [`crate::message`], [`crate::notification`] and [`crate::schedule`] do for the common case and nothing more ([`page_fault()`] is the entry of page faults):
 //! everything is checked first, and whatever is not the common case goes to them untouched. Behind the point of no return nothing can fail. The first lines
 //! are the entry of *all* system calls. Two kinds of caller meet in one middle: native threads, whose eight message words pass
 //! straight through the registers, and reflected ones, whose registers are all stored first and all loaded again at the end.

@@ -12,7 +12,7 @@ use crate::page::Ref;
 use crate::thread::{CallKind, Port, State, Thread};
 
 /// Vector of a page fault.
-const PAGE_FAULT: u64 = 14;
+pub const PAGE_FAULT: u64 = 14;
 /// Vector of "device not available": an FPU instruction while CR0.TS is set.
 const DEVICE_NOT_AVAILABLE: u64 = 7;
 /// Page fault error code bits (SDM vol. 3, 4.7).

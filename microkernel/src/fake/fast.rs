@@ -6,12 +6,11 @@ use abi::{Control, Frame, Operation};
 use super::compare::same;
 use super::{FakeMachine, World};
 use crate::fastpath::host::{Fault, LEFT, RESUME, RETURNED, Registers, SLOW, enter};
+use crate::fault::PAGE_FAULT;
 use crate::kernel::Kernel;
 use crate::page::Ref;
 use crate::thread::{State, Thread};
 
-/// Vector of a page fault.
-pub(super) const PAGE_FAULT: u64 = 14;
 /// What a register holds that nobody may rely on.
 const STALE: u64 = 0x57a1_e57a_1e57_a1e5;
 

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use abi::{Control, Error, Label, ObjectKind, Operation, boot_slot};
 
-use super::fast::PAGE_FAULT;
 use super::{FakeMachine, Process, Segment, Way, archive};
 use crate::boot::{Plan, Region};
 use crate::capability::{Slot, SlotPlace};
+use crate::fault::PAGE_FAULT;
 use crate::invariants::{self, History};
 use crate::kernel::Kernel;
 use crate::machine::Machine;

@@ -153,6 +153,9 @@ unsafe extern "sysv64" fn run(registers: *mut Registers) {
 }
 
 /// As the processor enters a page fault: on another stack, on which the interrupted state lies.
+///
+/// # Safety
+/// As of [`enter`], with `gs` at the kernel's record of the processor.
 #[unsafe(naked)]
 unsafe extern "sysv64" fn run_into(registers: *mut Registers, code: u64) {
     naked_asm!(

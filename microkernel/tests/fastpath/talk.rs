@@ -4,6 +4,7 @@ use core::mem::offset_of;
 
 use abi::{Control, Frame, Label, ObjectKind, Operation, Rights, ThreadSetting};
 use microkernel::fake::World;
+use microkernel::fault::PAGE_FAULT;
 use microkernel::page::Ref;
 use microkernel::thread::Thread;
 
@@ -40,7 +41,6 @@ const PROCESSES: usize = 3;
 const ATTEMPTS: u64 = 4;
 /// Base of FS of one of the Linux programs.
 const BASE: u64 = 0x7000_1000;
-const PAGE_FAULT: u64 = 14;
 const PRIORITIES: [u64; 8] = [9, 10, 8, 9, 10, 8, 7, 7];
 
 /// Two services of two threads each, two clients of both, two Linux programs of the first; and root, asleep.

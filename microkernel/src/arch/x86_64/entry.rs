@@ -15,6 +15,7 @@ use super::descriptors::{self, USER_CODE, USER_DATA};
 use super::trap;
 use crate::fastpath::pieces::{load, lock, offset_asm, store};
 use crate::fastpath::{self, LOCK};
+use crate::fault::PAGE_FAULT;
 use crate::kernel::Cpu;
 
 /// SYSCALL and SYSRET selector bases.
@@ -39,7 +40,7 @@ pub fn init() {
 pub unsafe fn use_record(cpu: *mut Cpu, slow_path: bool) {
     let entry: extern "C" fn() = if slow_path { system_call_entry } else { fastpath::entry };
     if !slow_path {
-        descriptors::set_gate(trap::PAGE_FAULT as usize, fastpath::page_fault);
+        descriptors::set_gate(PAGE_FAULT as usize, fastpath::page_fault);
     }
     LStar::write(x86_64::VirtAddr::new_truncate(entry as *const () as u64));
     // SAFETY: the caller's promise; the entry code finds what it needs at the offsets of `Cpu`.
@@ -187,7 +188,7 @@ pub extern "C" fn idle() -> ! {
 /// A page fault in ring 0: the fast path's entry saw it first.
 #[unsafe(naked)]
 pub extern "C" fn kernel_page_fault() {
-    naked_asm!("push {vector}", "jmp {entry}", vector = const trap::PAGE_FAULT, entry = sym trap_entry)
+    naked_asm!("push {vector}", "jmp {entry}", vector = const PAGE_FAULT, entry = sym trap_entry)
 }
 
 macro_rules! vectors {

@@ -12,14 +12,13 @@ use super::apic::{FIRST_LINE_VECTOR, LINES, SPURIOUS_VECTOR, TIMER_VECTOR};
 use super::entry::{self, Pushed};
 use super::hardware::Hardware;
 use crate::fastpath::LOCK;
+use crate::fault::PAGE_FAULT;
 use crate::kernel::Kernel;
 use crate::page::{self, Ref};
 use crate::thread::Thread;
 
 /// Vectors below this are exceptions.
 const EXCEPTIONS: u64 = 32;
-/// The vector of page faults.
-pub const PAGE_FAULT: u64 = 14;
 
 /// The kernel behind its one lock, [`LOCK`].
 struct Big(UnsafeCell<Option<Kernel<Hardware>>>);
