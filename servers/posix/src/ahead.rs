@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use crate::saved::{MAPS, MapIndex, Vma};
 use crate::vma::PAGE;
 
-/// Pages for the first touch of an area: as much again as a fault costs.
+/// Pages for the first touch of an area: the others together cost about what a fault of their own would.
 const FIRST: u64 = 4;
 /// Pages at most.
 const MOST: u64 = 32;
@@ -38,11 +38,14 @@ impl Ahead {
     pub fn window(&mut self, map: MapIndex, area: &Vma, page: u64) -> (u64, u64) {
         let Some(last) = self.0.get_mut(map) else { return (page, page + PAGE) };
         let next = (2 * (last.end - last.start)).min(MOST * PAGE);
-        let (start, end) = match () {
-            () if last.area != area.start => (page, page + FIRST * PAGE),
-            () if page == last.end => (page, page + next),
-            () if page + PAGE == last.start => ((page + PAGE).saturating_sub(next), page + PAGE),
-            () => (page, page + PAGE),
+        let (start, end) = if last.area != area.start {
+            (page, page + FIRST * PAGE)
+        } else if page == last.end {
+            (page, page + next)
+        } else if page + PAGE == last.start {
+            ((page + PAGE).saturating_sub(next), page + PAGE)
+        } else {
+            (page, page + PAGE)
         };
         let (start, end) = (start.max(area.start), end.min(area.end));
         *last = Last { area: area.start, start, end };
