@@ -97,14 +97,29 @@ fn added_file_over_16_mib_is_an_error_in_words() {
 fn uefi_boots_the_same_system() {
     let outcome = Boot::new("uefi").flag("--uefi").script("echo booted; uname -m\n");
     outcome.expect_output("booted\nx86_64\n");
-    assert!(outcome.log.contains("kernel: 1 processors of which 1 is used"), "{outcome}");
+    assert!(outcome.log.contains("kernel: 1 processors of which 1 is used and 0 protected"), "{outcome}");
 }
 
 #[test]
 fn processors_and_interrupt_controllers_are_those_of_the_firmware() {
     let outcome = Boot::new("processors").with("--smp", "3").script("sleep 0.1; echo slept\n");
     outcome.expect_output("slept\n");
-    assert!(outcome.log.contains("kernel: 3 processors of which 1 is used, local APIC at 0xfee00000, I/O APIC at 0xfec00000"), "{outcome}");
+    assert!(outcome.log.contains("kernel: local APIC at 0xfee00000, I/O APIC at 0xfec00000"), "{outcome}");
+    assert!(outcome.log.contains("kernel: 3 processors of which 1 is used and 2 protected and parked"), "{outcome}");
+}
+
+/// Each keeps the first one's CR0, CR4 and EFER, or the kernel panics.
+#[test]
+fn all_processors_are_started_and_protected_by_either_firmware() {
+    let bios = Boot::new("bios-processors").with("--smp", "4").script("echo started\n");
+    bios.expect_output("started\n");
+    assert!(bios.log.contains("kernel: 4 processors of which 1 is used and 3 protected and parked"), "{bios}");
+    let uefi = Boot::new("uefi-processors").with("--smp", "8").flag("--uefi").script("echo started\n");
+    uefi.expect_output("started\n");
+    assert!(uefi.log.contains("kernel: 8 processors of which 1 is used and 7 protected and parked"), "{uefi}");
+    let many = Boot::new("many-processors").with("--smp", "10").with("--memory", "5G").script("echo started\n");
+    many.expect_output("started\n");
+    assert!(many.log.contains("kernel: 10 processors of which 1 is used and 7 protected and parked"), "{many}");
 }
 
 #[test]

@@ -21,6 +21,12 @@ const REGISTER_END_OF_INTERRUPT: u64 = 0xb0;
 const REGISTER_SPURIOUS: u64 = 0xf0;
 /// Which vectors wait to be taken, 32 in each register, 16 bytes apart (SDM vol. 3, 11.8.4): those of the lines and of the timer.
 const REGISTERS_REQUESTED: [u64; 2] = [0x210, 0x220];
+/// The interrupt command register's halves (SDM vol. 3, 11.6.1), and in it: INIT and start-up, both asserted, and that the last was not sent yet.
+const REGISTER_COMMAND: u64 = 0x300;
+const REGISTER_DESTINATION: u64 = 0x310;
+const INIT: u32 = 0x4500;
+const START_UP: u32 = 0x4600;
+const PENDING: u32 = 1 << 12;
 const REGISTER_TIMER: u64 = 0x320;
 const REGISTER_INITIAL_COUNT: u64 = 0x380;
 const REGISTER_CURRENT_COUNT: u64 = 0x390;
@@ -101,6 +107,29 @@ impl Apic {
             }
         }
         self.write_io(IO_TABLE + 2 * route.pin, entry);
+    }
+
+    /// This processor's number among the local APICs.
+    pub fn id(self) -> u32 {
+        self.read(REGISTER_ID) >> 24
+    }
+
+    /// Resets another processor; it waits for a start afterwards.
+    pub fn send_init(self, id: u32) {
+        self.send(id, INIT);
+    }
+
+    /// Starts a processor that was reset, in real mode at the beginning of a page of the first MiB.
+    pub fn send_start(self, id: u32, page: u32) {
+        self.send(id, START_UP | page & 0xff);
+    }
+
+    fn send(self, id: u32, command: u32) {
+        self.write(REGISTER_DESTINATION, id << 24);
+        self.write(REGISTER_COMMAND, command);
+        while self.read(REGISTER_COMMAND) & PENDING != 0 {
+            core::hint::spin_loop();
+        }
     }
 
     /// Whether an interrupt waits to be taken.

@@ -9,6 +9,7 @@ use x86_64::registers::control::Cr3;
 
 use super::apic::{Apic, LINES};
 use super::hardware::Hardware;
+use super::processors::{self, Start};
 use super::{clock, control, descriptors, entry, panic, trap, xsave};
 use crate::acpi::{Physical, Topology};
 use crate::boot::{MAX_REGIONS, Plan, Region};
@@ -39,15 +40,21 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     panic::IMAGE_OFFSET.store(info.kernel_image_offset, Ordering::Relaxed);
     klog!("kernel: SynOS {}, loaded at {:#x}", env!("CARGO_PKG_VERSION"), info.kernel_image_offset);
     let protection = control::protect();
+    control::warn_of_meltdown();
     control::name_processor(0);
     let avx = xsave::enable();
     klog!("kernel: smep {} smap {} umip {} avx {avx}", protection.smep, protection.smap, protection.umip);
-    descriptors::load();
+    descriptors::init_gates();
+    descriptors::load(0);
     entry::init();
     let rsdp = info.rsdp_addr.into_option().unwrap_or(0);
-    let (tsc_hz, apic) = clock::calibrate(Apic::init(DIRECT_MAP, topology(&info.memory_regions, rsdp)));
+    let topology = topology(&info.memory_regions, rsdp);
+    let (tsc_hz, apic) = clock::calibrate(Apic::init(DIRECT_MAP, topology));
     let (mut regions, count) = free_regions(&info.memory_regions);
     let root = own_root(&mut regions);
+    let others = Start { direct_map: DIRECT_MAP, root, apic, ids: topology.processors(), tsc_hz };
+    let parked = processors::start(&others, &info.memory_regions);
+    klog!("kernel: {} processors of which 1 is used and {parked} protected and parked", topology.processors().len());
     let infos = page_records(&mut regions, &info.memory_regions);
     let hardware = Hardware { direct_map: DIRECT_MAP, infos, root, apic, tsc_hz };
     let (archive, bytes) = archive(info);
@@ -94,8 +101,7 @@ fn topology(map: &MemoryRegions, rsdp: u64) -> Topology {
         Topology::PC
     });
     assert!(topology.local_apic.max(topology.io_apic) < end, "the interrupt controllers are out of reach");
-    let (count, local, io) = (topology.processors().len(), topology.local_apic, topology.io_apic);
-    klog!("kernel: {count} processors of which 1 is used, local APIC at {local:#x}, I/O APIC at {io:#x}");
+    klog!("kernel: local APIC at {:#x}, I/O APIC at {:#x}", topology.local_apic, topology.io_apic);
     topology
 }
 

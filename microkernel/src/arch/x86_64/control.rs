@@ -46,8 +46,36 @@ pub fn protect() -> Protection {
         Efer::update(|efer| efer.insert(EferFlags::NO_EXECUTE_ENABLE | EferFlags::SYSTEM_CALL_EXTENSIONS));
     }
     read_back(cr0, cr4);
-    warn_of_meltdown();
     found
+}
+
+/// The control registers that protect the kernel: the same on every processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// CR0.
+    pub cr0: u64,
+    /// CR4.
+    pub cr4: u64,
+    /// EFER.
+    pub efer: u64,
+}
+
+impl Registers {
+    /// What this processor has.
+    pub fn read() -> Self {
+        Self { cr0: Cr0::read_raw(), cr4: Cr4::read_raw(), efer: Efer::read_raw() }
+    }
+
+    /// Sets them on this processor, and reads them back.
+    pub fn write(self) {
+        // SAFETY: they hold on the first processor, for the same kernel.
+        unsafe {
+            Efer::write_raw(self.efer);
+            Cr0::write_raw(self.cr0);
+            Cr4::write_raw(self.cr4);
+        }
+        assert!(Self::read() == self, "this processor does not keep the first one's CR0, CR4 or EFER");
+    }
 }
 
 /// Lets user code ask the processor which one it is, where it can be asked.
@@ -66,7 +94,7 @@ fn read_back(cr0: Cr0Flags, cr4: Cr4Flags) {
 }
 
 /// On a processor that may leak the kernel's memory, say so.
-fn warn_of_meltdown() {
+pub fn warn_of_meltdown() {
     let vendor = __cpuid(0);
     let mut identity = Identity { vendor: [vendor.ebx, vendor.edx, vendor.ecx], features: __cpuid_count(7, 0).edx, capabilities: 0 };
     if identity.has_capabilities() {

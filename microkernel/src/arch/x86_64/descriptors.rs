@@ -6,6 +6,7 @@ use core::arch::asm;
 use core::mem::size_of;
 
 use super::entry;
+use crate::endpoint::MAX_CPUS;
 
 /// Kernel code segment.
 pub const KERNEL_CODE: u16 = 0x08;
@@ -50,35 +51,66 @@ struct Pointer {
     base: u64,
 }
 
-static mut KERNEL_STACK: Stack = Stack([0; STACK_BYTES]);
-static mut FAULT_STACK: Stack = Stack([0; STACK_BYTES]);
-static mut TASK_STATE: TaskState =
-    TaskState { reserved: 0, stacks: [0; 3], reserved2: 0, interrupt_stacks: [0; 7], reserved3: [0; 5], io_map: size_of::<TaskState>() as u16 };
-static mut SEGMENTS: [u64; 7] = [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff, 0, 0];
-static mut GATES: [Gate; 256] = [Gate { low: 0, high: 0 }; 256];
-
-/// Top of this processor's kernel stack.
-pub fn kernel_stack_top() -> u64 {
-    &raw const KERNEL_STACK as u64 + STACK_BYTES as u64
+/// What belongs to one processor.
+#[repr(C, align(16))]
+struct Processor {
+    kernel_stack: Stack,
+    fault_stack: Stack,
+    task: TaskState,
+    segments: [u64; 7],
 }
 
-/// Loads all tables. Called once, before interrupts or user code.
-pub fn load() {
-    let task = &raw mut TASK_STATE;
-    let base = task as u64;
-    let low = (size_of::<TaskState>() as u64 - 1) | (base & 0xff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
-    // SAFETY: this runs once, on one processor, before anything reads the tables; afterwards only the processor does.
-    unsafe {
-        (*task).stacks[0] = kernel_stack_top();
-        (*task).interrupt_stacks[0] = &raw const FAULT_STACK as u64 + STACK_BYTES as u64;
-        SEGMENTS[5] = low;
-        SEGMENTS[6] = base >> 32;
-        for (vector, address) in entry::VECTORS.iter().enumerate() {
-            GATES[vector] = gate(*address as usize as u64, vector);
-        }
+impl Processor {
+    const NEW: Self = Self {
+        kernel_stack: Stack([0; STACK_BYTES]),
+        fault_stack: Stack([0; STACK_BYTES]),
+        task: TaskState { reserved: 0, stacks: [0; 3], reserved2: 0, interrupt_stacks: [0; 7], reserved3: [0; 5], io_map: 0 },
+        segments: [0; 7],
+    };
+}
+
+/// All segments but the task's.
+const SEGMENTS: [u64; 5] = [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff];
+
+static mut PROCESSORS: [Processor; MAX_CPUS] = [Processor::NEW; MAX_CPUS];
+static mut GATES: [Gate; 256] = [Gate { low: 0, high: 0 }; 256];
+
+fn processor(index: usize) -> *mut Processor {
+    assert!(index < MAX_CPUS, "there is no record of so many processors");
+    // SAFETY: in bounds of the array.
+    unsafe { (&raw mut PROCESSORS).cast::<Processor>().add(index) }
+}
+
+/// Top of a processor's kernel stack.
+pub fn kernel_stack_top(index: usize) -> u64 {
+    // SAFETY: takes an address only.
+    let stack = unsafe { &raw const (*processor(index)).kernel_stack };
+    stack as u64 + STACK_BYTES as u64
+}
+
+/// Fills in the gates, which all processors share. Called once, by the first.
+pub fn init_gates() {
+    for (vector, address) in entry::VECTORS.iter().enumerate() {
+        set_gate(vector, *address);
     }
-    let segments = Pointer { limit: (size_of::<[u64; 7]>() - 1) as u16, base: &raw const SEGMENTS as u64 };
-    let gates = Pointer { limit: (size_of::<[Gate; 256]>() - 1) as u16, base: &raw const GATES as u64 };
+}
+
+/// Loads all tables of processor `index`. Called once on each, before interrupts or user code.
+pub fn load(index: usize) {
+    let own = processor(index);
+    // SAFETY: only this processor uses its record, and so far only here.
+    let (segments, gates) = unsafe {
+        let base = &raw const (*own).task as u64;
+        let low = (size_of::<TaskState>() as u64 - 1) | (base & 0xff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
+        let [_, code, data, user_data, user_code] = SEGMENTS;
+        (*own).segments = [0, code, data, user_data, user_code, low, base >> 32];
+        (*own).task.stacks[0] = kernel_stack_top(index);
+        (*own).task.interrupt_stacks[0] = &raw const (*own).fault_stack as u64 + STACK_BYTES as u64;
+        (*own).task.io_map = size_of::<TaskState>() as u16;
+        (&raw const (*own).segments, &raw const GATES as u64)
+    };
+    let segments = Pointer { limit: (size_of::<[u64; 7]>() - 1) as u16, base: segments as u64 };
+    let gates = Pointer { limit: (size_of::<[Gate; 256]>() - 1) as u16, base: gates };
     // SAFETY: the tables are complete and live for ever; the selectors name descriptors in them.
     unsafe {
         asm!(
@@ -108,7 +140,7 @@ pub fn load() {
 
 /// Lets a vector arrive elsewhere.
 pub fn set_gate(vector: usize, entry: extern "C" fn()) {
-    // SAFETY: called at boot, on the one processor there is; interrupts are off, so nothing reads the gate meanwhile.
+    // SAFETY: called at boot, by the first processor; interrupts are off, so nothing reads the gate meanwhile.
     unsafe { GATES[vector] = gate(entry as usize as u64, vector) };
 }
 

@@ -22,9 +22,9 @@ use crate::kernel::Cpu;
 const STAR: u32 = 0xc000_0081;
 const GS_BASE: u32 = 0xc000_0101;
 
-/// Sets the system-call registers.
+/// Sets this processor's system-call registers.
 pub fn init() {
-    // SAFETY: called once at boot, before user code; the values are those that the entry code below is written for.
+    // SAFETY: called at boot, before user code; the values are those that the entry code below is written for.
     unsafe {
         KernelGsBase::write(x86_64::VirtAddr::new_truncate(0));
         let star = u64::from(descriptors::KERNEL_CODE) << 32 | u64::from(descriptors::KERNEL_DATA | 3) << 48;
@@ -45,7 +45,7 @@ pub unsafe fn use_record(cpu: *mut Cpu, slow_path: bool) {
     LStar::write(x86_64::VirtAddr::new_truncate(entry as *const () as u64));
     // SAFETY: the caller's promise; the entry code finds what it needs at the offsets of `Cpu`.
     unsafe {
-        (*cpu).stack = descriptors::kernel_stack_top();
+        (*cpu).stack = descriptors::kernel_stack_top(0);
         Msr::new(GS_BASE).write(cpu as u64);
     }
 }

@@ -13,5 +13,7 @@ pub mod exit;
 pub mod hardware;
 pub mod log;
 pub mod panic;
+pub mod processors;
+pub mod trampoline;
 pub mod trap;
 pub mod xsave;

@@ -1,0 +1,154 @@
+//! The other processors: started one after the other at boot, protected as the first one is, and parked.
+//!
+//! A parked processor waits with interrupts off on a stack of its own and takes no part in the system. Each has loaded its own tables and the
+//! kernel's space by then, so nothing of it points into the memory that it was started from.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use bootloader_api::info::{MemoryRegionKind, MemoryRegions};
+
+use super::apic::Apic;
+use super::control::Registers;
+use super::trampoline::Parameters;
+use super::{clock, control, descriptors, entry, xsave};
+use crate::endpoint::MAX_CPUS;
+use crate::klog;
+use crate::page::{PAGE_BYTES, PAGE_WORDS};
+
+/// Pages that a start needs in the first MiB: the first instructions, and three tables that map the first 2 MiB where they are.
+const LOW_PAGES: usize = 4;
+const FIRST_MEBIBYTE: u64 = 1 << 20;
+/// Present and writable.
+const TABLE: u64 = 3;
+/// The same, for a page of 2 MiB.
+const HUGE: u64 = TABLE | 0x80;
+/// Entries of the kernel's half.
+const KERNEL_HALF: usize = 256;
+/// How long a processor waits between the interrupts that start it (SDM vol. 3, 9.4.4.1), and how long it may take, in microseconds.
+const INIT_MICROSECONDS: u64 = 10_000;
+const START_MICROSECONDS: u64 = 200;
+const PATIENCE_MICROSECONDS: u64 = 2_000_000;
+
+/// Number of the processor that was started last.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+/// What all processors have in common.
+static COMMON: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+/// What the start of processors needs of the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// Where physical address 0 is mapped.
+    pub direct_map: u64,
+    /// Page number of the kernel's own top-level table.
+    pub root: u32,
+    /// The interrupt controllers.
+    pub apic: Apic,
+    /// Local APIC ids of all processors.
+    pub ids: &'a [u32],
+    /// Ticks of the time-stamp counter in a second.
+    pub tsc_hz: u64,
+}
+
+/// Starts all processors but this one, the first. Returns how many are parked.
+pub fn start(start: &Start<'_>, map: &MemoryRegions) -> usize {
+    let own = start.apic.id();
+    let others = start.ids.iter().copied().filter(|id| *id != own).take(MAX_CPUS - 1);
+    if others.clone().next().is_none() {
+        return 0;
+    }
+    let Some(low) = low_pages(map) else {
+        klog!("kernel: warning: no memory in the first MiB to start other processors from");
+        return 0;
+    };
+    let registers = Registers::read();
+    let common = [registers.cr0, registers.cr4, registers.efer, u64::from(start.root) << 12];
+    for (to, value) in COMMON.iter().zip(common) {
+        to.store(value, Ordering::Relaxed);
+    }
+    start.map_low(low);
+    let mut parked = 0;
+    for id in others {
+        if !start.start_one(low, id, parked as u64 + 1) {
+            klog!("kernel: warning: the processor with local APIC {id} did not start; the rest is left alone");
+            break;
+        }
+        parked += 1;
+    }
+    parked
+}
+
+/// The physical address of consecutive pages in the first MiB that nobody uses. Page 0 is the firmware's.
+fn low_pages(map: &MemoryRegions) -> Option<u32> {
+    let bytes = (LOW_PAGES * PAGE_BYTES) as u64;
+    let usable = map.iter().filter(|region| region.kind == MemoryRegionKind::Usable);
+    let firsts = usable.map(|region| (region.start.next_multiple_of(PAGE_BYTES as u64).max(PAGE_BYTES as u64), region.end));
+    firsts.into_iter().find(|(first, end)| first + bytes <= (*end).min(FIRST_MEBIBYTE)).map(|(first, _)| first as u32)
+}
+
+impl Start<'_> {
+    fn table(&self, page: u32) -> *mut [u64; PAGE_WORDS] {
+        (self.direct_map + u64::from(page)) as *mut [u64; PAGE_WORDS]
+    }
+
+    /// Builds a space in which the first instructions are where they are without paging, and the kernel where it always is.
+    fn map_low(&self, low: u32) {
+        let [root, upper, directory] = [1, 2, 3].map(|index| low + index * PAGE_BYTES as u32);
+        let kernel = self.table(self.root << 12).cast_const();
+        // SAFETY: three pages that nobody uses, and the kernel's table, through the direct map.
+        unsafe {
+            for table in [root, upper, directory] {
+                self.table(table).write([0; PAGE_WORDS]);
+            }
+            (&mut *self.table(root))[KERNEL_HALF..].copy_from_slice(&(&*kernel)[KERNEL_HALF..]);
+            (*self.table(root))[0] = u64::from(upper) | TABLE;
+            (*self.table(upper))[0] = u64::from(directory) | TABLE;
+            (*self.table(directory))[0] = HUGE;
+        }
+    }
+
+    /// Starts the processor with local APIC `id` as number `index`; whether it came.
+    fn start_one(&self, low: u32, id: u32, index: u64) -> bool {
+        let stack = descriptors::kernel_stack_top(index as usize);
+        let parameters = Parameters::new(low, low + PAGE_BYTES as u32, started, stack, index);
+        // SAFETY: the page is free, and the processor before this one has left it.
+        unsafe { parameters.write((self.direct_map + u64::from(low)) as *mut u8) };
+        let came = || STARTED.load(Ordering::Acquire) == index;
+        self.apic.send_init(id);
+        self.wait(INIT_MICROSECONDS, || false);
+        self.apic.send_start(id, low >> 12);
+        if self.wait(START_MICROSECONDS, came) {
+            return true;
+        }
+        self.apic.send_start(id, low >> 12);
+        self.wait(PATIENCE_MICROSECONDS, came)
+    }
+
+    /// Waits until `done`, or for this long; whether it was done.
+    fn wait(&self, microseconds: u64, done: impl Fn() -> bool) -> bool {
+        let end = clock::now() + self.tsc_hz / 1_000_000 * microseconds;
+        while !done() {
+            if clock::now() >= end {
+                return false;
+            }
+            core::hint::spin_loop();
+        }
+        true
+    }
+}
+
+/// Where another processor arrives, on its own stack, in the space that it was started in.
+extern "C" fn started(index: u64) -> ! {
+    let [cr0, cr4, efer, root] = COMMON.each_ref().map(|word| word.load(Ordering::Relaxed));
+    descriptors::load(index as usize);
+    Registers { cr0, cr4, efer }.write();
+    // SAFETY: the kernel's own table has its code, this stack and all data.
+    unsafe { core::arch::asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) }
+    xsave::enable();
+    control::name_processor(index as u16);
+    entry::init();
+    STARTED.store(index, Ordering::Release);
+    loop {
+        // SAFETY: waits with interrupts off: for ever, but for what cannot be masked.
+        unsafe { core::arch::asm!("cli", "hlt", options(nomem, nostack)) }
+    }
+}
