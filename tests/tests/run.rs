@@ -111,9 +111,6 @@ fn processors_and_interrupt_controllers_are_those_of_the_firmware() {
 /// Each keeps the first one's CR0, CR4 and EFER, or the kernel panics.
 #[test]
 fn all_processors_are_started_and_protected_by_either_firmware() {
-    let bios = Boot::new("bios-processors").with("--smp", "4").script("echo started\n");
-    bios.expect_output("started\n");
-    assert!(bios.log.contains("kernel: 4 processors of which 1 is used and 3 protected and parked"), "{bios}");
     let uefi = Boot::new("uefi-processors").with("--smp", "8").flag("--uefi").script("echo started\n");
     uefi.expect_output("started\n");
     assert!(uefi.log.contains("kernel: 8 processors of which 1 is used and 7 protected and parked"), "{uefi}");
