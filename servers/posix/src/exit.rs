@@ -9,7 +9,7 @@ use crate::fail::Point;
 use crate::frames::Place;
 use crate::saved::{Lane, Map, MapIndex, Process, ProcessIndex, Thread, flag, slot, state};
 use crate::server::Posix;
-use crate::signal::{IGNORE, SI_KERNEL, SI_USER, SIGCHLD, SIGCONT, SIGHUP};
+use crate::signal::{Holder, IGNORE, SI_KERNEL, SI_USER, SIGCHLD, SIGCONT, SIGHUP};
 use crate::vma::Areas;
 use crate::wait::Event;
 
@@ -45,6 +45,7 @@ impl Posix<'_> {
         for lane in self.lanes_of(process) {
             self.end_lane(lane);
         }
+        self.drop_pending(Holder::Process(process), u64::MAX);
         for number in self.descriptors(process) {
             // It is open: the list was just made.
             let _closed = self.close(process, number as u64);
@@ -102,6 +103,7 @@ impl Posix<'_> {
             self.dying.unheard.push(lane);
         }
         self.leave_robust_futexes(lane);
+        self.drop_pending(Holder::Thread(lane), u64::MAX);
         self.abandon_operation(lane);
         self.store.edit_thread(lane, |thread| {
             thread.state = state::DYING;

@@ -206,6 +206,7 @@ impl Posix<'_> {
                 vfork_lane: 0,
                 status: 0,
                 pending: 0,
+                queued: [0; 2],
                 timer: 0,
                 timer_interval: 0,
                 cpu_timers: [0; 2],

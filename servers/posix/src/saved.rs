@@ -48,6 +48,8 @@ pub const LOCKS: usize = 1024;
 pub const PTYS: usize = 32;
 /// Signals.
 pub const SIGNALS: usize = 64;
+/// Most signals that wait behind another one of their number.
+pub const QUEUED_SIGNALS: usize = 1024;
 /// System call numbers that unknown calls are counted for.
 pub const COUNTED_CALLS: usize = 512;
 /// vfs files that wait to be closed.
@@ -217,6 +219,8 @@ libsys::plain! {
         pub root: u32,
         /// Signals sent to the process as a whole.
         pub pending: u64,
+        /// First and last of those that wait behind another one of their number, plus one: see [`crate::signal::queue`].
+        pub queued: [u32; 2],
         /// When the interval timer fires (ns), 0 never.
         pub timer: u64,
         /// Its interval.
@@ -261,6 +265,16 @@ libsys::plain! {
         pub value: u64,
     }
 
+    /// A signal that waits behind another one of its number.
+    pub struct QueuedSignal {
+        /// Its number; 0 is a free record.
+        pub signal: u32,
+        /// The next one of the same process or thread, plus one.
+        pub next: u32,
+        /// Where it came from.
+        pub origin: Origin,
+    }
+
     /// A request that was done.
     pub struct Done {
         /// Its number.
@@ -303,6 +317,8 @@ libsys::plain! {
         pub restore_mask: u64,
         /// Signals sent to this thread.
         pub pending: u64,
+        /// As [`Process::queued`].
+        pub queued: [u32; 2],
         /// Alternative stack: address, bytes, flags.
         pub alternate: [u64; 3],
         /// Address to clear and wake at the end.
@@ -620,7 +636,7 @@ impl From<Id> for FileId {
 
 libsys::saved_state! {
     /// All of it. Order and sizes are the format: a change needs a new version.
-    pub struct State: 4 {
+    pub struct State: 5 {
         /// What belongs to no process.
         pub globals: Cell<Globals>,
         /// The load of the machine.
@@ -663,6 +679,8 @@ libsys::saved_state! {
         pub watches: Array<Watch, WATCHES>,
         /// Locks of files.
         pub locks: Array<Lock, LOCKS>,
+        /// Signals that wait behind others.
+        pub queued_signals: Array<QueuedSignal, QUEUED_SIGNALS>,
         /// The pipes' bytes. Only the part between head and tail means anything, nothing else of them is read.
         pub pipe_bytes: Bytes<{ LARGE_PIPES * PIPE_BYTES + (PIPES - LARGE_PIPES) * SMALL_PIPE_BYTES }>,
         /// The pseudo terminals' modes and queues; the first one is terminal 2.

@@ -320,6 +320,8 @@ impl<'k> Posix<'k> {
                 self.store.commit();
                 fail::passed(call_number, Passed::Record);
                 self.redo(lane);
+                // What a handler had blocked.
+                self.afterwards.push_back(After::Poke(lane));
             }
             Err(Stop::Gone) => {
                 self.store.commit();

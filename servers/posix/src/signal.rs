@@ -7,7 +7,10 @@ mod cpu_timer;
 pub mod deliver;
 pub mod frame;
 mod job;
+pub mod queue;
 mod timer;
+
+pub use queue::Holder;
 
 use crate::errno::Errno;
 use crate::kernel::Doing;
@@ -69,6 +72,10 @@ signals! {
     SIGPROF = 27;
     /// Window size.
     SIGWINCH = 28;
+    /// Call that there is not.
+    SIGSYS = 31;
+    /// The first real-time signal, as Linux counts them.
+    SIGRTMIN = 32;
 }
 
 /// `SIG_DFL`.
@@ -144,16 +151,24 @@ impl Posix<'_> {
 
     /// Sends a signal to a process; 0 sends nothing.
     pub fn send(&mut self, process: ProcessIndex, signal: usize, origin: Origin) {
+        // Nobody hears of it: what is lost is a real-time signal beyond the limit, which Linux loses too.
+        let _lost = self.try_send(process, signal, origin);
+    }
+
+    /// Sends a signal to a process; 0 sends nothing.
+    ///
+    /// # Errors
+    /// `EAGAIN` for a real-time signal that cannot wait: see [`queue`].
+    pub fn try_send(&mut self, process: ProcessIndex, signal: usize, origin: Origin) -> Result<(), Errno> {
         if signal == 0 || self.store.process(process).state != state::LIVE {
-            return;
+            return Ok(());
         }
         self.before_sending(process, signal);
         let blocked = self.lanes_of(process).iter().all(|lane| self.store.thread(*lane).mask & bit(signal) != 0);
         if !blocked && self.ignored(process, bit(signal)) != 0 {
-            return;
+            return Ok(());
         }
-        self.store.set_origin(process, signal, origin);
-        self.store.edit_process(process, |process| process.pending |= bit(signal));
+        self.pend(Holder::Process(process), signal, origin)?;
         if blocked {
             self.wake(Event::Signal);
         }
@@ -164,27 +179,36 @@ impl Posix<'_> {
         if let Some(lane) = waiting.or_else(|| lanes.into_iter().find(|lane| takes(self, *lane))) {
             self.afterwards.push_back(After::Poke(lane));
         }
+        Ok(())
     }
 
-    /// Sends a signal to one thread.
+    /// Sends a signal to one thread, as [`Posix::send`].
     pub fn send_thread(&mut self, lane: Lane, signal: usize, origin: Origin) {
+        let _lost = self.try_send_thread(lane, signal, origin);
+    }
+
+    /// Sends a signal to one thread; 0 sends nothing.
+    ///
+    /// # Errors
+    /// As [`Posix::try_send`].
+    pub fn try_send_thread(&mut self, lane: Lane, signal: usize, origin: Origin) -> Result<(), Errno> {
         let process = self.store.thread(lane).process as usize;
         if signal == 0 || self.store.process(process).state != state::LIVE {
-            return;
+            return Ok(());
         }
         self.before_sending(process, signal);
         let blocked = self.store.thread(lane).mask & bit(signal) != 0;
         if !blocked && self.ignored(process, bit(signal)) != 0 {
-            return;
+            return Ok(());
         }
-        self.store.set_thread_origin(lane, signal, origin);
-        self.store.edit_thread(lane, |thread| thread.pending |= bit(signal));
+        self.pend(Holder::Thread(lane), signal, origin)?;
         if blocked {
             self.wake(Event::Signal);
         }
         if self.has_deliverable(lane) {
             self.afterwards.push_back(After::Poke(lane));
         }
+        Ok(())
     }
 
     /// Sends a signal to every process of a group. Whether there was one.
@@ -219,13 +243,9 @@ impl Posix<'_> {
 
     /// Signals that wait in a process or its threads do so no longer.
     fn forget(&mut self, process: ProcessIndex, signals: u64) {
-        if self.store.process(process).pending & signals != 0 {
-            self.store.edit_process(process, |process| process.pending &= !signals);
-        }
+        self.drop_pending(Holder::Process(process), signals);
         for lane in self.lanes_of(process) {
-            if self.store.thread(lane).pending & signals != 0 {
-                self.store.edit_thread(lane, |thread| thread.pending &= !signals);
-            }
+            self.drop_pending(Holder::Thread(lane), signals);
         }
     }
 

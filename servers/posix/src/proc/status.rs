@@ -10,12 +10,12 @@ use crate::call::Call;
 use crate::saved::{Lane, Process, ProcessIndex, SIGNALS, flag, slot, state};
 use crate::server::Posix;
 use crate::signal::IGNORE;
+use crate::signal::queue::LIMIT_PENDING;
 
 /// The capabilities that Linux 6.1 knows (capabilities(7)): user 0 has all, everybody else none.
 const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
-/// Where `RLIMIT_RSS` and `RLIMIT_SIGPENDING` stand among the limits.
+/// Where `RLIMIT_RSS` stands among the limits.
 const LIMIT_RESIDENT: usize = 10;
-const LIMIT_PENDING: usize = 22;
 /// Fewest descriptors that Linux has room for, and the step in which the room grows.
 const LEAST_ROOM: usize = 64;
 const ROOM_STEP: usize = 128;
@@ -175,8 +175,7 @@ impl Call<'_, '_> {
 
     fn write_signals(&self, text: &mut String, about: &Subject) {
         let [pending, shared, blocked] = about.signals;
-        let lanes = self.posix.lanes_of(about.process).into_iter().map(|lane| self.posix.store.thread(lane).pending);
-        let queued = lanes.chain([shared]).map(u64::count_ones).sum::<u32>();
+        let queued = self.posix.waiting_signals(about.record.uid[0]);
         let ignored = self.signals_with(about.process, |handler| handler == IGNORE);
         let caught = self.signals_with(about.process, |handler| handler > IGNORE);
         let _infallible = write!(

@@ -131,16 +131,11 @@ impl Posix<'_> {
             if deliverable == 0 || self.is_stopped(lane) && deliverable & bit(SIGKILL) == 0 {
                 return Taken::Nothing;
             }
-            let first = if deliverable & bit(SIGKILL) != 0 { bit(SIGKILL) } else { deliverable & deliverable.wrapping_neg() };
-            let signal = first.trailing_zeros() as usize + 1;
+            let Some(next) = self.next_signal(lane, deliverable) else { return Taken::Nothing };
+            let (signal, first) = (next.1, bit(next.1));
             let process = self.store.thread(lane).process as usize;
-            let origin = if self.store.thread(lane).pending & first != 0 {
-                self.store.edit_thread(lane, |thread| thread.pending &= !first);
-                self.store.thread_origin(lane, signal)
-            } else {
-                self.store.edit_process(process, |process| process.pending &= !first);
-                self.store.origin(process, signal)
-            };
+            let origin = self.signal_origin(next);
+            self.take_pending(next);
             let action = self.store.action(process, signal);
             if action.handler > IGNORE && UNSTOPPABLE & first == 0 {
                 return Taken::Handler(signal, origin);
@@ -168,6 +163,7 @@ impl Posix<'_> {
         })
     }
 
+    /// A thread's handlers start, that of the signal that came last first, with the others' frames below: as many as are due (Linux: `exit_to_user_mode_loop`).
     fn enter_handler(&mut self, lane: Lane, signal: usize, origin: Origin, resume: Resume) {
         let process = self.store.thread(lane).process as usize;
         let action = self.store.action(process, signal);
@@ -185,20 +181,28 @@ impl Posix<'_> {
             Resume::Interrupted | Resume::Again { .. } => frame.rax = Errno::EINTR.to_rax(),
             Resume::Instruction | Resume::Running => {}
         }
-        match self.push_frame(lane, signal, origin, &frame) {
-            Ok(entered) => {
-                libsys::fail::hit(Point::SignalEffect);
-                self.set_frame(lane, &entered);
-                self.store.commit();
-                libsys::fail::hit(Point::SignalRecord);
-                self.redo(lane);
-            }
-            Err(Stop::Wait(wait)) => self.put_handler_off(lane, wait),
-            Err(_) => {
-                self.exit_process(process, SIGSEGV as u32);
-                self.store.commit();
-            }
+        let mut next = Taken::Handler(signal, origin);
+        while let Taken::Handler(signal, origin) = next {
+            frame = match self.push_frame(lane, signal, origin, &frame) {
+                Ok(entered) => entered,
+                Err(Stop::Wait(wait)) => return self.put_handler_off(lane, wait),
+                Err(_) => {
+                    self.exit_process(process, SIGSEGV as u32);
+                    self.store.commit();
+                    return;
+                }
+            };
+            next = self.take_signal(lane);
         }
+        if let Taken::Ended = next {
+            self.store.commit();
+            return;
+        }
+        libsys::fail::hit(Point::SignalEffect);
+        self.set_frame(lane, &frame);
+        self.store.commit();
+        libsys::fail::hit(Point::SignalRecord);
+        self.redo(lane);
     }
 
     /// The handler's stack is in a file that is not there yet. The message runs again from its start, signal and all; a thread that ran on its own goes on, and

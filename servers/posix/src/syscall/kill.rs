@@ -70,7 +70,7 @@ fn send_lane(call: &mut Call<'_, '_>, group: Option<u64>, tid: u64, signal: u64,
     if !may_send(call, process, signal) {
         return Err(Errno::EPERM.into());
     }
-    call.posix.send_thread(lane, signal, origin);
+    call.posix.try_send_thread(lane, signal, origin)?;
     Ok(0)
 }
 
@@ -105,7 +105,7 @@ pub fn sys_rt_sigqueueinfo(call: &mut Call<'_, '_>) -> SysResult {
     if !may_send(call, process, signal) {
         return Err(Errno::EPERM.into());
     }
-    call.posix.send(process, signal, origin);
+    call.posix.try_send(process, signal, origin)?;
     Ok(0)
 }
 

@@ -131,14 +131,12 @@ pub fn sys_rt_sigtimedwait(call: &mut Call<'_, '_>) -> SysResult {
     check_set(size)?;
     let wanted = call.read_u64(set)? & !UNSTOPPABLE;
     let deadline = call.timeout_argument(timeout)?;
-    let found = call.pending_of(wanted);
-    if found != 0 {
-        let (signal, origin) = call.first_pending(found);
+    if let Some(next) = call.posix.next_signal(call.lane, wanted) {
         if info != 0 {
-            call.write(info, &frame::info(signal, &origin))?;
+            call.write(info, &frame::info(next.1, &call.posix.signal_origin(next)))?;
         }
-        call.take_pending(signal);
-        return Ok(signal as u64);
+        call.posix.take_pending(next);
+        return Ok(next.1 as u64);
     }
     if call.has_passed(deadline) {
         return Err(Errno::EAGAIN.into());

@@ -5,7 +5,7 @@ use crate::errno::Errno;
 use crate::fd::{NONBLOCK, READ_WRITE, kind};
 use crate::io::Vector;
 use crate::saved::{File, Origin};
-use crate::signal::{UNSTOPPABLE, bit};
+use crate::signal::UNSTOPPABLE;
 use crate::wait::{Event, Wait};
 
 const SFD_CLOEXEC: u64 = 0o2_000_000;
@@ -50,24 +50,6 @@ impl Call<'_, '_> {
         (self.posix.store.thread(self.lane).pending | self.me().pending) & set
     }
 
-    /// Where the first signal of a set comes from, which must be pending.
-    #[must_use]
-    pub fn first_pending(&self, set: u64) -> (usize, Origin) {
-        let signal = set.trailing_zeros() as usize + 1;
-        let own = self.posix.store.thread(self.lane).pending & bit(signal) != 0;
-        let origin = if own { self.posix.store.thread_origin(self.lane, signal) } else { self.posix.store.origin(self.process, signal) };
-        (signal, origin)
-    }
-
-    /// A pending signal counts as taken: the thread's own before the process's.
-    pub fn take_pending(&mut self, signal: usize) {
-        if self.posix.store.thread(self.lane).pending & bit(signal) != 0 {
-            self.posix.store.edit_thread(self.lane, |thread| thread.pending &= !bit(signal));
-        } else {
-            self.posix.store.edit_process(self.process, |process| process.pending &= !bit(signal));
-        }
-    }
-
     /// Reads signals, as many as there are and there is room for.
     ///
     /// # Errors
@@ -77,23 +59,20 @@ impl Call<'_, '_> {
         if room == 0 {
             return Err(Errno::EINVAL.into());
         }
-        let mut left = self.pending_of(file.detail);
         let mut bytes = alloc::vec::Vec::new();
-        let mut taken = alloc::vec::Vec::new();
-        while left != 0 && taken.len() < room {
-            let (signal, origin) = self.first_pending(left);
-            left &= !bit(signal);
-            bytes.extend(encode(signal, &origin));
-            taken.push(signal);
+        while bytes.len() < room * INFO_BYTES {
+            let Some(next) = self.posix.next_signal(self.lane, file.detail) else { break };
+            bytes.extend(encode(next.1, &self.posix.signal_origin(next)));
+            self.posix.take_pending(next);
         }
-        if taken.is_empty() {
+        if bytes.is_empty() {
             if file.is_nonblocking() {
                 return Err(Errno::EAGAIN.into());
             }
             return self.wait(Wait::on(Event::Signal), true);
         }
+        // What a bad address is told is lost, as on Linux.
         self.write(to.address, &bytes)?;
-        taken.into_iter().for_each(|signal| self.take_pending(signal));
         Ok(bytes.len() as u64)
     }
 }

@@ -367,3 +367,49 @@ fn call_of_each_family_is_made_once_whichever_failpoint_kills() {
         }
     }
 }
+
+#[test]
+fn signal_is_queued_once_whichever_store_is_the_last() {
+    const SI_QUEUE: u64 = (-1i32) as u32 as u64;
+    let values = |system: &mut System, lane| {
+        let mut values = Vec::new();
+        while system.call(lane, 128, [DATA + 0x980, DATA + 0xa00, DATA + 0x990, 8, 0, 0]) == Some(40) {
+            values.push(system.peek(lane, DATA + 0xa00 + 24, 1)[0]);
+        }
+        values
+    };
+    let start = || {
+        let (mut system, lane) = System::start();
+        let pid = u64::from(system.pid(lane));
+        system.poke(lane, DATA + 0x980, &u64::MAX.to_le_bytes());
+        system.poke(lane, DATA + 0x990, &[0; 16]);
+        system.call(lane, 14, [0, DATA + 0x980, 0, 8, 0, 0]);
+        for value in 1..=3u64 {
+            system.poke(lane, DATA + 0x900 + value * 32, &[40, SI_QUEUE, pid, value].map(u64::to_le_bytes).concat());
+        }
+        let queue = |value: u64| [pid, 40, DATA + 0x900 + value * 32, 0, 0, 0];
+        system.call(lane, 129, queue(1));
+        system.call(lane, 129, queue(2));
+        (system, lane, queue(3))
+    };
+    for nth in 0.. {
+        let (mut system, lane, third) = start();
+        let (died, result) = system.call_crashing_at_store(lane, 129, third, nth);
+        assert!(result.is_none_or(|result| result == 0), "store {nth}");
+        assert_eq!(values(&mut system, lane), [1, 2, 3], "queued, store {nth}");
+        if !died {
+            assert!(nth > 3);
+            break;
+        }
+    }
+    for nth in 0.. {
+        let (mut system, lane, _) = start();
+        let (died, _) = system.call_crashing_at_store(lane, 128, [DATA + 0x980, DATA + 0xa00, DATA + 0x990, 8, 0, 0], nth);
+        assert_eq!(system.peek(lane, DATA + 0xa00 + 24, 1)[0], 1, "taken, store {nth}");
+        assert_eq!(values(&mut system, lane), [2], "taken, store {nth}");
+        if !died {
+            assert!(nth > 3);
+            break;
+        }
+    }
+}

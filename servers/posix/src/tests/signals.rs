@@ -184,3 +184,91 @@ pub(super) fn a_signal_that_begins_to_be_ignored_waits_no_longer() {
     assert_eq!(system.call(lane, 127, [DATA, 8, 0, 0, 0, 0]), Some(0));
     assert_eq!(system.peek(lane, DATA, 8), [0; 8], "sent to the process, and sent to the thread");
 }
+
+/// `rt_sigqueueinfo` to oneself.
+fn queue(system: &mut System, lane: usize, signal: u64, value: u64) -> [u64; 6] {
+    const SI_QUEUE: u64 = (-1i32) as u32 as u64;
+    let pid = u64::from(system.pid(lane));
+    system.poke(lane, DATA + 0x900, &[signal, SI_QUEUE, pid, value].map(u64::to_le_bytes).concat());
+    [pid, signal, DATA + 0x900, 0, 0, 0]
+}
+
+fn block_all(system: &mut System, lane: usize) {
+    system.poke(lane, DATA + 0x980, &u64::MAX.to_le_bytes());
+    assert_eq!(system.call(lane, 14, [0, DATA + 0x980, 0, 8, 0, 0]), Some(0));
+}
+
+/// Takes all signals that wait: their numbers and values.
+fn take_all(system: &mut System, lane: usize) -> Vec<(u64, u64)> {
+    let mut taken = Vec::new();
+    system.poke(lane, DATA + 0x980, &u64::MAX.to_le_bytes());
+    system.poke(lane, DATA + 0x990, &[0; 16]);
+    loop {
+        match system.call(lane, 128, [DATA + 0x980, DATA + 0xa00, DATA + 0x990, 8, 0, 0]) {
+            Some(signal) if (signal as i64) > 0 => {
+                let value = system.peek(lane, DATA + 0xa00 + 24, 8);
+                taken.push((signal, u64::from_le_bytes(value.try_into().unwrap())));
+            }
+            ended => {
+                assert_eq!(ended, error(11));
+                return taken;
+            }
+        }
+    }
+}
+
+/// Nothing of a queue is left in the pool.
+fn is_pool_empty(system: &mut System) -> bool {
+    (0..crate::saved::QUEUED_SIGNALS).all(|index| system.posix().store.queued_signal(index) == Default::default())
+}
+
+#[test]
+pub(super) fn real_time_signals_queue_and_survive_a_restart() {
+    let (mut system, lane) = System::start();
+    block_all(&mut system, lane);
+    for (signal, value) in [(41, 1), (40, 2), (41, 3), (10, 4), (10, 5), (40, 6), (41, 7)] {
+        let arguments = queue(&mut system, lane, signal, value);
+        assert_eq!(system.call(lane, 129, arguments), Some(0));
+    }
+    system.restart();
+    assert_eq!(take_all(&mut system, lane), [(10, 4), (40, 2), (40, 6), (41, 1), (41, 3), (41, 7)]);
+    assert!(is_pool_empty(&mut system));
+}
+
+#[test]
+fn queue_ends_with_its_pool_and_with_its_process() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    block_all(&mut system, child);
+    let arguments = queue(&mut system, child, 50, 0);
+    // The first one waits in the process itself.
+    for _ in 0..=crate::saved::QUEUED_SIGNALS {
+        assert_eq!(system.call(child, 129, arguments), Some(0));
+    }
+    assert_eq!(system.call(child, 129, arguments), error(11));
+    let pid = u64::from(system.pid(child));
+    assert_eq!(system.call(child, 62, [pid, 50, 0, 0, 0, 0]), Some(0), "kill has nothing to say");
+    assert_eq!(system.call(child, 231, [0; 6]), None);
+    assert!(is_pool_empty(&mut system));
+}
+
+#[test]
+pub(super) fn handlers_of_signals_that_waited_together_nest() {
+    let (mut system, lane) = System::start();
+    block_all(&mut system, lane);
+    handle(&mut system, lane, 10, 0);
+    handle(&mut system, lane, 40, 0);
+    let pid = u64::from(system.pid(lane));
+    for signal in [10, 40, 40] {
+        assert_eq!(system.call(lane, 62, [pid, signal, 0, 0, 0, 0]), Some(0));
+    }
+    let before = frame(&system, lane);
+    system.poke(lane, DATA, &0u64.to_le_bytes());
+    assert_eq!(system.call(lane, 14, [2, DATA, 0, 8, 0, 0]), None);
+    for signal in [40, 40, 10] {
+        assert_eq!((frame(&system, lane).rip, frame(&system, lane).rdi), (HANDLER, signal));
+        return_from_handler(&mut system, lane);
+    }
+    let after = frame(&system, lane);
+    assert_eq!((after.rip, after.rsp), (before.rip + 2, before.rsp));
+}
