@@ -229,6 +229,45 @@ static void signals_with_values(void)
 	sigprocmask(SIG_UNBLOCK, &blocked, NULL);
 }
 
+static void kills(void)
+{
+	static const int targets[] = {32767, -32767, -2147483647 - 1};
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		setpgid(0, 0);
+		pause();
+		_exit(0);
+	}
+	setpgid(child, child);
+	for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+		printf("to nobody %zu: %s, ", i, told(kill(targets[i], 0)));
+		printf("no such signal %s, negative %s\n", told(kill(targets[i], 65)), told(kill(targets[i], -1)));
+	}
+	printf("no such signal to a child: %s, ", told(kill(child, 65)));
+	printf("to its group %s, ", told(kill(-child, 65)));
+	printf("to all %s\n", told(kill(-1, 65)));
+	printf("no such signal to a thread: %s, ", told(syscall(SYS_tkill, child, 65)));
+	printf("of another %s, ", told(syscall(SYS_tgkill, getpid(), child, 65)));
+	printf("to nobody's thread %s, to thread 0 %s\n", told(syscall(SYS_tkill, 32767, 65)), told(syscall(SYS_tkill, 0, 65)));
+	fflush(stdout);
+	if (fork() == 0) {
+		if (setuid(1000) != 0)
+			_exit(1);
+		printf("of another user: %s, no such signal %s, ", told(kill(child, 0)), told(kill(child, 65)));
+		printf("his group %s, all %s\n", told(kill(-child, 0)), told(kill(-1, 0)));
+		_exit(fflush(stdout));
+	}
+	wait(&status);
+	printf("its end: %s, ", told(kill(-child, SIGTERM)));
+	/* A process that nobody has waited for is one still. */
+	siginfo_t info;
+	waitid(P_PID, child, &info, WEXITED | WNOWAIT);
+	printf("then %s, %s\n", told(kill(child, SIGTERM)), told(kill(child, 65)));
+	waitpid(child, &status, 0);
+}
+
 static int child_sees(const char *page)
 {
 	int status;
@@ -374,6 +413,7 @@ int main(void)
 	causes();
 	ignored_signals();
 	signals_with_values();
+	kills();
 	advice();
 	mappings();
 	clocks();

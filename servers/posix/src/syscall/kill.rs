@@ -1,5 +1,7 @@
 //! `kill`, `tkill`, `tgkill`, `rt_sigqueueinfo`, `rt_tgsigqueueinfo`.
 
+use alloc::vec::Vec;
+
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::saved::{Lane, Origin, ProcessIndex};
@@ -16,38 +18,34 @@ fn may_send(call: &Call<'_, '_>, to: ProcessIndex, signal: usize) -> bool {
     me.uid[1] == 0 || same || signal == SIGCONT && me.session == other.session
 }
 
-fn send_all(call: &mut Call<'_, '_>, signal: usize, counts: impl Fn(&crate::saved::Process) -> bool) -> SysResult {
-    let (mut found, mut sent) = (false, false);
+/// Sends to all processes that count, of which there must be one before anybody asks whether there is such a signal. Gives how many were sent it.
+fn send_all(call: &mut Call<'_, '_>, signal: u64, counts: impl Fn(&crate::saved::Process) -> bool) -> Result<usize, Errno> {
+    let members: Vec<_> = call.posix.processes.iter().copied().filter(|process| counts(&call.posix.store.process(*process))).collect();
+    if members.is_empty() {
+        return Err(Errno::ESRCH);
+    }
+    let signal = signal::number(signal)?;
     let origin = origin(call, SI_USER);
-    for process in call.posix.processes.clone() {
-        if !counts(&call.posix.store.process(process)) {
-            continue;
-        }
-        found = true;
-        if may_send(call, process, signal) {
-            sent = true;
-            call.posix.send(process, signal, origin);
-        }
+    let allowed: Vec<_> = members.into_iter().filter(|process| may_send(call, *process, signal)).collect();
+    for process in &allowed {
+        call.posix.send(*process, signal, origin);
     }
-    match (found, sent) {
-        (_, true) => Ok(0),
-        (true, false) => Err(Errno::EPERM.into()),
-        (false, false) => Err(Errno::ESRCH.into()),
-    }
+    Ok(allowed.len())
 }
 
 /// Sends a signal to a process, a group or all.
 pub fn sys_kill(call: &mut Call<'_, '_>) -> SysResult {
     let [pid, signal, ..] = call.arguments;
-    let signal = signal::number(signal)?;
     let me = call.me();
-    match pid as i32 {
+    let sent = match pid as i32 {
         0 => send_all(call, signal, |process| process.group == me.group),
-        -1 => send_all(call, signal, |process| process.pid != me.pid),
-        i32::MIN => Err(Errno::ESRCH.into()),
+        // Whoever may not be sent it is passed over in silence.
+        -1 => send_all(call, signal, |process| process.pid != me.pid).map(|sent| sent.max(1)),
+        i32::MIN => Err(Errno::ESRCH),
         group if group < 0 => send_all(call, signal, |process| process.group == group.unsigned_abs()),
         pid => send_all(call, signal, |process| process.pid == pid as u32),
-    }
+    }?;
+    if sent == 0 { Err(Errno::EPERM.into()) } else { Ok(0) }
 }
 
 /// A thread, of a process if one is named.
