@@ -52,7 +52,7 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     let (tsc_hz, apic) = clock::calibrate(Apic::init(DIRECT_MAP, topology));
     let (mut regions, count) = free_regions(&info.memory_regions);
     let root = own_root(&mut regions);
-    let others = Start { direct_map: DIRECT_MAP, root, apic, ids: topology.processors(), tsc_hz };
+    let others = Start { root, apic, ids: topology.processors(), tsc_hz };
     let parked = processors::start(&others, &info.memory_regions);
     klog!("kernel: {} processors of which 1 is used and {parked} protected and parked", topology.processors().len());
     let infos = page_records(&mut regions, &info.memory_regions);
@@ -133,9 +133,10 @@ fn take(regions: &mut [Region; MAX_REGIONS], pages: u32) -> u32 {
     largest.first + largest.pages
 }
 
-fn table(page: u32) -> &'static mut [u64; PAGE_WORDS] {
+/// A page as a table, through the direct map.
+pub fn table(page: u32) -> &'static mut [u64; PAGE_WORDS] {
     let address = DIRECT_MAP + (u64::from(page) << 12);
-    // SAFETY: a page taken from free memory, or the boot loader's top-level table, through the direct map; nobody else refers to it.
+    // SAFETY: a page taken from free memory, or a table of the boot loader's or ours, through the direct map; nobody else refers to it while the kernel boots.
     unsafe { &mut *(address as *mut [u64; PAGE_WORDS]) }
 }
 

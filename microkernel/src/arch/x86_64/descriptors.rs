@@ -70,7 +70,7 @@ impl Processor {
 }
 
 /// All segments but the task's.
-const SEGMENTS: [u64; 5] = [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff];
+pub const SEGMENTS: [u64; 5] = [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_f300_0000_ffff, 0x00af_fb00_0000_ffff];
 
 static mut PROCESSORS: [Processor; MAX_CPUS] = [Processor::NEW; MAX_CPUS];
 static mut GATES: [Gate; 256] = [Gate { low: 0, high: 0 }; 256];

@@ -12,7 +12,7 @@ use crate::machine::{Machine, PageNumber};
 use crate::page::{self, PAGE_WORDS, PageInfo};
 
 /// First entry of the kernel's half in a top-level table.
-const KERNEL_HALF: usize = 256;
+pub const KERNEL_HALF: usize = 256;
 
 /// The hardware that the kernel runs on.
 #[derive(Debug)]

@@ -8,22 +8,23 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use bootloader_api::info::{MemoryRegionKind, MemoryRegions};
 
 use super::apic::Apic;
+use super::boot::table;
 use super::control::Registers;
+use super::hardware::KERNEL_HALF;
 use super::trampoline::Parameters;
 use super::{clock, control, descriptors, entry, xsave};
 use crate::endpoint::MAX_CPUS;
 use crate::klog;
-use crate::page::{PAGE_BYTES, PAGE_WORDS};
+use crate::page::PAGE_BYTES;
 
 /// Pages that a start needs in the first MiB: the first instructions, and three tables that map the first 2 MiB where they are.
-const LOW_PAGES: usize = 4;
-const FIRST_MEBIBYTE: u64 = 1 << 20;
+const LOW_PAGES: u32 = 4;
+/// Pages of the first MiB.
+const FIRST_MEBIBYTE: u64 = 256;
 /// Present and writable.
 const TABLE: u64 = 3;
 /// The same, for a page of 2 MiB.
 const HUGE: u64 = TABLE | 0x80;
-/// Entries of the kernel's half.
-const KERNEL_HALF: usize = 256;
 /// How long a processor waits between the interrupts that start it (SDM vol. 3, 9.4.4.1), and how long it may take, in microseconds.
 const INIT_MICROSECONDS: u64 = 10_000;
 const START_MICROSECONDS: u64 = 200;
@@ -37,8 +38,6 @@ static COMMON: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 /// What the start of processors needs of the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Start<'a> {
-    /// Where physical address 0 is mapped.
-    pub direct_map: u64,
     /// Page number of the kernel's own top-level table.
     pub root: u32,
     /// The interrupt controllers.
@@ -61,11 +60,11 @@ pub fn start(start: &Start<'_>, map: &MemoryRegions) -> usize {
         return 0;
     };
     let registers = Registers::read();
-    let common = [registers.cr0, registers.cr4, registers.efer, u64::from(start.root) << 12];
+    let common = [registers.cr0, registers.cr4, registers.efer, address(start.root)];
     for (to, value) in COMMON.iter().zip(common) {
         to.store(value, Ordering::Relaxed);
     }
-    start.map_low(low);
+    map_low(low, start.root);
     let mut parked = 0;
     for id in others {
         if !start.start_one(low, id, parked as u64 + 1) {
@@ -77,49 +76,43 @@ pub fn start(start: &Start<'_>, map: &MemoryRegions) -> usize {
     parked
 }
 
-/// The physical address of consecutive pages in the first MiB that nobody uses. Page 0 is the firmware's.
+/// The first of consecutive pages in the first MiB that nobody uses. Page 0 is the firmware's.
 fn low_pages(map: &MemoryRegions) -> Option<u32> {
-    let bytes = (LOW_PAGES * PAGE_BYTES) as u64;
     let usable = map.iter().filter(|region| region.kind == MemoryRegionKind::Usable);
-    let firsts = usable.map(|region| (region.start.next_multiple_of(PAGE_BYTES as u64).max(PAGE_BYTES as u64), region.end));
-    firsts.into_iter().find(|(first, end)| first + bytes <= (*end).min(FIRST_MEBIBYTE)).map(|(first, _)| first as u32)
+    let pages = usable.map(|region| (region.start.div_ceil(PAGE_BYTES as u64).max(1), (region.end / PAGE_BYTES as u64).min(FIRST_MEBIBYTE)));
+    pages.into_iter().find(|(first, end)| first + u64::from(LOW_PAGES) <= *end).map(|(first, _)| first as u32)
+}
+
+/// Builds, behind page `low`, a space in which that page is where it is without paging, and the kernel where it always is.
+fn map_low(low: u32, kernel: u32) {
+    let [root, upper, directory] = [low + 1, low + 2, low + 3];
+    for page in [root, upper, directory] {
+        table(page).fill(0);
+    }
+    table(root)[KERNEL_HALF..].copy_from_slice(&table(kernel)[KERNEL_HALF..]);
+    table(root)[0] = address(upper) | TABLE;
+    table(upper)[0] = address(directory) | TABLE;
+    table(directory)[0] = HUGE;
+}
+
+/// The physical address of a page.
+fn address(page: u32) -> u64 {
+    u64::from(page) * PAGE_BYTES as u64
 }
 
 impl Start<'_> {
-    fn table(&self, page: u32) -> *mut [u64; PAGE_WORDS] {
-        (self.direct_map + u64::from(page)) as *mut [u64; PAGE_WORDS]
-    }
-
-    /// Builds a space in which the first instructions are where they are without paging, and the kernel where it always is.
-    fn map_low(&self, low: u32) {
-        let [root, upper, directory] = [1, 2, 3].map(|index| low + index * PAGE_BYTES as u32);
-        let kernel = self.table(self.root << 12).cast_const();
-        // SAFETY: three pages that nobody uses, and the kernel's table, through the direct map.
-        unsafe {
-            for table in [root, upper, directory] {
-                self.table(table).write([0; PAGE_WORDS]);
-            }
-            (&mut *self.table(root))[KERNEL_HALF..].copy_from_slice(&(&*kernel)[KERNEL_HALF..]);
-            (*self.table(root))[0] = u64::from(upper) | TABLE;
-            (*self.table(upper))[0] = u64::from(directory) | TABLE;
-            (*self.table(directory))[0] = HUGE;
-        }
-    }
-
     /// Starts the processor with local APIC `id` as number `index`; whether it came.
     fn start_one(&self, low: u32, id: u32, index: u64) -> bool {
         let stack = descriptors::kernel_stack_top(index as usize);
-        let parameters = Parameters::new(low, low + PAGE_BYTES as u32, started, stack, index);
-        // SAFETY: the page is free, and the processor before this one has left it.
-        unsafe { parameters.write((self.direct_map + u64::from(low)) as *mut u8) };
+        Parameters::new(address(low) as u32, address(low + 1) as u32, started, stack, index).write(table(low));
         let came = || STARTED.load(Ordering::Acquire) == index;
         self.apic.send_init(id);
         self.wait(INIT_MICROSECONDS, || false);
-        self.apic.send_start(id, low >> 12);
+        self.apic.send_start(id, low);
         if self.wait(START_MICROSECONDS, came) {
             return true;
         }
-        self.apic.send_start(id, low >> 12);
+        self.apic.send_start(id, low);
         self.wait(PATIENCE_MICROSECONDS, came)
     }
 

@@ -6,14 +6,11 @@
 use core::arch::global_asm;
 use core::mem::offset_of;
 
-use crate::page::PAGE_BYTES;
+use super::descriptors::{KERNEL_CODE, KERNEL_DATA, SEGMENTS};
+use crate::page::{PAGE_BYTES, PAGE_WORDS};
 
 /// Where in the page the parameters lie.
 const PARAMETERS: usize = 0xf00;
-/// Segments that hold until the processor has tables of its own: none, 64-bit code, data.
-const SEGMENTS: [u64; 3] = [0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff];
-const CODE: u16 = 8;
-const DATA: u16 = 16;
 /// CR4: physical address extension. EFER: long mode and no-execute. CR0: paging, protection, caches on.
 const CR4: u32 = 1 << 5;
 const EFER: u32 = 0xc000_0080;
@@ -24,7 +21,8 @@ const CR0: u32 = 1 << 31 | 1 << 4 | 1;
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Parameters {
-    segments: [u64; 3],
+    /// They hold until the processor has loaded a table of its own.
+    segments: [u64; SEGMENTS.len()],
     entry: u64,
     stack: u64,
     index: u64,
@@ -51,24 +49,22 @@ impl Parameters {
             index,
             root,
             long_mode,
-            long_mode_segment: CODE,
+            long_mode_segment: KERNEL_CODE,
             segments_limit: (size_of_val(&SEGMENTS) - 1) as u16,
             segments_base: page + PARAMETERS as u32,
         }
     }
 
-    /// Writes the instructions and these parameters for them.
-    ///
-    /// # Safety
-    /// `page` points to a page that nobody uses.
-    pub unsafe fn write(self, page: *mut u8) {
+    /// Writes the instructions and these parameters for them into a page.
+    pub fn write(self, page: &mut [u64; PAGE_WORDS]) {
         let from = &raw const trampoline_start;
         let length = &raw const trampoline_end as usize - from as usize;
         assert!(length <= PARAMETERS, "the first instructions overlap their parameters");
-        // SAFETY: by the caller's promise the page is ours; both parts fit into it, and the parameters' place is aligned.
+        let to = page.as_mut_ptr().cast::<u8>();
+        // SAFETY: both parts fit into the page, the text has this length, and the parameters' place is aligned.
         unsafe {
-            page.copy_from_nonoverlapping(from, length);
-            page.add(PARAMETERS).cast::<Self>().write(self);
+            to.copy_from_nonoverlapping(from, length);
+            to.add(PARAMETERS).cast::<Self>().write(self);
         }
     }
 }
@@ -128,6 +124,6 @@ global_asm!(
     efer = const EFER,
     long_mode = const LONG_MODE,
     cr0 = const CR0,
-    data = const DATA,
+    data = const KERNEL_DATA,
     options(att_syntax)
 );
