@@ -53,6 +53,19 @@ pub enum CallError<E> {
     Kernel(abi::Error),
 }
 
+impl<E> CallError<E> {
+    /// Whether no peer and no state of things can have caused this, only the caller or the callee not being what its source says: an answer that is none, or a call
+    /// that the kernel refuses. Nothing may be concluded from it; a server that hears it should end, and its successor ask again.
+    #[must_use]
+    pub const fn is_corruption(&self) -> bool {
+        match self {
+            Self::Malformed => true,
+            Self::Kernel(error) => error.is_callers_own() || matches!(error, abi::Error::InvalidLease),
+            Self::Service(_) | Self::Closed | Self::Dropped | Self::Poisoned | Self::TooLong => false,
+        }
+    }
+}
+
 /// Sends `request` and returns the reply.
 ///
 /// # Errors
@@ -171,6 +184,21 @@ mod tests {
 
     fn ask(carrier: &mut Mortal) -> Result<u32, CallError<u8>> {
         call(carrier, NUMBER, &5u32, &[], &[])
+    }
+
+    #[test]
+    fn what_nobody_can_answer_is_told_from_what_is_corrupt() {
+        let corrupt = [CallError::Malformed, CallError::Kernel(Error::InvalidHandle), CallError::Kernel(Error::InvalidLease)];
+        assert!(corrupt.iter().all(CallError::<u8>::is_corruption));
+        let told = [
+            CallError::Service(3),
+            CallError::Closed,
+            CallError::Dropped,
+            CallError::Poisoned,
+            CallError::TooLong,
+            CallError::Kernel(Error::PeerDied),
+        ];
+        assert!(!told.iter().any(CallError::is_corruption));
     }
 
     #[test]

@@ -74,6 +74,22 @@ impl Error {
         Self::Poisoned,
     ];
 
+    /// Whether only the caller can have got this wrong, by naming an operation, a handle, a right, an argument or a state that never was right. A server that hears
+    /// it of an operation into which no client's choice went is not what its source says, and should end rather than pass a wrong answer on.
+    #[must_use]
+    pub const fn is_callers_own(self) -> bool {
+        matches!(
+            self,
+            Self::UnknownOperation
+                | Self::InvalidHandle
+                | Self::WrongKind
+                | Self::MissingRight
+                | Self::InvalidArgument
+                | Self::SlotFull
+                | Self::WrongState
+        )
+    }
+
     /// The low half of `rax` for this error.
     #[must_use]
     pub const fn to_status(self) -> u32 {

@@ -104,13 +104,23 @@ impl Posix<'_> {
 }
 
 /// What an answer of vfs means for a program.
+///
+/// # Panics
+/// For one that no program can cause: posix asked wrongly, or was understood so. The successor asks again.
 #[must_use]
 pub fn vfs_stop(error: CallError<vfs::Error>) -> Stop {
+    assert!(!is_corrupt(&error), "vfs answers with what only posix can have got wrong: {error:?}");
     let CallError::Service(error) = error else { return Stop::Errno(Errno::EIO) };
     match error {
         vfs::Error::Pending(_) => Stop::Wait(Wait::on(Event::Vfs)),
         other => Stop::Errno(vfs_errno(other)),
     }
+}
+
+/// Whether a refusal says that posix, or vfs on its behalf, is not what its source says. All that posix lends is its own and present.
+fn is_corrupt(error: &CallError<vfs::Error>) -> bool {
+    use vfs::Error::{BadLease, Malformed, NeedsPage, NotServed, Outdated};
+    error.is_corruption() || matches!(error, CallError::Service(Malformed | Outdated | NotServed | BadLease | NeedsPage { .. }))
 }
 
 fn vfs_errno(error: vfs::Error) -> Errno {

@@ -13,6 +13,7 @@ use crate::fault::Refused;
 use crate::kernel::CopyFault;
 use crate::saved::{MapIndex, slot};
 use crate::server::Posix;
+use crate::space::kernel_errno;
 
 /// Most bytes of a path, its zero included (Linux: `PATH_MAX`).
 pub const PATH_MAX: usize = 4096;
@@ -103,7 +104,10 @@ impl Posix<'_> {
     }
 
     fn make_ready(&mut self, map: MapIndex, fault: CopyFault, number: RequestNumber) -> Result<(), Stop> {
-        let CopyFault::NeedsPage { address, write } = fault else { return Err(Errno::EFAULT.into()) };
+        let (address, write) = match fault {
+            CopyFault::NeedsPage { address, write } => (address, write),
+            CopyFault::Refused(error) => return Err(kernel_errno(error).into()),
+        };
         let access = abi::FaultAccess::PRESENT | if write { abi::FaultAccess::WRITE } else { 0 };
         match self.fault(map, address, access, number) {
             Ok(()) => Ok(()),

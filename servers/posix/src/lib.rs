@@ -15,6 +15,7 @@ pub mod call;
 pub mod cut;
 pub mod device;
 pub mod devpts;
+mod doubt;
 pub mod elf;
 pub mod epoll;
 pub mod errno;

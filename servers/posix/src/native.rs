@@ -71,15 +71,31 @@ fn copy_fault(error: CopyError) -> CopyFault {
     }
 }
 
+/// A thread that was stopped meanwhile needs no answer, and is nobody's to blame.
+///
+/// # Panics
+/// For any other error: the thread whose Reply it was would wait for ever.
+fn answered(result: Result<(), Error>) {
+    match result {
+        Ok(()) | Err(Error::ReplyGone) => {}
+        Err(error) => panic!("a kept Reply is refused: {error:?}"),
+    }
+}
+
 impl Kernel for Native {
     fn describe(&mut self, slot: u32) -> Option<(ObjectKind, u64)> {
-        let described = syscall::describe(own_slot::VAULT, slot).ok()?;
+        let described = match syscall::describe(own_slot::VAULT, slot) {
+            Ok(described) => described,
+            Err(error) => panic!("a slot of the vault is refused: {error:?}"),
+        };
         (described.kind != ObjectKind::Empty && described.valid).then_some((described.kind, described.count))
     }
 
     fn delete(&mut self, slot: u32) {
-        // An empty slot is as empty as it can be.
-        let _was_empty = syscall::delete(own_slot::VAULT, slot);
+        match syscall::delete(own_slot::VAULT, slot) {
+            Err(error) if error.is_callers_own() => panic!("a slot of the vault is refused: {error:?}"),
+            _done => {}
+        }
     }
 
     fn free_pages(&mut self, chunk: u32, page: u64) -> Result<u64, Error> {
@@ -200,15 +216,13 @@ impl Kernel for Native {
 
     fn reply(&mut self, _lane: Lane, slot: u32, kind: ReplyKind, value: u64) {
         if slot != replies::NONE {
-            // A thread that was stopped meanwhile needs no answer.
-            let _gone = libsys::reply(slot, kind, value);
+            answered(libsys::reply(slot, kind, value));
         }
     }
 
     fn take_up(&mut self, slot: u32) {
         if slot != replies::NONE {
-            // A thread that was stopped meanwhile is nobody's to blame.
-            let _gone = syscall::take_up(slot);
+            answered(syscall::take_up(slot));
         }
     }
 
@@ -309,14 +323,16 @@ impl Posix<'_> {
     #[inline(always)]
     fn receive_from(&mut self, badge: u64, reply: u32, number: RequestNumber, incoming: Incoming) -> Outcome {
         let lane = (badge & !Badge::LANE) as usize;
-        if badge & Badge::LANE == 0 || lane >= LANES {
-            return Outcome::Reply(ReplyKind::Decline, 0);
-        }
+        assert!(badge & Badge::LANE != 0 && lane < LANES, "a program's message came under the badge {badge:#x}, which posix gave to nobody");
         match self.receive(lane, reply, number, incoming) {
             Ending::Answer(kind, value) => Outcome::Reply(kind, value),
             Ending::Kept => Outcome::Keep,
-            // To nobody, which empties the slot for the next message.
-            Ending::Stale => Outcome::Reply(ReplyKind::Resume, 0),
+            Ending::Stale => {
+                // To nobody, which empties the slot for the next message: a caller that still waits must not hear this.
+                let is_gone = syscall::take_up(reply) == Err(Error::ReplyGone);
+                assert!(is_gone, "lane {lane} waits for an answer that posix has not");
+                Outcome::Reply(ReplyKind::Resume, 0)
+            }
         }
     }
 }

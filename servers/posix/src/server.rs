@@ -12,8 +12,9 @@ use abi::{ReplyKind, RequestNumber};
 use libsys::saved::Area;
 use protocols::service::Service;
 
-use crate::call::{Call, Stop};
+use crate::call::Stop;
 use crate::fail::{self, Passed};
+use crate::fault;
 use crate::frames::Frames;
 use crate::kernel::Kernel;
 use crate::replies::{Ending, REPLIES, Replies};
@@ -22,13 +23,12 @@ use crate::signal::deliver::Resume;
 use crate::store::Store;
 use crate::syscall::ids::identity;
 use crate::wait::{Event, Wait};
-use crate::{fault, table};
 
 /// Bytes of the buffer through which data passes between programs and servers.
 pub const BUFFER_BYTES: usize = 64 * 1024;
 
 /// What a lane's thread asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A system call.
     Call {
@@ -131,6 +131,8 @@ pub struct Posix<'k> {
     pub texts: crate::proc::Kept,
     /// Page faults of each process that this instance has answered.
     pub faults: Vec<u64>,
+    /// The last page fault of each lane that is to be believed only when it comes again.
+    pub(crate) refused: Vec<Option<crate::doubt::Fault>>,
     /// Processes that wait for processor time.
     pub processor_timed: Vec<ProcessIndex>,
     /// When they are looked at next.
@@ -175,6 +177,7 @@ impl<'k> Posix<'k> {
             waits_changed: true,
             texts: crate::proc::Kept::default(),
             faults: vec![0; PROCESSES],
+            refused: vec![None; LANES],
             processor_timed: Vec::new(),
             processor_alarm: None,
             load: Load::default(),
@@ -284,13 +287,13 @@ impl<'k> Posix<'k> {
             return;
         }
         match hand.incoming {
-            Incoming::Call { number, arguments } => self.run_call(lane, hand.number, number, arguments),
+            Incoming::Call { number, .. } => self.run_call(lane, hand.number, number),
             Incoming::PageFault { address, access } => self.run_fault(lane, hand.number, address, access),
             Incoming::Exception { vector, code, address } => self.run_exception(lane, vector, code, address),
         }
     }
 
-    fn run_call(&mut self, lane: Lane, number: RequestNumber, call_number: u64, arguments: [u64; 6]) {
+    fn run_call(&mut self, lane: Lane, number: RequestNumber, call_number: u64) {
         let thread = self.store.thread(lane);
         if thread.done.number == number.0 && thread.redo == redo::NONE {
             self.answer(lane, thread.done.result);
@@ -298,11 +301,8 @@ impl<'k> Posix<'k> {
         }
         let index = usize::try_from(call_number).unwrap_or(usize::MAX).min(COUNTED_CALLS - 1);
         self.calls[index] += 1;
-        let process = thread.process as usize;
-        let map = self.store.process(process).map as usize;
-        let mut call = Call { posix: self, lane, process, map, number, call_number, arguments };
         fail::passed(call_number, Passed::Intent);
-        let result = table::dispatch(&mut call);
+        let result = self.attempt_call(lane);
         if !matches!(result, Err(Stop::Wait(_) | Stop::Interrupted { .. })) {
             fail::passed(call_number, Passed::Effect);
         }
@@ -424,7 +424,13 @@ impl<'k> Posix<'k> {
         let process = self.store.thread(lane).process as usize;
         let map = self.store.process(process).map as usize;
         self.faults[process] += 1;
-        let outcome = self.fault(map, address, access, number);
+        let mut outcome = self.fault(map, address, access, number);
+        if let Err(refused) = outcome
+            && !self.is_refused_again(lane, (address, access), refused)
+        {
+            self.store.roll_back();
+            outcome = Ok(());
+        }
         match outcome {
             Ok(()) if self.is_undisturbed(lane) => {
                 self.store.commit();

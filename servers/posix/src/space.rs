@@ -38,16 +38,14 @@ pub fn protect_flags(protection: u64) -> u64 {
 /// A kernel error of an operation on a program's behalf.
 ///
 /// # Panics
-/// For one that no program can cause. Which operation, on which handle, in which state is this server's own doing: where that is wrong, its code or its state is,
-/// and a program that got an error for it would go on with a wrong answer. The successor does the request again; a second death refuses it. Ranges and rights
-/// may be the program's choice.
+/// For one that no program can cause. Which operation, on which handle, with which rights and range, in which state is this server's own doing, because what a
+/// program chooses is checked before the kernel hears of it: where that is wrong, posix's code or state is, and a program that got an error for it would go on
+/// with a wrong answer. The successor does the request again; a second death refuses it.
 #[must_use]
 pub fn kernel_errno(error: Error) -> Errno {
     match error {
         Error::NeedsTable | Error::KernelLimit | Error::Busy => Errno::ENOMEM,
-        Error::UnknownOperation | Error::InvalidHandle | Error::WrongKind | Error::SlotFull | Error::WrongState => {
-            panic!("the kernel refuses what only posix can have got wrong: {error:?}")
-        }
+        error if error.is_callers_own() => panic!("the kernel refuses what only posix can have got wrong: {error:?}"),
         _ => Errno::EFAULT,
     }
 }
@@ -248,12 +246,13 @@ mod tests {
     #[test]
     fn program_hears_of_memory_and_of_what_it_chose_itself() {
         assert_eq!([Error::NeedsTable, Error::KernelLimit, Error::Busy].map(kernel_errno), [Errno::ENOMEM; 3]);
-        assert_eq!([Error::NeedsPage, Error::InvalidArgument, Error::MissingRight, Error::AlreadyMapped].map(kernel_errno), [Errno::EFAULT; 4]);
+        assert_eq!([Error::NeedsPage, Error::AlreadyMapped].map(kernel_errno), [Errno::EFAULT; 2]);
     }
 
     #[test]
     fn posix_ends_where_it_is_wrong_itself() {
-        for error in [Error::UnknownOperation, Error::InvalidHandle, Error::WrongKind, Error::SlotFull, Error::WrongState] {
+        let own = [Error::InvalidHandle, Error::WrongKind, Error::SlotFull, Error::WrongState, Error::InvalidArgument, Error::MissingRight];
+        for error in own {
             assert!(std::panic::catch_unwind(|| kernel_errno(error)).is_err(), "{error:?}");
         }
     }

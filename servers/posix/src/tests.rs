@@ -3,6 +3,7 @@
 mod arguments;
 mod counters;
 mod crash;
+mod doubt;
 mod events;
 mod files;
 mod locks;

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use abi::RequestNumber;
+use abi::{Frame, RequestNumber};
 use libsys::host;
 use libsys::saved::Area;
 use protocols::call::CallError;
@@ -180,24 +180,40 @@ impl System {
         (died, self.result(lane))
     }
 
+    /// A call that posix takes for another one when its message comes: as when a register of its own had a wrong bit.
+    pub(crate) fn call_taken_for(&mut self, lane: Lane, number: u64, arguments: [u64; 6], taken: [u64; 6]) -> Option<u64> {
+        self.machine.0.borrow_mut().answers.clear();
+        let request = self.trap(lane, number, arguments);
+        self.receive(lane, request, Incoming::Call { number, arguments: taken });
+        self.hear_vfs();
+        self.result(lane)
+    }
+
     fn deliver(&mut self, lane: Lane, number: u64, arguments: [u64; 6]) {
-        let request = {
-            let mut machine = self.machine.0.borrow_mut();
-            let thread = machine.threads.get_mut(&slot::thread(lane)).expect("a thread");
-            assert_eq!(thread.runs, Runs::Running, "lane {lane} cannot call");
-            if !core::mem::take(&mut thread.redeliver) {
-                thread.request = thread.request.next();
-            }
-            thread.runs = Runs::Calling;
-            thread.frame_set = false;
-            thread.frame.rip += 2;
-            thread.frame.rax = number;
-            thread.request
-        };
+        let request = self.trap(lane, number, arguments);
         self.receive(lane, request, Incoming::Call { number, arguments });
         if !self.deaf {
             self.hear_vfs();
         }
+    }
+
+    /// What the kernel does when a program calls; the request's number.
+    fn trap(&mut self, lane: Lane, number: u64, arguments: [u64; 6]) -> RequestNumber {
+        let mut machine = self.machine.0.borrow_mut();
+        let thread = machine.threads.get_mut(&slot::thread(lane)).expect("a thread");
+        assert_eq!(thread.runs, Runs::Running, "lane {lane} cannot call");
+        if !core::mem::take(&mut thread.redeliver) {
+            thread.request = thread.request.next();
+        }
+        thread.runs = Runs::Calling;
+        thread.frame_set = false;
+        thread.frame.rip += 2;
+        thread.frame.rax = number;
+        let Frame { rdi, rsi, rdx, r10, r8, r9, .. } = &mut thread.frame;
+        for (register, argument) in [rdi, rsi, rdx, r10, r8, r9].into_iter().zip(arguments) {
+            *register = argument;
+        }
+        thread.request
     }
 
     /// As the receive loop: has a message run, and gives its answer.

@@ -20,6 +20,13 @@ fn fault(system: &mut System, lane: usize, address: u64, access: u64) {
     system.hear_vfs();
 }
 
+/// A fault that posix refuses: the instruction is tried again, and faults again.
+fn refused_fault(system: &mut System, lane: usize, address: u64, access: u64) {
+    fault(system, lane, address, access);
+    assert_eq!(system.runs(lane), Some(Runs::Running), "a fault is believed when it comes twice");
+    fault(system, lane, address, access);
+}
+
 #[test]
 pub(super) fn break_moves_and_its_memory_is_zero() {
     let (mut system, lane) = System::start();
@@ -53,10 +60,20 @@ pub(super) fn faults_are_answered_or_kill() {
     let child = system.fork(lane);
     fault(&mut system, child, DATA + 0x5000, FaultAccess::WRITE);
     assert_eq!(system.runs(child), Some(Runs::Running));
-    fault(&mut system, child, 0x40_1000, FaultAccess::WRITE | FaultAccess::PRESENT);
+    refused_fault(&mut system, child, 0x40_1000, FaultAccess::WRITE | FaultAccess::PRESENT);
     assert_eq!(system.runs(child), None, "SIGSEGV");
     assert!(system.call(lane, 61, [u64::MAX, DATA, 0, 0, 0, 0]).is_some());
     assert_eq!(system.peek(lane, DATA, 4), 11u32.to_le_bytes());
+}
+
+#[test]
+fn another_fault_is_not_the_refused_one() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    for nth in 0..3 {
+        fault(&mut system, child, 0x40_1000 + nth * 8, FaultAccess::WRITE | FaultAccess::PRESENT);
+        assert_eq!(system.runs(child), Some(Runs::Running), "fault {nth} is another one");
+    }
 }
 
 #[test]
@@ -92,7 +109,7 @@ pub(super) fn pages_without_access_fault_and_keep_their_content() {
     system.poke(child, at, b"child");
     fault(&mut system, child, at, FaultAccess::WRITE);
     assert_eq!(protect(&mut system, child, 0), Some(0));
-    fault(&mut system, child, at, FaultAccess::PRESENT);
+    refused_fault(&mut system, child, at, FaultAccess::PRESENT);
     assert_eq!(system.runs(child), None, "SIGSEGV");
     assert_eq!(protect(&mut system, lane, 3), Some(0));
     assert_eq!(system.peek(lane, at, 0x2000), [7; 0x2000], "the parent's page is not the child's");

@@ -16,7 +16,12 @@ use crate::server::Posix;
 use crate::wait::{Event, Wait};
 
 /// What an answer of the console means.
+///
+/// # Panics
+/// For one that no program can cause, as in [`crate::call::vfs_stop`].
 pub(crate) fn console_stop(error: CallError<console::Error>) -> Stop {
+    let is_corrupt = error.is_corruption() || matches!(error, CallError::Service(console::Error::Malformed | console::Error::Stale));
+    assert!(!is_corrupt, "the console answers with what only posix can have got wrong: {error:?}");
     match error {
         CallError::Service(console::Error::Pending(_)) => Stop::Wait(Wait::on(Event::Terminal(CONSOLE))),
         CallError::Service(console::Error::NeedsPage { .. } | console::Error::InvalidLease) => Errno::EFAULT.into(),
