@@ -159,19 +159,20 @@ impl Exchange {
 
     #[inline(always)]
     fn handle(&mut self, server: &mut (impl Server + ?Sized), incoming: &Incoming) -> Next {
-        // Nobody may be served as somebody else: what took the wrong register for the badge is not to be trusted with anything.
-        let is_sound = incoming.kind == Some(MessageKind::Notification) || Badge::is_word_of(incoming.badge, incoming.number);
-        assert!(is_sound, "a message came under the badge {:#x}, which is none", incoming.badge);
-        let outcome = match incoming.kind {
-            Some(MessageKind::Call) => return Next::Answer(self.call(server, incoming)),
-            Some(MessageKind::Notification) => {
+        // Nobody may be served as somebody else, or with something else: what took the wrong register for badge or label is not to be trusted with anything.
+        let Some(kind) = incoming.kind else { unsound(incoming.badge) };
+        if kind != MessageKind::Notification && !Badge::is_word_of(incoming.badge, incoming.number) {
+            unsound(incoming.badge);
+        }
+        let outcome = match kind {
+            MessageKind::Call => return Next::Answer(self.call(server, incoming)),
+            MessageKind::Notification => {
                 server.notified(incoming.words[0]);
                 return Next::Nothing;
             }
-            Some(MessageKind::PageFault) => server.page_fault(&PageFault::new(incoming, self.slot)),
-            Some(MessageKind::Exception) => server.exception(&Exception::new(incoming, self.slot)),
-            Some(MessageKind::Reflected) => server.reflected(&Reflected::new(incoming, self.slot)),
-            None => Outcome::Reply(ReplyKind::Decline, 0),
+            MessageKind::PageFault => server.page_fault(&PageFault::new(incoming, self.slot)),
+            MessageKind::Exception => server.exception(&Exception::new(incoming, self.slot)),
+            MessageKind::Reflected => server.reflected(&Reflected::new(incoming, self.slot)),
         };
         match outcome {
             Outcome::Reply(kind, word) => Next::Word(kind, word),
@@ -189,6 +190,13 @@ impl Exchange {
         }
         answer
     }
+}
+
+/// Ends the instance. The badge comes by value, so that who calls this only in the worst case need not have it in memory.
+#[cold]
+#[inline(never)]
+fn unsound(badge: u64) -> ! {
+    panic!("a message came of no kind, or under the badge {badge:#x}, which is none")
 }
 
 #[cfg(test)]

@@ -74,6 +74,13 @@ impl Registers {
         Error::check(self.control as u32)
     }
 
+    /// As [`Registers::enter`], for what brings no badge.
+    #[inline]
+    fn enter_for_answer(&mut self) -> Result<(), Error> {
+        enter_for_answer(self);
+        Error::check(self.control as u32)
+    }
+
     fn label(&self) -> Label {
         Label((self.control >> 32) as u32)
     }
@@ -106,6 +113,15 @@ fn query<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N])
     operate(operation, handle, arguments).map(|[word, ..]| word)
 }
 
+/// What ends the thread unless `rbx` is again what was pushed. Threads rest behind their `syscall`, so of all text a wrong bit in these bytes is the likeliest to be met, and a
+/// compiler that trusts a wrong `rbx` goes on with somebody else's pointer.
+#[cfg(target_os = "none")]
+macro_rules! popped {
+    () => {
+        "cmp rbx, [rsp - 8]\nje 2f\nud2\n2:"
+    };
+}
+
 /// Enters the kernel, which preserves rsp and rbp only. Inlined, so that registers nobody sets or reads cost nothing. `rbx` is the compiler's.
 #[cfg(target_os = "none")]
 #[inline(always)]
@@ -118,6 +134,7 @@ fn enter(registers: &mut Registers) {
             "syscall",
             "mov rcx, rbx",
             "pop rbx",
+            popped!(),
             inout("rax") registers.control,
             inout("rdi") *a,
             inout("rsi") *b,
@@ -130,6 +147,35 @@ fn enter(registers: &mut Registers) {
             inout("r15") registers.number => _,
             out("r14") registers.number,
             out("rcx") registers.badge,
+            out("r11") _,
+        );
+    }
+}
+
+/// As [`enter`], without the badge.
+#[cfg(target_os = "none")]
+#[inline(always)]
+fn enter_for_answer(registers: &mut Registers) {
+    let [a, b, c, d, e, f, g, h] = &mut registers.words;
+    // SAFETY: as in `enter`.
+    unsafe {
+        core::arch::asm!(
+            "push rbx",
+            "syscall",
+            "pop rbx",
+            popped!(),
+            inout("rax") registers.control,
+            inout("rdi") *a,
+            inout("rsi") *b,
+            inout("rdx") *c,
+            inout("r8") *d,
+            inout("r9") *e,
+            inout("r10") *f,
+            inout("r12") *g,
+            inout("r13") *h,
+            inout("r15") registers.number => _,
+            out("r14") registers.number,
+            out("rcx") _,
             out("r11") _,
         );
     }
@@ -165,6 +211,11 @@ fn enter_without_message(control: Control, words: &mut [u64; WORDS]) -> u32 {
 #[cfg(not(target_os = "none"))]
 fn enter_without_message(_: Control, _: &mut [u64; WORDS]) -> u32 {
     Error::WrongState.to_status()
+}
+
+#[cfg(not(target_os = "none"))]
+fn enter_for_answer(registers: &mut Registers) {
+    enter(registers);
 }
 
 #[cfg(not(target_os = "none"))]

@@ -89,12 +89,17 @@ fn reflected_call_is_answered_or_kept() {
 }
 
 #[test]
-fn plain_server_declines_faults_and_unknown_kinds_and_knows_no_linux_call() {
+fn plain_server_declines_faults_and_knows_no_linux_call() {
     let handle = |kind| exchange().handle(&mut Plain, &incoming(kind, [0; 8], 64));
-    for kind in [Some(MessageKind::PageFault), Some(MessageKind::Exception), None] {
+    for kind in [Some(MessageKind::PageFault), Some(MessageKind::Exception)] {
         assert!(matches!(handle(kind), Next::Word(ReplyKind::Decline, 0)));
     }
     assert!(matches!(handle(Some(MessageKind::Reflected)), Next::Word(ReplyKind::Resume, enosys) if enosys as i64 == -38));
+}
+
+#[test]
+fn server_ends_at_a_kind_that_the_kernel_never_sends() {
+    assert!(std::panic::catch_unwind(|| exchange().handle(&mut Plain, &incoming(None, [0; 8], 64))).is_err());
 }
 
 #[test]

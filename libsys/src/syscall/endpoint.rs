@@ -138,7 +138,7 @@ pub fn call(
     }
     page::put_receive_slots(receive);
     registers = registers.with_label(label);
-    registers.enter()?;
+    registers.enter_for_answer()?;
     let answer = registers.label();
     let bytes = reply.get_mut(..answer.bytes()).ok_or(Error::InvalidArgument)?;
     take_bytes(&registers.words, bytes);
@@ -153,7 +153,7 @@ pub fn call(
 #[inline]
 pub fn call_words(endpoint: u32, number: RequestNumber, label: Label, words: [u64; 8]) -> Result<(Label, [u64; 8]), Error> {
     let mut registers = Registers { number: number.0, words, ..Registers::new(Operation::Call, endpoint) }.with_label(label);
-    registers.enter()?;
+    registers.enter_for_answer()?;
     Ok((registers.label(), registers.words))
 }
 

@@ -82,6 +82,20 @@ fn answered(result: Result<(), Error>) {
     }
 }
 
+/// Ends the instance: a program's message came under a badge that posix gave to nobody.
+#[cold]
+#[inline(never)]
+fn unsound(badge: u64) -> ! {
+    panic!("there is no lane with the badge {badge:#x}")
+}
+
+/// Ends the instance: its caller would be answered with anything.
+#[cold]
+#[inline(never)]
+fn unanswered(lane: Lane) -> ! {
+    panic!("lane {lane} waits for an answer that posix has not")
+}
+
 impl Kernel for Native {
     fn describe(&mut self, slot: u32) -> Option<(ObjectKind, u64)> {
         let described = match syscall::describe(own_slot::VAULT, slot) {
@@ -323,14 +337,17 @@ impl Posix<'_> {
     #[inline(always)]
     fn receive_from(&mut self, badge: u64, reply: u32, number: RequestNumber, incoming: Incoming) -> Outcome {
         let lane = (badge & !Badge::LANE) as usize;
-        assert!(badge & Badge::LANE != 0 && lane < LANES, "a program's message came under the badge {badge:#x}, which posix gave to nobody");
+        if badge & Badge::LANE == 0 || lane >= LANES {
+            unsound(badge);
+        }
         match self.receive(lane, reply, number, incoming) {
             Ending::Answer(kind, value) => Outcome::Reply(kind, value),
             Ending::Kept => Outcome::Keep,
             Ending::Stale => {
                 // To nobody, which empties the slot for the next message: a caller that still waits must not hear this.
-                let is_gone = syscall::take_up(reply) == Err(Error::ReplyGone);
-                assert!(is_gone, "lane {lane} waits for an answer that posix has not");
+                if syscall::take_up(reply) != Err(Error::ReplyGone) {
+                    unanswered(lane);
+                }
                 Outcome::Reply(ReplyKind::Resume, 0)
             }
         }
