@@ -217,7 +217,7 @@ impl<M: Machine> Kernel<M> {
         self.give(first, boot_slot::TABLE, table);
         self.give(first, boot_slot::SPACE, space);
         self.give(first, boot_slot::THREAD, thread);
-        self.give(first, boot_slot::PORTS, range(ObjectKind::IoPorts, Rights::ALL, 0, 0x1_0000));
+        self.give(first, boot_slot::PORTS, range(ObjectKind::IoPorts, Rights::ALL, 0, abi::ALL_PORTS));
         self.give(first, boot_slot::IRQS, range(ObjectKind::Irq, Rights::ALL, 0, lines));
         let archive = range(ObjectKind::Memory, Rights::READ, plan.archive.first, u64::from(plan.archive.pages));
         self.give(first, boot_slot::ARCHIVE, Slot { epoch, ..archive });

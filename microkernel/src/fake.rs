@@ -16,7 +16,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use abi::ObjectKind;
+use abi::{ObjectKind, TraceRecord};
 
 pub use archive::{Segment, archive};
 pub use fast::{Trap, Way};
@@ -58,6 +58,8 @@ pub struct FakeMachine {
     pub outputs: Vec<(u16, u8, u32)>,
     /// The system's log.
     pub log: Vec<u8>,
+    /// The trace ring: short, so that it goes round.
+    pub trace: [TraceRecord; 16],
     /// The exception that the first process died of.
     pub lost: Option<[u64; 4]>,
     /// What the FPU's registers hold: one word stands for them all, 0 for the initial state.
@@ -85,6 +87,7 @@ impl FakeMachine {
             inputs: BTreeMap::new(),
             outputs: Vec::new(),
             log: Vec::new(),
+            trace: [TraceRecord::default(); 16],
             lost: None,
             fpu: 0,
             fpu_trap: true,
@@ -203,6 +206,10 @@ impl Machine for FakeMachine {
 
     fn port_out(&mut self, port: u16, width: u8, value: u32) {
         self.outputs.push((port, width, value));
+    }
+
+    fn trace_ring(&mut self) -> &mut [TraceRecord] {
+        &mut self.trace
     }
 
     fn log(&mut self, bytes: &[u8]) {

@@ -3,13 +3,13 @@
 //! A page fault goes to the space's pager; what the pager declines, and every other exception, to the thread's fault endpoint. A thread for
 //! which nobody is there to ask stops; if it is one of the first process, so does the machine. A reflected call takes the next request number of its lane, unless the last one is delivered again.
 
-use abi::{FaultAccess, Label, ObjectKind, RequestNumber};
+use abi::{FaultAccess, Label, ObjectKind, RequestNumber, TraceKind};
 
 use crate::endpoint::Endpoint;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::page::Ref;
-use crate::thread::{CallKind, Port, State, Thread};
+use crate::thread::{CallKind, Port, State, Thread, odd};
 
 /// Vector of a page fault.
 pub const PAGE_FAULT: u64 = 14;
@@ -32,6 +32,9 @@ impl<M: Machine> Kernel<M> {
         let Some(thread) = self.cpu.current.some() else { return };
         if vector == DEVICE_NOT_AVAILABLE && self.thread(thread).has_fpu() {
             return self.switch_fpu(thread);
+        }
+        if self.thread(thread).odd & odd::TRACED != 0 {
+            self.trace_thread(thread, TraceKind::Exception, vector | code << 8, address);
         }
         let rip = self.thread(thread).frame.rip;
         self.leave_current();
@@ -88,6 +91,9 @@ impl<M: Machine> Kernel<M> {
 
     /// The current thread runs Linux code and executed `syscall`.
     pub(crate) fn reflect(&mut self, thread: Ref<Thread>) {
+        if self.thread(thread).odd & odd::TRACED != 0 {
+            self.trace_call(thread);
+        }
         let port = self.thread(thread).personality;
         self.leave_current();
         let Some(endpoint) = self.live_port(port) else {

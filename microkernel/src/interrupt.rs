@@ -3,7 +3,7 @@
 //! Invariants: a line that fired stays masked until its driver acknowledges it, so a dead driver's line is silent until a successor binds it; what was
 //! done through a capability to ports is counted in its slot within the same trap, so the count and the device never differ.
 
-use abi::{Error, ObjectKind, Rights};
+use abi::{Error, ObjectKind, Rights, TraceKind};
 
 use crate::capability::{Slot, SlotPlace};
 use crate::kernel::Kernel;
@@ -26,6 +26,9 @@ impl Line {
 impl<M: Machine> Kernel<M> {
     /// A device raised a line: it is masked, and its notification signalled.
     pub fn line_fired(&mut self, line: u32) {
+        if self.trace.on {
+            self.trace_interrupt(TraceKind::Line, line);
+        }
         self.machine.set_line(line, false);
         let Some(bound) = self.lines.get(line as usize).copied() else { return };
         let Some(notification) = bound.notification.object.some() else { return };

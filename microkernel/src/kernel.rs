@@ -10,6 +10,7 @@ use crate::page::Ref;
 use crate::schedule::RunQueue;
 use crate::space::AddressSpace;
 use crate::thread::Thread;
+use crate::trace::Trace;
 
 /// Interrupt lines that can be bound.
 pub const MAX_LINES: usize = 24;
@@ -72,6 +73,7 @@ pub struct Kernel<M> {
     pub(crate) epoch: u64,
     pub(crate) cpu: Cpu,
     pub(crate) lines: [Line; MAX_LINES],
+    pub(crate) trace: Trace,
     /// The space of the first process: everything depends on its threads.
     pub(crate) first_space: Ref<AddressSpace>,
 }
@@ -106,6 +108,7 @@ impl<M: Machine> Kernel<M> {
                 host: crate::fastpath::host::Seam::default(),
             },
             lines: [Line::FREE; MAX_LINES],
+            trace: Trace::default(),
             first_space: Ref::NONE,
         }
     }

@@ -41,6 +41,7 @@ pub mod schedule;
 pub mod space;
 pub mod syscall;
 pub mod thread;
+pub mod trace;
 
 pub use kernel::Kernel;
 pub use machine::Machine;

@@ -3,6 +3,8 @@
 //! Everything above this trait is the same code on the processor and in the tests, where a machine of plain memory stands in. The kernel
 //! reaches physical memory only through it, as pages: by number, or by the opaque address that a [`crate::page::Ref`] holds.
 
+use abi::TraceRecord;
+
 use crate::page::PageInfo;
 
 /// Number of a physical page: physical address divided by 4096.
@@ -48,6 +50,8 @@ pub trait Machine {
     fn port_in(&mut self, port: u16, width: u8) -> u32;
     /// Writes an I/O port.
     fn port_out(&mut self, port: u16, width: u8, value: u32);
+    /// Where the kernel records what threads do: at least one place.
+    fn trace_ring(&mut self) -> &mut [TraceRecord];
     /// Appends to the system's log.
     fn log(&mut self, bytes: &[u8]);
     /// The first process cannot go on: vector, error code, address and instruction of its exception. The real machine ends here.

@@ -4,6 +4,8 @@
 //! a trap ends; between calls the *payer* stays, so a server runs on its caller's slice and account. There is no periodic tick: the timer is
 //! set only for the next deadline, or for the end of the slice when somebody of the same priority waits.
 
+use abi::TraceKind;
+
 use crate::kernel::{Kernel, NO_TIMER};
 use crate::machine::Machine;
 use crate::page::Ref;
@@ -182,6 +184,9 @@ impl<M: Machine> Kernel<M> {
             self.program_timer();
         }
         let Some(current) = self.cpu.current.some() else { return };
+        if self.trace.on {
+            self.trace_choice(current);
+        }
         let space = self.thread(current).space;
         let root = self.space_root(space);
         if root != self.cpu.root {
@@ -294,6 +299,9 @@ impl<M: Machine> Kernel<M> {
 
     /// The timer fired: deadlines that have passed are signalled, a slice that has ended sends its payer to the back.
     pub fn timer_fired(&mut self) {
+        if self.trace.on {
+            self.trace_interrupt(TraceKind::Timer, 0);
+        }
         self.cpu.timer = NO_TIMER;
         self.cpu.reschedule = true;
         self.pass_deadlines();

@@ -9,7 +9,7 @@ use crate::kernel::Kernel;
 use crate::lease::{CopyResult, Direction};
 use crate::machine::Machine;
 use crate::page::Ref;
-use crate::thread::Thread;
+use crate::thread::{Thread, odd};
 
 /// What a system call came to.
 #[must_use]
@@ -93,6 +93,9 @@ impl<M: Machine> Kernel<M> {
 
     /// The current thread, which is a native one, executed `syscall`. Returns whether it goes on and the trap has no other end to come to.
     pub fn operate(&mut self, thread: Ref<Thread>) -> bool {
+        if self.thread(thread).odd & odd::TRACED != 0 {
+            self.trace_call(thread);
+        }
         let rax = self.thread(thread).frame.rax;
         let (control, label) = (Control(rax as u32), Label((rax >> 32) as u32));
         let handler = Self::HANDLERS[(control.0 >> 24) as usize];
@@ -222,6 +225,7 @@ impl<M: Machine> Kernel<M> {
             Operation::PortOut => |k, t, h, _| done(k.write_port(t, h)),
             Operation::PortOutBytes => |k, t, h, _| done(k.write_port_bytes(t, h)),
             Operation::PortRecord => |k, t, h, _| words(k.port_record(t, h), k.thread(t)),
+            Operation::Trace => |k, t, h, _| words(k.trace(t, h), k.thread(t)),
             _ => |_, _, _, _| Err(Error::UnknownOperation),
         }
     }

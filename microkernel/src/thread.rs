@@ -65,6 +65,8 @@ pub mod odd {
     pub const ATTEMPTED: u8 = 8;
     /// It has no message page.
     pub const NO_PAGE: u8 = 16;
+    /// What it does is recorded ([`crate::trace`]), or was until lately.
+    pub const TRACED: u8 = 32;
     /// What is not odd in a thread that runs Linux code: such calls have a way of their own.
     pub const ORDINARY_IN_LINUX: u8 = FPU | BASES | NO_PAGE;
 }
@@ -187,7 +189,7 @@ impl Thread {
     }
 
     pub(crate) fn note_oddities(&mut self) {
-        self.odd = self.oddities();
+        self.odd = self.odd & odd::TRACED | self.oddities();
     }
 
     pub(crate) fn set_attempts(&mut self, attempts: u8) {

@@ -148,11 +148,15 @@ pub enum Operation {
     /// capability knows what reached the device. Results: 0: reads completed, 1: writes completed, each byte of [`Operation::PortOutBytes`] being one,
     /// both modulo 2^32, 2: the last value read.
     PortRecord = 0xd6,
+    /// IoPorts (USE) of all ports, which nobody has who may not see everything; word 0: 1 to trace what threads do from now on, 0 to stop; 1: number of the first
+    /// record wanted. The message page receives [`crate::TraceRecord`]s from there on, or from the oldest that is kept. Results: 0: number of the first one, 1: how
+    /// many, at most [`crate::TRACE_RECORDS`].
+    Trace = 0xd7,
 }
 
 impl Operation {
     /// All operations but [`Operation::Call`] and [`Operation::ReplyReceive`], in order.
-    pub const SLOW: [Self; 52] = [
+    pub const SLOW: [Self; 53] = [
         Self::Receive,
         Self::Reply,
         Self::SetReplySlot,
@@ -205,6 +209,7 @@ impl Operation {
         Self::PortOut,
         Self::PortOutBytes,
         Self::PortRecord,
+        Self::Trace,
     ];
 }
 

@@ -26,6 +26,7 @@ mod frame;
 mod message;
 mod number;
 mod rights;
+mod trace;
 
 pub use control::{Control, Operation};
 pub use error::Error;
@@ -33,6 +34,7 @@ pub use frame::{FLAGS_FIXED, FLAGS_USER, Frame, XSAVE_BYTES};
 pub use message::{FaultAccess, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_LEASES, MAX_MESSAGE, MessageKind, MessagePage, ReplyKind};
 pub use number::RequestNumber;
 pub use rights::{MapFlags, ObjectKind, Rights};
+pub use trace::{ALL_PORTS, TRACE_RECORDS, TraceKind, TraceRecord};
 
 /// Bytes in a page.
 pub const PAGE_SIZE: u64 = boot::PAGE_SIZE;

@@ -14,7 +14,7 @@ use crate::invariants::{self, History};
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::page::{self, PAGE_BYTES, Ref};
-use crate::thread::{State, Thread};
+use crate::thread::{State, Thread, odd};
 
 /// Pages of a world: 6 MiB, so that a 2 MiB page fits behind what boot takes.
 const PAGES: u32 = 1536;
@@ -258,6 +258,11 @@ impl World {
     /// A copy of a thread.
     pub fn thread(&mut self, thread: Ref<Thread>) -> Thread {
         *self.kernel.thread(thread)
+    }
+
+    /// Whether what a thread does is recorded.
+    pub fn is_traced(&mut self, thread: Ref<Thread>) -> bool {
+        self.kernel.thread(thread).odd & odd::TRACED != 0
     }
 
     /// A thread's registers, for a test to change as user code does between system calls.

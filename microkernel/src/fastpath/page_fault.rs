@@ -102,7 +102,7 @@ pub extern "C" fn page_fault() {
         endpoint_state = const offset_of!(Endpoint, state),
         runnable = const State::Runnable as u8,
         awaits_fault = const status(State::AwaitingReply, CallKind::PageFault),
-        attempted = const odd::ATTEMPTED,
+        attempted = const odd::ATTEMPTED | odd::TRACED,
         fault_step = const RequestNumber::FAULT_STEP,
         label = const LABEL,
         lock = sym LOCK,

@@ -12,7 +12,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::page::Ref;
 use crate::space::AddressSpace;
-use crate::thread::{State, Thread};
+use crate::thread::{State, Thread, odd};
 
 /// Where each thread was found.
 type Seats = HashMap<u64, Vec<Seat>>;
@@ -124,7 +124,10 @@ fn check_thread<M: Machine>(kernel: &mut Kernel<M>, thread: Ref<Thread>) -> Resu
     let lendable = entry.lease_count as usize <= abi::MAX_LEASES;
     ensure((entry.state() == State::Stopped || equipped) && loadable && lendable, || Violation::Unfit(thread))?;
     let reply_at = kernel.place(entry.table, entry.reply_slot).map_or(thread.address() + offset_of!(Thread, no_slot) as u64, SlotPlace::address);
-    let noted = entry.odd == entry.oddities() && entry.reply_at == reply_at && entry.no_slot == [0; 4] && entry.rivals == u32::MAX << entry.priority;
+    let noted = entry.odd & !odd::TRACED == entry.oddities()
+        && entry.reply_at == reply_at
+        && entry.no_slot == [0; 4]
+        && entry.rivals == u32::MAX << entry.priority;
     let unlinked = kernel.cpu.current != thread || entry.previous.some().is_none();
     ensure(noted && unlinked, || Violation::Unnoted(thread))?;
     if let Some(server) = entry.served_by.some() {

@@ -28,6 +28,7 @@ mod reflect;
 mod schedule;
 mod space;
 mod thread;
+mod trace;
 
 use abi::{Error, Operation};
 use microkernel::fake::World;

@@ -101,6 +101,7 @@ pub(crate) fn shape(operation: Operation) -> (Argument, &'static [Argument]) {
         Operation::IrqBind => (Handle(Irq), &[Below(6), Handle(Notification), Word]),
         Operation::IrqAck => (Handle(Irq), &[Below(6)]),
         Operation::PortRecord => (Handle(IoPorts), &[]),
+        Operation::Trace => (Handle(IoPorts), &[Below(2), Below(40)]),
         Operation::PortIn | Operation::PortOut | Operation::PortOutBytes => (Handle(IoPorts), &[Below(9), Below(5), Word]),
     }
 }

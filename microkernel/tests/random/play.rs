@@ -85,6 +85,9 @@ fn equip(world: &mut World, process: &Process, index: u32, endpoints: &[u32], no
     world.must(process.table, Operation::Copy, &[16, memory, 0, 0, 2, 0]);
     world.give(process, 17, abi::boot_slot::IRQS, Rights::ALL);
     world.must(abi::boot_slot::PORTS, Operation::Derive, &[0x3f8, 8, 0xff, 18, u64::from(process.table)]);
+    if index == 0 {
+        world.give(process, 19, abi::boot_slot::PORTS, Rights::ALL);
+    }
     world.run(process.thread, 0, Operation::SetReplySlot, &[20 + u64::from(index)]).unwrap();
 }
 

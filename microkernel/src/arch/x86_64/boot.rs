@@ -10,7 +10,7 @@ use x86_64::registers::control::Cr3;
 use super::apic::{Apic, LINES};
 use super::hardware::Hardware;
 use super::processors::{self, Start};
-use super::{clock, control, descriptors, entry, panic, trap, xsave};
+use super::{clock, control, descriptors, entry, panic, trace, trap, xsave};
 use crate::acpi::{Physical, Topology};
 use crate::boot::{MAX_REGIONS, Plan, Region};
 use crate::kernel::Kernel;
@@ -56,7 +56,7 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     let parked = processors::start(&others, &info.memory_regions);
     klog!("kernel: {} processors of which 1 is used and {parked} protected and parked", topology.processors().len());
     let infos = page_records(&mut regions, &info.memory_regions);
-    let hardware = Hardware { direct_map: DIRECT_MAP, infos, root, apic, tsc_hz };
+    let hardware = Hardware { direct_map: DIRECT_MAP, infos, root, apic, tsc_hz, trace: trace::ring() };
     let (archive, bytes) = archive(info);
     let mut kernel = Kernel::new(hardware);
     let regions = regions.get(..count).unwrap_or(&[]);

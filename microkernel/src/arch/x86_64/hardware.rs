@@ -8,6 +8,8 @@ use x86_64::registers::control::{Cr0, Cr0Flags};
 use super::apic::{Apic, LINES};
 use super::log::Log;
 use super::{clock, xsave};
+use abi::TraceRecord;
+
 use crate::machine::{Machine, PageNumber};
 use crate::page::{self, PAGE_WORDS, PageInfo};
 
@@ -27,6 +29,8 @@ pub struct Hardware {
     pub apic: Apic,
     /// Ticks of the time-stamp counter in a second.
     pub tsc_hz: u64,
+    /// What threads did last.
+    pub trace: &'static mut [TraceRecord],
 }
 
 impl Machine for Hardware {
@@ -114,6 +118,10 @@ impl Machine for Hardware {
                 _ => Port::<u32>::new(port).write(value),
             }
         }
+    }
+
+    fn trace_ring(&mut self) -> &mut [TraceRecord] {
+        self.trace
     }
 
     fn log(&mut self, bytes: &[u8]) {

@@ -14,6 +14,7 @@ pub mod hardware;
 pub mod log;
 pub mod panic;
 pub mod processors;
+pub mod trace;
 pub mod trampoline;
 pub mod trap;
 pub mod xsave;

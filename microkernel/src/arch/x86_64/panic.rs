@@ -3,7 +3,7 @@
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::exit;
+use super::{exit, trace};
 use crate::klog;
 
 /// Frames that a backtrace shows at most.
@@ -22,6 +22,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     }
     klog!("kernel panic: {info}");
     backtrace();
+    trace::print_last();
     exit::fail();
 }
 
