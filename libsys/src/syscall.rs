@@ -19,7 +19,7 @@ mod space;
 mod table;
 mod thread;
 
-pub use device::{PortRecord, irq_ack, irq_bind, port_in, port_out, port_out_bytes, port_record};
+pub use device::{PortRecord, irq_ack, irq_bind, port_in, port_out, port_out_bytes, port_record, trace};
 pub use endpoint::{
     CopyError, Incoming, Sent, call, call_words, lease_read, lease_write, receive, reply, reply_bytes, reply_receive, reply_word_receive,
     reply_words_receive, set_reply_slot, set_state, take_up,

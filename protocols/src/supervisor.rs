@@ -25,6 +25,8 @@ pub const MAX_OPTIONS: usize = 1024;
 pub const MAX_POINT: usize = 40;
 /// Most bytes of a log at a time.
 pub const MAX_LOGGED: usize = 2048;
+/// Most records of the trace at a time.
+pub const MAX_TRACED: usize = 64;
 /// Most services that memory is told about.
 pub const MAX_PAGED: usize = 16;
 /// Exit status of the machine when the supervisor gives up, as for a set-up that failed.
@@ -145,6 +147,13 @@ pub enum Request {
         /// The first byte wanted; older ones than are kept are skipped.
         from: u64,
     },
+    /// What threads did, as the kernel recorded it, and whether it goes on recording. For posix, which speaks for root. Idempotent.
+    Trace {
+        /// Whether to record from now on, if that is to change.
+        on: Option<bool>,
+        /// Number of the first record wanted; older ones than are kept are skipped.
+        from: u64,
+    },
 }
 
 /// A reply of the supervisor. Append only.
@@ -161,6 +170,8 @@ pub enum Reply {
     Record(Crash),
     /// A part of a log.
     Log(Logged),
+    /// A part of the trace.
+    Trace(Traced),
 }
 
 /// How a service is, in full.
@@ -197,6 +208,15 @@ pub struct Logged {
     pub next: u64,
     /// The bytes before that: lines, the first one perhaps cut.
     pub bytes: Vec<u8, MAX_LOGGED>,
+}
+
+/// A part of the trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// Where to ask on from.
+    pub next: u64,
+    /// The records before that, the oldest first: the words of [`abi::TraceRecord`], with the time in microseconds.
+    pub records: Vec<[u64; 4], MAX_TRACED>,
 }
 
 /// What a service is doing.
@@ -335,6 +355,19 @@ impl<C: Carrier> Client<C> {
     }
 }
 
+impl<C: Carrier> Client<C> {
+    /// What threads did, and whether that is recorded from now on.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`].
+    pub fn trace(&mut self, number: RequestNumber, on: Option<bool>, from: u64) -> Result<Traced, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Trace { on, from }, &[], &[])? {
+            Reply::Trace(traced) => Ok(traced),
+            _ => Err(CallError::Malformed),
+        }
+    }
+}
+
 /// The longest start of `text` that fits.
 fn truncated<const N: usize>(text: &str) -> String<N> {
     let mut short = String::new();
@@ -401,6 +434,12 @@ pub trait Service {
     /// # Errors
     /// [`Error::UnknownService`], [`Error::NotRunning`].
     fn log(&mut self, service: u8, from: u64) -> Result<Logged, Error>;
+
+    /// See [`Request::Trace`].
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`].
+    fn trace(&mut self, from: Badge, on: Option<bool>, start: u64) -> Result<Traced, Error>;
 }
 
 /// Answers one request.
@@ -416,6 +455,7 @@ pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, req
         Request::Health { index } => service.health(*index).map(Reply::Health),
         Request::Record { nth } => service.record(*nth).map(Reply::Record),
         Request::Log { service: id, from } => service.log(*id, *from).map(Reply::Log),
+        Request::Trace { on, from: start } => service.trace(from, *on, *start).map(Reply::Trace),
     })
 }
 

@@ -113,6 +113,22 @@ fn server_with_a_flipped_bit_in_its_text_is_replaced_and_the_record_says_where()
 }
 
 #[test]
+fn trace_shows_what_servers_and_programs_do_and_leaves_nothing_behind() {
+    let script = "\
+        (while :; do echo x | cat > /tmp/x; done) & busy=$!\n\
+        svc trace -n 400 > /tmp/all; svc trace vfs -n 20 > /tmp/vfs; svc --json trace posix -n 1\n\
+        kill $busy; wc -l < /tmp/all; for what in operation call runs exception; do grep -c \" $what \" /tmp/all > /tmp/count && echo $what; done\n\
+        grep -c ReplyReceive: /tmp/vfs > /tmp/count && echo vfs receives; grep -cv ' vfs\\.' /tmp/vfs\n\
+        ls -l /proc/synos/trace | cut -c1-10; svc trace -x 2> /tmp/error; echo $?\n";
+    let outcome = run(Boot::new("svc-trace"), script);
+    assert_eq!(outcome.status, 0, "{outcome}");
+    let (first, rest) = outcome.stdout.split_once('\n').unwrap_or_default();
+    assert!(first.starts_with("{\"at_us\":") && first.contains(",\"who\":\"posix.") && first.ends_with("}"), "{outcome}");
+    assert_eq!(rest, "400\noperation\ncall\nruns\nexception\nvfs receives\n0\n-r--------\n1\n", "{outcome}");
+    assert_eq!(SERVERS.map(|name| outcome.deaths(name)), [0; 4], "{outcome}");
+}
+
+#[test]
 fn commands_that_make_no_sense_are_errors_in_words() {
     let script = "svc restart nobody; echo $?; svc crash vfs gently; echo $?; svc status nobody; echo $?; svc frobnicate 2> /dev/null; echo $?\n";
     let outcome = run(Boot::new("svc-errors"), script);

@@ -1,6 +1,6 @@
 //! Interrupt lines and I/O ports.
 
-use abi::{Error, MAX_MESSAGE, Operation};
+use abi::{Error, MAX_MESSAGE, Operation, TRACE_RECORDS, TraceRecord};
 
 use super::{command, operate, page, query};
 
@@ -64,4 +64,21 @@ pub struct PortRecord {
 pub fn port_record(ports: u32) -> Result<PortRecord, Error> {
     let [reads, writes, last, ..] = operate(Operation::PortRecord, ports, [])?;
     Ok(PortRecord { reads: reads as u32, writes: writes as u32, last: last as u32 })
+}
+
+/// Turns tracing on or off, and copies what is recorded from a number on. Returns the number of the first record, which is later than the one asked for where that is
+/// no longer kept, and how many there are.
+///
+/// # Errors
+/// What the kernel says.
+pub fn trace(ports: u32, on: bool, from: u64, records: &mut [TraceRecord]) -> Result<(u64, usize), Error> {
+    const WORDS: usize = size_of::<TraceRecord>() / 8;
+    let [first, count, ..] = operate(Operation::Trace, ports, [u64::from(on), from])?;
+    let mut words = [0; TRACE_RECORDS * WORDS];
+    let count = (count as usize).min(TRACE_RECORDS).min(records.len());
+    page::take_words(words.get_mut(..count * WORDS).unwrap_or_default());
+    for (record, words) in records.iter_mut().zip(words.as_chunks::<WORDS>().0) {
+        *record = TraceRecord::from(*words);
+    }
+    Ok((first, count))
 }

@@ -8,8 +8,8 @@ use protocols::manifest::{OnGivingUp, Policy, Quota, Restart};
 use protocols::serve::{Answer, Caller};
 use protocols::service::Badge;
 use protocols::supervisor::{
-    self, Buyer, Error, FailPoint, Health, Logged, MAX_LOGGED, MAX_OPTIONS, MAX_PAGED, MAX_POINT, MAX_REPORT, Paged, Reply, Request, StartInfo,
-    State, Status,
+    self, Buyer, Error, FailPoint, Health, Logged, MAX_LOGGED, MAX_OPTIONS, MAX_PAGED, MAX_POINT, MAX_REPORT, MAX_TRACED, Paged, Reply, Request,
+    StartInfo, State, Status, Traced,
 };
 use protocols::victim::How;
 
@@ -52,6 +52,10 @@ impl supervisor::Service for Stub {
 
     fn log(&mut self, _service: u8, _from: u64) -> Result<Logged, Error> {
         Ok(logged())
+    }
+
+    fn trace(&mut self, _from: Badge, _on: Option<bool>, start: u64) -> Result<Traced, Error> {
+        Ok(Traced { next: start, ..Traced::default() })
     }
 }
 
@@ -132,6 +136,8 @@ impl Protocol for Supervisor {
             Request::Health { index: 255 },
             Request::Record { nth: 3 },
             Request::Log { service: 2, from: u64::MAX },
+            Request::Trace { on: None, from: 3 },
+            Request::Trace { on: Some(true), from: u64::MAX },
         ]
     }
 
@@ -151,6 +157,8 @@ impl Protocol for Supervisor {
             Reply::Record(small_crash(Cause::NotBuilt(u32::MAX))),
             Reply::Record(small_crash(Cause::PageFault { address: 1, access: 2, instruction: 3 })),
             Reply::Log(logged()),
+            Reply::Trace(Traced { next: 9, records: [[1, 2, 3, 4]].into_iter().collect() }),
+            Reply::Trace(Traced { next: u64::MAX, records: [[u64::MAX; 4]; MAX_TRACED].into_iter().collect() }),
         ]
     }
 

@@ -12,6 +12,7 @@ mod status;
 mod synos;
 mod system;
 mod task;
+mod trace;
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -374,6 +375,7 @@ impl Call<'_, '_> {
             _ if entry.is_link() => mode::LINK | 0o777,
             Entry::ProcessFile(_, ENVIRON) | Entry::TaskFile(_, _, ENVIRON) => mode::REGULAR | 0o400,
             _ if is_control(entry) => mode::REGULAR | 0o600,
+            Entry::SynosFile(synos::TRACE) => mode::REGULAR | 0o400,
             _ if entry.is_writable() => mode::REGULAR | 0o644,
             _ => mode::REGULAR | 0o444,
         }

@@ -329,6 +329,12 @@ pub fn dispatch(call: &mut Call<'_, '_>) -> SysResult {
     }
 }
 
+/// The name of a call, if it is in the table.
+#[must_use]
+pub fn name(number: u64) -> Option<&'static str> {
+    CALLS.iter().find(|entry| u64::from(entry.number) == number).map(|entry| entry.name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::CALLS;

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use abi::{EndpointState, Error, Frame, MapFlags, MessageKind, ObjectKind, PAGE_SIZE, RequestNumber, ThreadSetting};
+use abi::{EndpointState, Error, Frame, MapFlags, MessageKind, ObjectKind, PAGE_SIZE, RequestNumber, ThreadSetting, TraceRecord};
 use libsys::layout;
 use protocols::service::{Badge, Service};
 
@@ -61,6 +61,8 @@ pub(crate) struct Fake {
     pub(crate) written: BTreeMap<(u32, u64), Vec<u8>>,
     pub(crate) signals: Vec<(u32, u64)>,
     pub(crate) ports: Vec<(u16, u32)>,
+    /// What the kernel recorded, and whether it goes on.
+    pub(crate) trace: (bool, Vec<TraceRecord>),
     pub(crate) counters: BTreeMap<u32, Counters>,
     /// Bytes that servers wrote, by space and address.
     pub(crate) memory: BTreeMap<(u32, u64), u8>,
@@ -414,6 +416,12 @@ impl Kernel for Fake {
     fn port_out(&mut self, port: u16, _width: u8, value: u32) -> Result<(), Error> {
         self.ports.push((port, value));
         Ok(())
+    }
+
+    fn trace(&mut self, on: bool, from: u64, records: &mut [TraceRecord]) -> Result<(u64, usize), Error> {
+        self.trace.0 = on;
+        let rest = self.trace.1.iter().skip(from as usize);
+        Ok((from, records.iter_mut().zip(rest).map(|(to, record)| *to = *record).count()))
     }
 
     fn log(&mut self, line: &str) {

@@ -3,7 +3,7 @@
 //! Handles are slots of the supervisor's own table (its ids are in [`crate::slot`]); all memory is a range of the one owned Memory capability that
 //! is its reserve. Range operations return how many pages they did.
 
-use abi::{EndpointState, Error, Frame, ObjectKind, ThreadSetting};
+use abi::{EndpointState, Error, Frame, ObjectKind, ThreadSetting, TraceRecord};
 pub use libsys::syscall::InHand;
 
 /// What to do to a slot of another table: which rights stay and which badge it gets.
@@ -163,6 +163,11 @@ pub trait Kernel {
     /// # Errors
     /// The kernel's.
     fn port_out(&mut self, port: u16, width: u8, value: u32) -> Result<(), Error>;
+    /// Turns tracing on or off, and copies what is recorded from a number on: the number of the first record, and how many.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn trace(&mut self, on: bool, from: u64, records: &mut [TraceRecord]) -> Result<(u64, usize), Error>;
     /// Writes a line to the system's log.
     fn log(&mut self, line: &str);
     /// The time-stamp counter.

@@ -28,6 +28,7 @@ pub mod set_up;
 pub mod shape;
 pub mod slot;
 pub mod spec;
+mod trace;
 pub mod watchdog;
 
 #[cfg(test)]

@@ -125,6 +125,8 @@ pub struct Supervisor<'a, K> {
     pub(crate) services: Vec<Record<'a>, MAX_SERVICES>,
     pub(crate) reserve: Reserve,
     pub(crate) next_sample: u64,
+    /// When tracing ends by itself, while it is on.
+    pub(crate) traced_until: Option<u64>,
     pub(crate) pass: Option<Pass>,
     /// Numbers of the last requests that are done only once.
     pub(crate) done: Deque<u64, MAX_DONE>,
@@ -142,6 +144,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             services: Vec::new(),
             reserve,
             next_sample: 0,
+            traced_until: None,
             pass: None,
             done: Deque::new(),
             records,

@@ -1,6 +1,8 @@
 //! The supervisor's operations in the machine, and the loop around its logic.
 
-use abi::{EndpointState, Error, Frame, MAX_CAPS, MAX_MESSAGE, MessageKind, OWN_TABLE, ObjectKind, ReplyKind, Rights, ThreadSetting, boot_slot};
+use abi::{
+    EndpointState, Error, Frame, MAX_CAPS, MAX_MESSAGE, MessageKind, OWN_TABLE, ObjectKind, ReplyKind, Rights, ThreadSetting, TraceRecord, boot_slot,
+};
 use libsys::syscall::{self, CopyError, Incoming, MapSource};
 use protocols::crash::Cause;
 use protocols::serve::{Caller, LeaseError};
@@ -157,6 +159,10 @@ impl Kernel for Native {
 
     fn port_out(&mut self, port: u16, width: u8, value: u32) -> Result<(), Error> {
         syscall::port_out(boot_slot::PORTS, u64::from(port), u64::from(width), u64::from(value))
+    }
+
+    fn trace(&mut self, on: bool, from: u64, records: &mut [TraceRecord]) -> Result<(u64, usize), Error> {
+        syscall::trace(boot_slot::PORTS, on, from, records)
     }
 
     fn log(&mut self, line: &str) {

@@ -7,7 +7,7 @@ use libsys::layout;
 use protocols::crash::{Cause, Crash};
 use protocols::manifest::{MAX_SERVICES, MAX_THREADS};
 use protocols::service::{Badge, Service};
-use protocols::supervisor::{self, Error, Health, Logged, Status};
+use protocols::supervisor::{self, Error, Health, Logged, Status, Traced};
 use protocols::victim::How;
 
 use crate::autopsy;
@@ -17,7 +17,7 @@ use crate::slot;
 use crate::watchdog::{Hung, SAMPLES, STARTING_FACTOR};
 
 /// Who may end and revive others: the one who knows who is root.
-const MAY_CONTROL: Service = Service::Posix;
+pub(crate) const MAY_CONTROL: Service = Service::Posix;
 /// Who may turn the power off.
 const MAY_POWER_OFF: [Service; 2] = [Service::Posix, Service::Console];
 
@@ -125,6 +125,10 @@ impl<K: Kernel> supervisor::Service for Supervisor<'_, K> {
         logged.next = autopsy::read_log(&mut self.kernel, body.block, from, &mut logged.bytes).ok_or(Error::NotRunning)?;
         Ok(logged)
     }
+
+    fn trace(&mut self, from: Badge, on: Option<bool>, start: u64) -> Result<Traced, Error> {
+        self.traced(from, on, start)
+    }
 }
 
 impl<K: Kernel> Supervisor<'_, K> {
@@ -157,6 +161,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         if now < self.next_sample {
             return self.next_sample;
         }
+        self.end_trace();
         self.next_sample = now.saturating_add(interval_ms.saturating_mul(self.facts.tsc_hz / 1000));
         let mut all = Vec::<_, MAX_SERVICES>::new();
         for index in 0..self.services.len() {

@@ -3,6 +3,7 @@
 mod control;
 mod inject;
 mod scrub;
+mod trace;
 
 use abi::boot::{IMAGE_MAGIC, Image, SEGMENT_EXECUTE, SEGMENT_WRITE};
 use abi::{EndpointState, MapFlags, PAGE_SIZE, Rights, ThreadSetting};

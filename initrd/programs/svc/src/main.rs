@@ -7,6 +7,7 @@ mod chaos;
 mod follow;
 mod proc;
 mod show;
+mod trace;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ usage: svc [--json] COMMAND
   restart NAME             ends it, or revives one that was given up
   crash NAME HOW           lets it die: panic, wild, overflow or hang
   log NAME [-f]            what its present instance logged; -f goes on
+  trace [NAME] [-n N]      what threads do: all, a server's, one (vfs.0, 57); -n ends it after N records
   top [-n TIMES]           the list, again every second
   chaos [--rate N] [--servers all|A,B] [--seconds N] [--seed N]
                            crashes N servers a second at random, and reports
@@ -54,6 +56,7 @@ fn run(words: &[&str], json: bool) -> Outcome<ExitCode> {
         ["log", name, "-f"] | ["log", "-f", name] => follow::run(&known(name)?.name)?,
         ["top"] => top(u32::MAX, json)?,
         ["top", "-n", times] => top(times.parse()?, json)?,
+        ["trace", options @ ..] => trace::run(&trace::Options::parse(options)?, json)?,
         ["chaos", options @ ..] => return chaos::run(&chaos::Options::parse(options)?, json),
         ["help"] => print(HELP)?,
         _ => return Err(HELP.into()),

@@ -60,6 +60,11 @@ pub(crate) fn log(name: &str) -> Outcome<String> {
     read(&format!("log.{name}"))
 }
 
+/// What the kernel recorded.
+pub(crate) fn trace() -> Outcome<String> {
+    read("trace")
+}
+
 /// Gives a command.
 pub(crate) fn command(text: &str) -> Outcome {
     let path = format!("{FOLDER}/control");

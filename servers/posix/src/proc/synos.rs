@@ -24,11 +24,15 @@ use crate::kernel::Port;
 use crate::syscall::uname;
 
 /// Files of /proc/synos; an entry's number is its place here.
-pub(super) const FILES: [&str; 6] = ["unimplemented", "version", "calls", "services", "crashes", "control"];
+pub(super) const FILES: [&str; 7] = ["unimplemented", "version", "calls", "services", "crashes", "control", "trace"];
 const CONTROL: u16 = 5;
+/// What everybody does, which is for root alone.
+pub(super) const TRACE: u16 = 6;
 /// An entry's number from here on is a log: of the service with the number above it.
 const LOGS: u16 = 0x100;
 const LOG_PREFIX: &str = "log.";
+/// Parts of the trace that are read at most: more than the kernel keeps.
+const TRACE_PARTS: usize = 80;
 /// Longest command.
 const MAX_COMMAND: usize = 64;
 /// Bytes of a log that are shown: what an instance keeps.
@@ -61,6 +65,7 @@ pub const fn is_control(entry: Entry) -> bool {
 enum Command {
     Restart(Service),
     Crash(Service, How),
+    Trace(bool),
 }
 
 impl Command {
@@ -74,6 +79,7 @@ impl Command {
         match (verb, how) {
             (Some("restart"), None) => Ok(Self::Restart(service()?)),
             (Some("crash"), Some(how)) => Ok(Self::Crash(service()?, way(how).ok_or(Errno::EINVAL)?)),
+            (Some("trace"), None) if matches!(name, Some("on" | "off")) => Ok(Self::Trace(name == Some("on"))),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -111,6 +117,7 @@ impl Call<'_, '_> {
             1 => format!("{}\n", uname::RELEASE),
             3 => self.services_text()?,
             4 => self.crashes_text()?,
+            TRACE => self.trace_text()?,
             _ => String::new(),
         };
         Ok(text.into_bytes())
@@ -140,6 +147,21 @@ impl Call<'_, '_> {
             }
         }
         Ok(text)
+    }
+
+    /// What threads did, a line a record. Each call is answered for what there was when it came, so that reading ends while tracing goes on.
+    fn trace_text(&mut self) -> Result<String, Stop> {
+        let (mut text, mut from, mut parts) = (String::new(), 0, 0);
+        loop {
+            let number = self.ask();
+            let part = self.supervisor().trace(number, None, from).map_err(errno)?;
+            if part.records.is_empty() || parts == TRACE_PARTS {
+                return Ok(text);
+            }
+            part.records.iter().for_each(|words| text.push_str(&self.posix.traced((*words).into())));
+            from = part.next;
+            parts += 1;
+        }
     }
 
     /// A server without an instance has logged nothing.
@@ -173,6 +195,7 @@ impl Call<'_, '_> {
         let done = match command {
             Command::Restart(service) => self.supervisor().restart(number, service.id()),
             Command::Crash(service, how) => self.supervisor().crash(number, service.id(), how),
+            Command::Trace(on) => self.supervisor().trace(number, Some(on), u64::MAX).map(drop),
         };
         done.map_err(errno)?;
         Ok(from.length() as u64)
@@ -251,9 +274,12 @@ mod tests {
     fn commands_are_words_on_one_line() {
         assert_eq!(Command::parse("restart vfs\n"), Ok(Command::Restart(Service::Vfs)));
         assert_eq!(Command::parse(" crash  posix hang"), Ok(Command::Crash(Service::Posix, How::Hang)));
+        assert_eq!(["trace on", "trace off"].map(Command::parse), [Ok(Command::Trace(true)), Ok(Command::Trace(false))]);
         for (text, errno) in [
             ("", Errno::EINVAL),
             ("restart", Errno::ESRCH),
+            ("trace", Errno::EINVAL),
+            ("trace on now", Errno::EINVAL),
             ("restart nobody", Errno::ESRCH),
             ("restart vfs panic", Errno::EINVAL),
             ("crash vfs", Errno::EINVAL),
