@@ -32,6 +32,9 @@ pub use thread::{
     Counters, InHand, Stopped, blame, counters, get_frame, log, set_frame, thread_configure, thread_kick, thread_start, thread_stop, yield_now,
 };
 
+#[cfg(test)]
+pub(crate) use endpoint::seal;
+
 use abi::{Control, Error, Label, Operation};
 
 /// The registers that cross the line.
@@ -74,10 +77,10 @@ impl Registers {
         Error::check(self.control as u32)
     }
 
-    /// As [`Registers::enter`], for what brings no badge.
+    /// As [`Registers::enter`], for what wants no badge and all speed.
     #[inline]
-    fn enter_for_answer(&mut self) -> Result<(), Error> {
-        enter_for_answer(self);
+    fn enter_for_words(&mut self) -> Result<(), Error> {
+        enter_for_words(self);
         Error::check(self.control as u32)
     }
 
@@ -113,73 +116,51 @@ fn query<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N])
     operate(operation, handle, arguments).map(|[word, ..]| word)
 }
 
-/// What ends the thread unless `rbx` is again what was pushed. Threads rest behind their `syscall`, so of all text a wrong bit in these bytes is the likeliest to be met, and a
-/// compiler that trusts a wrong `rbx` goes on with somebody else's pointer.
+/// A function that enters the kernel, which preserves rsp and rbp only. Inlined, so that registers nobody sets or reads cost nothing. `rbx` is the compiler's: it is
+/// pushed, and compared after it was popped. Threads rest behind their `syscall`, so of all text a wrong bit in these bytes is the likeliest to be met, and a server
+/// that trusts a wrong `rbx` goes on with somebody else's pointer.
 #[cfg(target_os = "none")]
-macro_rules! popped {
-    () => {
-        "cmp rbx, [rsp - 8]\nje 2f\nud2\n2:"
+macro_rules! entry {
+    ($(#[$attribute:meta])* $name:ident: $($line:literal),+) => {
+        $(#[$attribute])*
+        #[cfg(target_os = "none")]
+        #[inline(always)]
+        fn $name(registers: &mut Registers) {
+            let [a, b, c, d, e, f, g, h] = &mut registers.words;
+            // SAFETY: what the kernel does with memory is said above; all registers that it may change are named.
+            unsafe {
+                core::arch::asm!(
+                    $($line,)+
+                    inout("rax") registers.control,
+                    inout("rdi") *a,
+                    inout("rsi") *b,
+                    inout("rdx") *c,
+                    inout("r8") *d,
+                    inout("r9") *e,
+                    inout("r10") *f,
+                    inout("r12") *g,
+                    inout("r13") *h,
+                    inout("r15") registers.number => _,
+                    out("r14") registers.number,
+                    out("rcx") registers.badge,
+                    out("r11") _,
+                );
+            }
+        }
     };
 }
 
-/// Enters the kernel, which preserves rsp and rbp only. Inlined, so that registers nobody sets or reads cost nothing. `rbx` is the compiler's.
 #[cfg(target_os = "none")]
-#[inline(always)]
-fn enter(registers: &mut Registers) {
-    let [a, b, c, d, e, f, g, h] = &mut registers.words;
-    // SAFETY: what the kernel does with memory is said above; all registers that it may change are named.
-    unsafe {
-        core::arch::asm!(
-            "push rbx",
-            "syscall",
-            "mov rcx, rbx",
-            "pop rbx",
-            popped!(),
-            inout("rax") registers.control,
-            inout("rdi") *a,
-            inout("rsi") *b,
-            inout("rdx") *c,
-            inout("r8") *d,
-            inout("r9") *e,
-            inout("r10") *f,
-            inout("r12") *g,
-            inout("r13") *h,
-            inout("r15") registers.number => _,
-            out("r14") registers.number,
-            out("rcx") registers.badge,
-            out("r11") _,
-        );
-    }
-}
+entry!(
+    /// Enters the kernel. The stack pointer is compared too, with a word that says where it lies itself.
+    enter: "push rbx", "push rsp", "syscall", "pop r11", "cmp r11, rsp", "jne 3f", "mov rcx, rbx", "pop rbx", "cmp rbx, [rsp - 8]", "je 2f", "3: ud2", "2:"
+);
 
-/// As [`enter`], without the badge.
 #[cfg(target_os = "none")]
-#[inline(always)]
-fn enter_for_answer(registers: &mut Registers) {
-    let [a, b, c, d, e, f, g, h] = &mut registers.words;
-    // SAFETY: as in `enter`.
-    unsafe {
-        core::arch::asm!(
-            "push rbx",
-            "syscall",
-            "pop rbx",
-            popped!(),
-            inout("rax") registers.control,
-            inout("rdi") *a,
-            inout("rsi") *b,
-            inout("rdx") *c,
-            inout("r8") *d,
-            inout("r9") *e,
-            inout("r10") *f,
-            inout("r12") *g,
-            inout("r13") *h,
-            inout("r15") registers.number => _,
-            out("r14") registers.number,
-            out("rcx") _,
-            out("r11") _,
-        );
-    }
-}
+entry!(
+    /// The same for what wants no badge and all speed.
+    enter_for_words: "push rbx", "syscall", "pop rbx", "cmp rbx, [rsp - 8]", "je 2f", "ud2", "2:"
+);
 
 /// As [`enter`], for an operation that neither sends nor waits for a message: the kernel preserves more. Returns the status.
 #[cfg(target_os = "none")]
@@ -214,7 +195,7 @@ fn enter_without_message(_: Control, _: &mut [u64; WORDS]) -> u32 {
 }
 
 #[cfg(not(target_os = "none"))]
-fn enter_for_answer(registers: &mut Registers) {
+fn enter_for_words(registers: &mut Registers) {
     enter(registers);
 }
 

@@ -1,7 +1,7 @@
 //! What the loop does with each kind of message. The kernel's side of it is tested in QEMU.
 
 use super::{Exception, Exchange, Next, Outcome, PageFault, Reflected, Server};
-use crate::syscall::Incoming;
+use crate::syscall::{Incoming, seal};
 use abi::{MAX_MESSAGE, MessageKind, ReplyKind, RequestNumber};
 use protocols::serve::{Answer, Caller, Serve};
 use protocols::service::{Badge, Service};
@@ -56,11 +56,15 @@ fn incoming(kind: Option<MessageKind>, words: [u64; 8], bytes: usize) -> Incomin
 #[test]
 fn call_is_served_with_its_bytes_and_badge() {
     let (mut exchange, mut server) = (exchange(), Recorder::default());
-    let words = [u64::from_le_bytes(*b"abcdefgh"), u64::from_le_bytes(*b"ij\0\0\0\0\0\0"), 0, 0, 0, 0, 0, 0];
+    let mut words = [u64::from_le_bytes(*b"abcdefgh"), u64::from_le_bytes(*b"ij\0\0\0\0\0\0"), 0, 0, 0, 0, 0, 0];
+    words[7] = seal(&words, 10);
     let next = exchange.handle(&mut server, &incoming(Some(MessageKind::Call), words, 10));
     assert!(matches!(next, Next::Answer(answer) if answer == Answer::new(3)));
     assert_eq!(server.calls, [(BADGE, b"abcdefghij".to_vec())]);
     assert_eq!(&exchange.reply[..3], b"yes");
+    words[1] ^= 1 << 50;
+    let _next = exchange.handle(&mut server, &incoming(Some(MessageKind::Call), words, 10));
+    assert_eq!(server.calls.last(), Some(&(BADGE, Vec::new())), "a bit changed on the way: that is no request");
 }
 
 #[test]

@@ -54,10 +54,11 @@ impl Incoming {
         }
     }
 
-    /// Copies the message's bytes to `buffer` and returns them.
+    /// Copies the message's bytes to `buffer` and returns them; none of a message that did not come as it was sent, which is no request then.
     #[inline]
     pub fn copy_to<'a>(&self, buffer: &'a mut [u8; MAX_MESSAGE]) -> &'a [u8] {
-        let bytes = buffer.get_mut(..self.bytes).unwrap_or_default();
+        let length = if is_whole(&self.words, self.bytes) { self.bytes } else { 0 };
+        let bytes = buffer.get_mut(..length).unwrap_or_default();
         take_bytes(&self.words, bytes);
         bytes
     }
@@ -77,6 +78,29 @@ pub enum CopyError {
     Kernel(Error),
 }
 
+/// A message of up to so many bytes leaves the last word free, which says what the others are together. So does one in the message page; what it says of that is its
+/// length.
+const SEALED: usize = MAX_INLINE - 8;
+/// What a message without bytes is sealed with: not zero, so that words that nobody wrote are no message.
+const SEAL: u64 = 0x5f37_59df_5f37_59df;
+
+/// The last word of a message that has room for it. A bit that is wrong in one register between the two who speak is a wrong bit here.
+#[inline]
+pub(crate) fn seal(words: &[u64; 8], bytes: usize) -> u64 {
+    let [a, b, c, d, e, f, g, _] = words;
+    a ^ b ^ c ^ d ^ e ^ f ^ g ^ bytes as u64 ^ SEAL
+}
+
+const fn has_room(bytes: usize) -> bool {
+    bytes <= SEALED || bytes > MAX_INLINE
+}
+
+/// Whether a message came as it was sent, as far as can be known.
+#[inline]
+fn is_whole(words: &[u64; 8], bytes: usize) -> bool {
+    !has_room(bytes) || words[7] == seal(words, bytes)
+}
+
 /// Fills the words, or the message page, and returns the label.
 #[inline]
 fn put_bytes(bytes: &[u8], words: &mut [u64; 8]) -> Label {
@@ -90,6 +114,9 @@ fn put_bytes(bytes: &[u8], words: &mut [u64; 8]) -> Label {
         }
     } else {
         page::put(bytes);
+    }
+    if has_room(bytes.len()) {
+        words[7] = seal(words, bytes.len());
     }
     Label::new(bytes.len().min(MAX_MESSAGE))
 }
@@ -115,7 +142,7 @@ fn take_bytes(words: &[u64; 8], bytes: &mut [u8]) {
 /// the own table; 0 names none.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for a message that is too long or an answer longer than `reply`; else what the kernel says.
+/// [`Error::InvalidArgument`] for a message that is too long, or an answer that is longer than `reply` or did not come as it was sent; else what the kernel says.
 pub fn call(
     endpoint: u32,
     number: RequestNumber,
@@ -138,8 +165,11 @@ pub fn call(
     }
     page::put_receive_slots(receive);
     registers = registers.with_label(label);
-    registers.enter_for_answer()?;
+    registers.enter()?;
     let answer = registers.label();
+    if !is_whole(&registers.words, answer.bytes()) {
+        return Err(Error::InvalidArgument);
+    }
     let bytes = reply.get_mut(..answer.bytes()).ok_or(Error::InvalidArgument)?;
     take_bytes(&registers.words, bytes);
     Ok(Sent { bytes: bytes.len(), caps: answer.caps() })
@@ -153,7 +183,7 @@ pub fn call(
 #[inline]
 pub fn call_words(endpoint: u32, number: RequestNumber, label: Label, words: [u64; 8]) -> Result<(Label, [u64; 8]), Error> {
     let mut registers = Registers { number: number.0, words, ..Registers::new(Operation::Call, endpoint) }.with_label(label);
-    registers.enter_for_answer()?;
+    registers.enter_for_words()?;
     Ok((registers.label(), registers.words))
 }
 
@@ -165,7 +195,7 @@ pub fn call_words(endpoint: u32, number: RequestNumber, label: Label, words: [u6
 #[inline]
 pub fn reply_words_receive(endpoint: u32, label: Label, words: [u64; 8]) -> Result<(Label, [u64; 8]), Error> {
     let mut registers = Registers { words, ..Registers::new(Operation::ReplyReceive, endpoint) }.with_label(label);
-    registers.enter()?;
+    registers.enter_for_words()?;
     Ok((registers.label(), registers.words))
 }
 
@@ -341,8 +371,23 @@ fn touch_to_write(bytes: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{put_bytes, take_bytes};
+    use super::{SEALED, is_whole, put_bytes, take_bytes};
     use abi::{MAX_INLINE, MAX_MESSAGE};
+
+    #[test]
+    fn every_wrong_bit_of_a_short_message_shows() {
+        for length in [0, 1, 9, 31, SEALED - 2, 100] {
+            let mut words = [0; 8];
+            let _label = put_bytes(&[0xa5; 100][..length], &mut words);
+            assert!(is_whole(&words, length));
+            for bit in 0..512 {
+                let mut wrong = words;
+                wrong[bit / 64] ^= 1 << (bit % 64);
+                assert!(!is_whole(&wrong, length), "{length} bytes, bit {bit}");
+            }
+            assert!(!is_whole(&words, length ^ 2) && !is_whole(&[0; 8], length));
+        }
+    }
 
     #[test]
     fn message_of_every_length_travels_unchanged() {
