@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 
+use crate::build;
+use crate::cargo::cargo;
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 use program::Program;
@@ -27,7 +29,7 @@ pub(crate) struct SoakOptions {
     /// What to do; everything when absent
     #[arg(value_enum)]
     kind: Option<Kind>,
-    /// Only the target, configuration or mutation of this name (mutations may be several, separated by commas); who is struck by what (chaos:
+    /// Only the target, configuration, server or mutation of this name (mutations and servers may be several, separated by commas); who is struck by what (chaos:
     /// `vfs,posix+memory:jump`, `all:all` when absent)
     name: Option<String>,
     /// Chaos: strike servers by so many faults from outside
@@ -39,6 +41,9 @@ pub(crate) struct SoakOptions {
     /// Decides everything that is random; printed when not given
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
+    /// Crashes: how often each server dies in each way
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    times: usize,
     /// Run one input of a fuzz target again
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -57,10 +62,12 @@ enum Kind {
     Matrix,
     /// All short histories with all crashes
     Models,
+    /// Every server dies in every way, so many times each, under a load in which nobody may notice
+    Crashes,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Mutate, Self::Fuzz, Self::Chaos, Self::Matrix, Self::Models];
+    const ALL: [Self; 6] = [Self::Mutate, Self::Fuzz, Self::Chaos, Self::Matrix, Self::Models, Self::Crashes];
 }
 
 /// The command `soak`.
@@ -69,12 +76,13 @@ pub(crate) fn run(workspace: &Workspace, options: &SoakOptions) -> Result<ExitCo
     eprintln!("soak: --seed {seed}");
     let kinds = options.kind.map_or_else(|| Kind::ALL.to_vec(), |kind| vec![kind]);
     let has_names = |kind: Kind| match kind {
-        Kind::Mutate | Kind::Fuzz | Kind::Matrix => true,
+        Kind::Mutate | Kind::Fuzz | Kind::Matrix | Kind::Crashes => true,
         Kind::Chaos => options.faults.is_some(),
         Kind::Models => false,
     };
     if options.name.is_some() && !options.kind.is_some_and(has_names) {
-        let names = "a name is a mutation's, a target's, a machine's or a list of victims: soak mutate|fuzz|matrix NAME, soak chaos NAME --faults N";
+        let names =
+            "a name is a mutation's, a target's, a machine's or a list of victims: soak mutate|fuzz|matrix|crashes NAME, soak chaos NAME --faults N";
         return Err(Error::Refused(names.into()));
     }
     let mut good = true;
@@ -91,6 +99,7 @@ fn soak(workspace: &Workspace, options: &SoakOptions, kind: Kind, seed: u64) -> 
         Kind::Mutate => mutate::run(workspace, name, time, seed),
         Kind::Matrix => matrix::run(workspace, name, time, seed),
         Kind::Fuzz => Program::Fuzz.run(workspace, name, options.input.as_deref(), options.seconds, seed),
+        Kind::Crashes => crashes(workspace, options),
         Kind::Models => Program::Models.run(workspace, None, None, options.seconds, seed),
         Kind::Chaos if options.faults.is_some() || options.seconds.is_some() => chaos(workspace, options, seed),
         Kind::Chaos => {
@@ -106,6 +115,16 @@ fn chaos(workspace: &Workspace, options: &SoakOptions, seed: u64) -> Result<bool
         Some(count) => Program::faults(workspace, options.name.as_deref(), count, seed),
         None => Program::Chaos.run(workspace, None, None, options.seconds, seed),
     }
+}
+
+/// The suite's test of deaths under load, with as many as are asked for.
+fn crashes(workspace: &Workspace, options: &SoakOptions) -> Result<bool> {
+    build::warm(workspace)?;
+    let mut command = cargo(workspace, "test");
+    workspace.introduce(&mut command);
+    command.args(["-p", "tests", "--test", "crashes", "--", "--nocapture"]);
+    command.env("SYNOS_CRASH_TIMES", options.times.to_string()).env("SYNOS_CRASH_SERVERS", options.name.as_deref().unwrap_or_default());
+    program::found_nothing(&mut command)
 }
 
 fn seed_of_now() -> u64 {

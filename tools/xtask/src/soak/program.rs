@@ -68,7 +68,8 @@ impl Program {
     }
 }
 
-fn found_nothing(command: &mut Command) -> Result<bool> {
+/// Runs a program that says itself what it finds; whether that is nothing.
+pub(super) fn found_nothing(command: &mut Command) -> Result<bool> {
     match show_all(command) {
         Ok(()) => Ok(true),
         // It has said what it found.
