@@ -1,7 +1,7 @@
 //! All short histories with all crashes: bounded exhaustive exploration of the real code.
 //!
-//! Two models. [`restart`] is a caller's retry loop, the kernel's delivery and death of servers, and a server with lanes, all real, over the
-//! kernel's machine of plain memory, with up to two deaths at any point. [`files`] is the file server over every short sequence of
+//! [`restart`] is a caller's retry loop, the kernel's delivery and death of servers, and a server with lanes, all real, over the
+//! kernel's machine of plain memory, with up to two deaths at any point; and the same with two servers, of which the first asks the second. [`files`] is the file server over every short sequence of
 //! operations, dead at every store of each, and in the recovery after it. A model goes on to a longer bound while there is
 //! time, and says which bounds it has been through; a bound that was cut short does not count.
 
@@ -35,8 +35,14 @@ struct Model {
     most: usize,
 }
 
-const MODELS: [Model; 2] = [
+const MODELS: [Model; 3] = [
     Model { name: "restart", what: "retry loop, kernel and lanes, up to two deaths", explore: restart::explore, most: 4 },
+    Model {
+        name: "restart-of-two",
+        what: "the same with two servers in a row, either dead at any point, up to two deaths",
+        explore: restart::explore_two,
+        most: 3,
+    },
     Model { name: "files", what: "vfs, a death at every store, and in the recovery after it", explore: files::explore, most: 4 },
 ];
 
