@@ -10,7 +10,7 @@ use abi::RequestNumber;
 use protocols::service::Service;
 use protocols::vfs::{self, FileId};
 
-use crate::call::EFFECT;
+use crate::call::{EFFECT, vfs_stop};
 use crate::errno::Errno;
 use crate::saved::{CLOSING, DESCRIPTORS, Descriptor, FILES, File, Id, MapIndex, NODES, Node, ProcessIndex};
 use crate::server::Posix;
@@ -278,7 +278,10 @@ impl Posix<'_> {
             let file = self.store.closing(globals.closing_first as usize);
             let number = RequestNumber::new(Service::Posix.id(), CLOSER_LANE, globals.close_sequence, EFFECT);
             // A file that vfs no longer knows is as closed as it can be.
-            let _closed = self.vfs().close(number, file.into());
+            if let Err(error) = self.vfs().close(number, file.into()) {
+                // One that is no answer is not to be taken for that.
+                let _unknown = vfs_stop(error);
+            }
             self.store.edit_globals(|globals| {
                 globals.closing -= 1;
                 globals.closing_first = (globals.closing_first + 1) % CLOSING as u32;

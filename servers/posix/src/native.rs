@@ -6,7 +6,8 @@ use abi::{Error, Frame, Lease, ObjectKind, ReplyKind, RequestNumber, ThreadSetti
 use libsys::serve::{Exception, Outcome, PageFault, Reflected, Server};
 use libsys::syscall::{self, CopyError, MapSource, Stopped};
 use libsys::{Peer, clock, slot as own_slot, start};
-use protocols::call::Carrier;
+use protocols::call::{CallError, Carrier};
+use protocols::memory;
 use protocols::serve::{Answer, Caller, Serve};
 use protocols::service::{Badge, Service};
 
@@ -42,8 +43,8 @@ impl Native {
     fn page_cache(&mut self) -> Result<u32, Error> {
         if !self.page_cache {
             let peer = Peer::to(Service::Memory).receiving_into(PAGE_CACHE);
-            let mut memory = protocols::memory::Client(peer);
-            memory.region(libsys::next_number(), Service::Vfs.id()).map_err(|_| Error::InvalidHandle)?;
+            let mut client = memory::Client(peer);
+            client.region(libsys::next_number(), Service::Vfs.id()).map_err(|_| Error::KernelLimit)?;
             self.page_cache = true;
         }
         Ok(PAGE_CACHE)
@@ -80,6 +81,18 @@ fn answered(result: Result<(), Error>) {
         Ok(()) | Err(Error::ReplyGone) => {}
         Err(error) => panic!("a kept Reply is refused: {error:?}"),
     }
+}
+
+/// Whether memory did what it was asked for.
+///
+/// # Panics
+/// For a refusal that only posix can have caused.
+fn traded(result: Result<(), CallError<memory::Error>>) -> bool {
+    if let Err(error) = &result {
+        let is_corrupt = error.is_corruption() || matches!(error, CallError::Service(memory::Error::Malformed));
+        assert!(!is_corrupt, "memory answers with what only posix can have got wrong: {error:?}");
+    }
+    result.is_ok()
 }
 
 /// Ends the instance: a program's message came under a badge that posix gave to nobody.
@@ -312,13 +325,13 @@ impl Kernel for Native {
     }
 
     fn buy(&mut self, pages: u32, slot: u32) -> bool {
-        let mut memory = protocols::memory::Client(Peer::to(Service::Memory));
-        memory.buy(libsys::next_number(), pages, slot).is_ok()
+        let mut client = memory::Client(Peer::to(Service::Memory));
+        traded(client.buy(libsys::next_number(), pages, slot))
     }
 
     fn give_back(&mut self, slot: u32) -> bool {
-        let mut memory = protocols::memory::Client(Peer::to(Service::Memory));
-        memory.give_back(libsys::next_number(), slot).is_ok()
+        let mut client = memory::Client(Peer::to(Service::Memory));
+        traded(client.give_back(libsys::next_number(), slot))
     }
 }
 

@@ -20,6 +20,7 @@ use crate::kernel::Port;
 use crate::saved::{DESCRIPTORS, File, Lane, Map, PIPE_BYTES, Process, ProcessIndex, Thread, redo, slot, state};
 use crate::server::{After, Posix};
 use crate::tty::CONSOLE;
+use crate::tty::console::check_refusal;
 
 /// Lane of the requests that open the session's program, and of those that drain the script's pipes.
 const SESSION_LANE: u16 = 0xfd00;
@@ -277,7 +278,11 @@ impl Posix<'_> {
         self.buffer = buffer;
         match written {
             Ok(count) if count > 0 => u64::from(count).min(length as u64),
-            _ => length as u64,
+            Ok(_) => length as u64,
+            Err(error) => {
+                check_refusal(&error);
+                length as u64
+            }
         }
     }
 

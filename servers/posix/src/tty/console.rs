@@ -15,13 +15,21 @@ use crate::saved::File;
 use crate::server::Posix;
 use crate::wait::{Event, Wait};
 
+/// Ends this instance for a refusal that no program can cause, as in [`crate::call::vfs_stop`].
+///
+/// # Panics
+/// That is how.
+pub(crate) fn check_refusal(error: &CallError<console::Error>) {
+    let is_corrupt = error.is_corruption() || matches!(error, CallError::Service(console::Error::Malformed | console::Error::Stale));
+    assert!(!is_corrupt, "the console answers with what only posix can have got wrong: {error:?}");
+}
+
 /// What an answer of the console means.
 ///
 /// # Panics
-/// For one that no program can cause, as in [`crate::call::vfs_stop`].
+/// As [`check_refusal`].
 pub(crate) fn console_stop(error: CallError<console::Error>) -> Stop {
-    let is_corrupt = error.is_corruption() || matches!(error, CallError::Service(console::Error::Malformed | console::Error::Stale));
-    assert!(!is_corrupt, "the console answers with what only posix can have got wrong: {error:?}");
+    check_refusal(&error);
     match error {
         CallError::Service(console::Error::Pending(_)) => Stop::Wait(Wait::on(Event::Terminal(CONSOLE))),
         CallError::Service(console::Error::NeedsPage { .. } | console::Error::InvalidLease) => Errno::EFAULT.into(),
@@ -50,7 +58,10 @@ impl Posix<'_> {
     /// Sends the foreground group what was typed since the last time. The counts acted on are saved with the signals.
     pub fn take_console_signals(&mut self) {
         let number = self.kernel.own_number();
-        let Ok(counts) = self.console().signals(number) else { return };
+        let counts = match self.console().signals(number) {
+            Ok(counts) => counts,
+            Err(error) => return check_refusal(&error),
+        };
         let [interrupt, quit, suspend] = self.store.globals().console_signals;
         let seen = Signals { interrupt, quit, suspend };
         if counts == seen {
