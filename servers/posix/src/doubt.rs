@@ -27,36 +27,38 @@ const fn is_doubtful(errno: Errno) -> bool {
 }
 
 /// The call that a waiting thread made: number and arguments (x86-64 ABI, A.2.1).
-const fn asked(frame: &Frame) -> Incoming {
-    Incoming::Call { number: frame.rax, arguments: [frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9] }
+const fn asked(frame: &Frame) -> (u64, [u64; 6]) {
+    (frame.rax, [frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9])
 }
 
-impl Posix<'_> {
-    /// Makes the call in a lane's hand, and once more if it fails.
-    pub(crate) fn attempt_call(&mut self, lane: Lane) -> SysResult {
-        let planned = self.afterwards.len();
-        match self.dispatch(lane) {
-            Err(Stop::Errno(errno)) if is_doubtful(errno) => {
-                self.store.roll_back();
-                self.afterwards.truncate(planned);
-                let frame = self.kernel.get_frame(slot::thread(lane)).map_err(kernel_errno)?;
-                if let Some(hand) = self.in_hand.get_mut(lane).and_then(Option::as_mut) {
-                    hand.incoming = asked(&frame);
-                }
-                self.dispatch(lane)
-            }
+impl Call<'_, '_> {
+    /// Makes the call, and once more if it fails.
+    #[inline]
+    pub(crate) fn attempt(&mut self) -> SysResult {
+        let planned = self.posix.afterwards.len();
+        match table::dispatch(self) {
+            Err(Stop::Errno(errno)) if is_doubtful(errno) => self.attempt_again(planned),
             outcome => outcome,
         }
     }
 
-    fn dispatch(&mut self, lane: Lane) -> SysResult {
-        let Some(hand) = self.in_hand.get(lane).copied().flatten() else { return Err(Stop::Gone) };
-        let Incoming::Call { number: call_number, arguments } = hand.incoming else { return Err(Stop::Gone) };
-        let process = self.store.thread(lane).process as usize;
-        let map = self.store.process(process).map as usize;
-        table::dispatch(&mut Call { posix: self, lane, process, map, number: hand.number, call_number, arguments })
+    /// Makes the call as if nothing had come of it yet, with what the kernel still has; so many things were planned before it.
+    #[cold]
+    fn attempt_again(&mut self, planned: usize) -> SysResult {
+        self.posix.store.roll_back();
+        self.posix.afterwards.truncate(planned);
+        let frame = self.posix.kernel.get_frame(slot::thread(self.lane)).map_err(kernel_errno)?;
+        (self.call_number, self.arguments) = asked(&frame);
+        if let Some(hand) = self.posix.in_hand.get_mut(self.lane).and_then(Option::as_mut) {
+            hand.incoming = Incoming::Call { number: self.call_number, arguments: self.arguments };
+        }
+        self.process = self.posix.store.thread(self.lane).process as usize;
+        self.map = self.posix.store.process(self.process).map as usize;
+        table::dispatch(self)
     }
+}
 
+impl Posix<'_> {
     /// Whether a lane's fault that is refused was so before: if not, the instruction is to be tried again.
     pub(crate) fn is_refused_again(&mut self, lane: Lane, fault: Fault, refused: Refused) -> bool {
         let Some(before) = self.refused.get_mut(lane) else { return true };
@@ -68,12 +70,12 @@ impl Posix<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Errno, Frame, Incoming, asked, is_doubtful};
+    use super::{Errno, Frame, asked, is_doubtful};
 
     #[test]
     fn arguments_are_where_the_abi_has_them() {
         let frame = Frame { rax: 7, rdi: 1, rsi: 2, rdx: 3, r10: 4, r8: 5, r9: 6, ..Frame::new() };
-        assert_eq!(asked(&frame), Incoming::Call { number: 7, arguments: [1, 2, 3, 4, 5, 6] });
+        assert_eq!(asked(&frame), (7, [1, 2, 3, 4, 5, 6]));
     }
 
     #[test]

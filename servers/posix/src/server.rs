@@ -12,7 +12,7 @@ use abi::{ReplyKind, RequestNumber};
 use libsys::saved::Area;
 use protocols::service::Service;
 
-use crate::call::Stop;
+use crate::call::{Call, Stop};
 use crate::fail::{self, Passed};
 use crate::fault;
 use crate::frames::Frames;
@@ -28,7 +28,7 @@ use crate::wait::{Event, Wait};
 pub const BUFFER_BYTES: usize = 64 * 1024;
 
 /// What a lane's thread asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Incoming {
     /// A system call.
     Call {
@@ -287,13 +287,13 @@ impl<'k> Posix<'k> {
             return;
         }
         match hand.incoming {
-            Incoming::Call { number, .. } => self.run_call(lane, hand.number, number),
+            Incoming::Call { number, arguments } => self.run_call(lane, hand.number, number, arguments),
             Incoming::PageFault { address, access } => self.run_fault(lane, hand.number, address, access),
             Incoming::Exception { vector, code, address } => self.run_exception(lane, vector, code, address),
         }
     }
 
-    fn run_call(&mut self, lane: Lane, number: RequestNumber, call_number: u64) {
+    fn run_call(&mut self, lane: Lane, number: RequestNumber, call_number: u64, arguments: [u64; 6]) {
         let thread = self.store.thread(lane);
         if thread.done.number == number.0 && thread.redo == redo::NONE {
             self.answer(lane, thread.done.result);
@@ -301,8 +301,11 @@ impl<'k> Posix<'k> {
         }
         let index = usize::try_from(call_number).unwrap_or(usize::MAX).min(COUNTED_CALLS - 1);
         self.calls[index] += 1;
+        let process = thread.process as usize;
+        let map = self.store.process(process).map as usize;
+        let mut call = Call { posix: self, lane, process, map, number, call_number, arguments };
         fail::passed(call_number, Passed::Intent);
-        let result = self.attempt_call(lane);
+        let result = call.attempt();
         if !matches!(result, Err(Stop::Wait(_) | Stop::Interrupted { .. })) {
             fail::passed(call_number, Passed::Effect);
         }
