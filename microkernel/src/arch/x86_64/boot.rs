@@ -56,7 +56,9 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     let parked = processors::start(&others, &info.memory_regions);
     klog!("kernel: {} processors of which 1 is used and {parked} protected and parked", topology.processors().len());
     let infos = page_records(&mut regions, &info.memory_regions);
-    let hardware = Hardware { direct_map: DIRECT_MAP, infos, root, apic, tsc_hz, trace: trace::ring() };
+    // SAFETY: this function runs once.
+    let trace = unsafe { trace::ring() };
+    let hardware = Hardware { direct_map: DIRECT_MAP, infos, root, apic, tsc_hz, trace };
     let (archive, bytes) = archive(info);
     let mut kernel = Kernel::new(hardware);
     let regions = regions.get(..count).unwrap_or(&[]);

@@ -18,9 +18,12 @@ unsafe impl Sync for Ring {}
 
 static RING: Ring = Ring(UnsafeCell::new([TraceRecord { at: 0, badge: 0, what: 0, word: 0 }; RECORDS]));
 
-/// The ring, for the machine: taken once, at boot.
-pub fn ring() -> &'static mut [TraceRecord] {
-    // SAFETY: the caller is the boot code, which runs once.
+/// The ring, for the machine.
+///
+/// # Safety
+/// Taken once, at boot.
+pub unsafe fn ring() -> &'static mut [TraceRecord] {
+    // SAFETY: there is no other reference, as the caller says.
     unsafe { &mut *RING.0.get() }
 }
 
