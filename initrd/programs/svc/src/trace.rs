@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{Outcome, print, proc, show};
 
-/// How long one round records: a busy machine fills the ring about so fast.
+/// How long one round records. A busy machine goes round the ring several times meanwhile, and the newest records are shown.
 const ROUND: Duration = Duration::from_millis(100);
 
 /// What is to be shown.
