@@ -152,8 +152,8 @@ macro_rules! entry {
 
 #[cfg(target_os = "none")]
 entry!(
-    /// Enters the kernel. The stack pointer is compared too, with a word that says where it lies itself.
-    enter: "push rbx", "push rsp", "syscall", "pop r11", "cmp r11, rsp", "jne 3f", "mov rcx, rbx", "pop rbx", "cmp rbx, [rsp - 8]", "je 2f", "3: ud2", "2:"
+    /// Enters the kernel. The stack pointer is compared too, with a word that says where it lies itself. Nobody but the thread writes below its stack pointer.
+    enter: "push rbx", "mov [rsp - 8], rsp", "syscall", "cmp [rsp - 8], rsp", "jne 3f", "mov rcx, rbx", "pop rbx", "cmp rbx, [rsp - 8]", "je 2f", "3: ud2", "2:"
 );
 
 #[cfg(target_os = "none")]
