@@ -44,8 +44,9 @@ impl Right {
         if same { Ok(Self(steps[..count].to_vec())) } else { Err(format!("{rounds} rounds without faults differ:\n{output}")) }
     }
 
-    /// The first thing that is wrong in the output of a machine that was turned off at `end_us`, in the middle of whatever it did.
+    /// The first thing that is wrong in the output of a machine that was turned off at `end_us`, in the middle of whatever it did: of a stamp, too.
     pub(crate) fn first_wrong(&self, output: &str, end_us: u64) -> Option<Wrong> {
+        let (output, begun) = split_begun_stamp(output);
         let steps = steps(output);
         let text_before = output.split(STAMP).next().unwrap_or_default();
         if !text_before.is_empty() {
@@ -58,7 +59,7 @@ impl Right {
                 let why = format!("step {} instead of {}", step.number, index + 1);
                 return Some(Wrong { why, after_us: before, before_us: step.at_us + RESOLUTION_US });
             }
-            if let Some(why) = self.wrong_in(step, index, next_us, index + 1 == steps.len()) {
+            if let Some(why) = self.wrong_in(step, index, next_us, !begun && index + 1 == steps.len()) {
                 return Some(Wrong { why, after_us: step.at_us, before_us: next_us + RESOLUTION_US });
             }
             before = step.at_us;
@@ -96,6 +97,15 @@ fn steps(output: &str) -> Vec<Step<'_>> {
     steps
 }
 
+/// The output without what there is of a stamp in whose middle the machine was turned off, and whether there is something: what stands before it is whole.
+fn split_begun_stamp(output: &str) -> (&str, bool) {
+    let (whole, last) = output.split_at(output.rfind('\n').map_or(0, |end| end + 1));
+    let next = format!("{STAMP}{} ", steps(whole).len() + 1);
+    let is_time = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let begun = !last.is_empty() && (next.starts_with(last) || last.strip_prefix(&next).is_some_and(is_time));
+    (if begun { whole } else { output }, begun)
+}
+
 /// `=== 12 3.45`: the step's number and the time in microseconds.
 fn stamp(line: &str) -> Option<(usize, u64)> {
     let (number, time) = line.strip_prefix(STAMP)?.strip_suffix('\n')?.split_once(' ')?;
@@ -129,8 +139,17 @@ mod tests {
     fn right_output_may_end_anywhere() {
         let output = format!("{ROUND}=== 3 1.10\na\nb\n=== 4 1.20\nc\n=== 5 1.30\na\nb\n");
         for end in ROUND.len()..=output.len() {
-            let stamp_begun = output[..end].lines().last().is_some_and(|line| line.starts_with('=')) && !output[..end].ends_with('\n');
-            assert!(stamp_begun || wrong(&output[..end]).is_none(), "{:?}", &output[..end]);
+            assert_eq!(wrong(&output[..end]), None, "{:?}", &output[..end]);
+        }
+    }
+
+    #[test]
+    fn stamp_that_has_begun_ends_a_step_and_is_the_next_ones() {
+        for begun in ["=", "=== 2", "=== 2 1.0"] {
+            assert!(wrong(&format!("=== 1 1.00\na\n{begun}")).is_some(), "a line is lost before {begun:?}");
+        }
+        for other in ["=x", "=== 3", "=== 2 1.0x"] {
+            assert!(wrong(&format!("=== 1 1.00\na\nb\n{other}")).is_some(), "{other:?}");
         }
     }
 
