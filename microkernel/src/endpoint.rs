@@ -53,11 +53,14 @@ impl<M: Machine> Kernel<M> {
     /// Whether callers queue, and whether a receiver waits.
     pub(crate) fn queues(&mut self, endpoint: Ref<Endpoint>) -> [bool; 2] {
         let object = self.endpoint(endpoint);
-        [object.callers_head.some().is_some(), object.receivers[0].some().is_some()]
+        [object.callers_head.some().is_some(), object.receivers.iter().any(|receiver| receiver.some().is_some())]
     }
 
+    /// A receiver that waits: of this processor if there is one, for it runs at once.
     fn receiver(&mut self, endpoint: Ref<Endpoint>) -> Option<Ref<Thread>> {
-        self.endpoint(endpoint).receivers[0].some()
+        let (here, used) = (self.machine.processor(), self.processors());
+        let receivers = &self.endpoint(endpoint).receivers;
+        receivers[here % MAX_CPUS].some().or_else(|| receivers.iter().take(used).find_map(|receiver| receiver.some()))
     }
 
     /// A thread on no queue sends what lies in its registers to an endpoint and waits. If it just left the processor, the receiver may take over at once.
@@ -92,7 +95,7 @@ impl<M: Machine> Kernel<M> {
     fn run_receiver(&mut self, caller: Ref<Thread>, receiver: Ref<Thread>) {
         self.thread(receiver).state = State::Runnable as u8;
         let outranks = self.thread(receiver).priority >= self.thread(caller).priority;
-        if outranks && self.cpu.current.some().is_none() {
+        if outranks && self.cpu().is_idle() {
             self.switch_to(receiver);
         } else {
             self.enqueue(receiver);
@@ -150,11 +153,11 @@ impl<M: Machine> Kernel<M> {
     /// Takes a thread out of its endpoint's list of receivers.
     pub(crate) fn leave_receivers(&mut self, receiver: Ref<Thread>) {
         let thread = self.thread(receiver);
-        let (endpoint, next, previous) = (thread.endpoint, thread.next, thread.previous);
+        let (endpoint, next, previous, cpu) = (thread.endpoint, thread.next, thread.previous, usize::from(thread.cpu));
         (thread.endpoint, thread.next, thread.previous) = (Ref::NONE, Ref::NONE, Ref::NONE);
         match previous.some() {
             Some(previous) => self.thread(previous).next = next,
-            None => self.endpoint(endpoint).receivers[0] = next,
+            None => self.endpoint(endpoint).receivers[cpu % MAX_CPUS] = next,
         }
         if let Some(next) = next.some() {
             self.thread(next).previous = previous;
@@ -180,7 +183,8 @@ impl<M: Machine> Kernel<M> {
             return;
         }
         self.leave_current();
-        let head = self.endpoint(endpoint).receivers[0];
+        let cpu = usize::from(self.thread(receiver).cpu);
+        let head = core::mem::replace(&mut self.endpoint(endpoint).receivers[cpu % MAX_CPUS], receiver);
         let thread = self.thread(receiver);
         thread.state = State::Receiving as u8;
         thread.endpoint = endpoint;
@@ -189,7 +193,6 @@ impl<M: Machine> Kernel<M> {
         if let Some(head) = head.some() {
             self.thread(head).previous = receiver;
         }
-        self.endpoint(endpoint).receivers[0] = receiver;
     }
 
     /// Hands the bound notification's word to a receiver that waits, if there is one.

@@ -6,6 +6,7 @@
 
 mod archive;
 mod compare;
+mod cores;
 mod fast;
 mod ipc;
 mod meter;
@@ -19,13 +20,14 @@ use std::fmt;
 use abi::{ObjectKind, TraceRecord};
 
 pub use archive::{Segment, archive};
+pub use cores::Core;
 pub use fast::{Trap, Way};
 pub use ipc::{Message, Received};
 pub use meter::{Meter, Work};
 pub use setup::{Linux, Made, Process};
 pub use world::World;
 
-use crate::machine::{Machine, PageNumber};
+use crate::machine::{Duty, Machine, PageNumber};
 use crate::page::{PAGE_BYTES, PAGE_WORDS, PageInfo};
 use pages::Pages;
 
@@ -44,14 +46,11 @@ pub struct FakeMachine {
     infos: Vec<PageInfo>,
     /// The time-stamp counter; a test moves it.
     pub time: u64,
-    /// What the timer is set to.
-    pub timer: Option<u64>,
     /// Which interrupt lines are unmasked.
     pub lines: [bool; LINES as usize],
-    /// The top-level table that is loaded, none for the kernel's own.
-    pub root: Option<PageNumber>,
-    /// Addresses whose translations were dropped.
-    pub flushes: Vec<u64>,
+    /// The processors, and which of them a test plays on.
+    cores: Vec<Core>,
+    here: usize,
     /// What ports read as; 0 where nothing is set.
     pub inputs: BTreeMap<u16, u32>,
     /// What was written to ports: port, width, value.
@@ -62,12 +61,6 @@ pub struct FakeMachine {
     pub trace: [TraceRecord; 16],
     /// The exception that the first process died of.
     pub lost: Option<[u64; 4]>,
-    /// What the FPU's registers hold: one word stands for them all, 0 for the initial state.
-    pub fpu: u64,
-    /// CR0.TS.
-    pub fpu_trap: bool,
-    /// How often FPU state was stored and loaded.
-    pub fpu_moves: (u32, u32),
     /// What the kernel does between two preemption points, and when an interrupt waits at one.
     pub meter: Meter,
 }
@@ -80,18 +73,14 @@ impl FakeMachine {
             pages: Pages::new(pages as usize),
             infos: vec![PageInfo::default(); pages as usize],
             time: 1_000,
-            timer: None,
             lines: [false; LINES as usize],
-            root: None,
-            flushes: Vec::new(),
+            cores: vec![Core::new()],
+            here: 0,
             inputs: BTreeMap::new(),
             outputs: Vec::new(),
             log: Vec::new(),
             trace: [TraceRecord::default(); 16],
             lost: None,
-            fpu: 0,
-            fpu_trap: true,
-            fpu_moves: (0, 0),
             meter: Meter::default(),
         }
     }
@@ -123,7 +112,7 @@ impl FakeMachine {
 
 impl fmt::Debug for FakeMachine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FakeMachine").field("pages", &self.pages.len()).field("time", &self.time).field("timer", &self.timer).finish_non_exhaustive()
+        f.debug_struct("FakeMachine").field("pages", &self.pages.len()).field("time", &self.time).field("cores", &self.cores).finish_non_exhaustive()
     }
 }
 
@@ -166,15 +155,31 @@ impl Machine for FakeMachine {
             assert_eq!(self.infos[root as usize].kind(), ObjectKind::PageTable, "the loaded root is no page table");
             assert_eq!(self.pages[root as usize].0[PAGE_WORDS - 1], KERNEL_HALF, "the loaded root has no kernel half");
         }
-        self.root = root;
+        self.core_mut().load(root);
     }
 
     fn flush(&mut self, address: u64) {
-        self.flushes.push(address);
+        let core = self.core_mut();
+        core.flushes.push(address);
+        core.drop_translation(address);
     }
 
     fn interrupted(&mut self) -> bool {
-        self.meter.point()
+        // Who was interrupted waits to get in.
+        self.meter.point() || self.has_ipi()
+    }
+
+    fn processor(&self) -> usize {
+        self.here
+    }
+
+    fn send_ipi(&mut self, processor: usize) {
+        assert_ne!(processor, self.here, "a processor interrupts itself");
+        self.cores[processor].ipi = true;
+    }
+
+    fn delegate(&mut self, processor: usize, duty: Duty) {
+        self.do_duty(processor, duty);
     }
 
     fn touched(&mut self, bytes: usize) {
@@ -186,7 +191,7 @@ impl Machine for FakeMachine {
     }
 
     fn set_timer(&mut self, at: Option<u64>) {
-        self.timer = at;
+        self.core_mut().timer = at;
     }
 
     fn set_line(&mut self, line: u32, enabled: bool) {
@@ -221,20 +226,14 @@ impl Machine for FakeMachine {
     }
 
     fn fpu_save(&mut self, address: u64) {
-        assert!(!self.fpu_trap, "FPU instruction in ring 0 while CR0.TS is set");
-        assert!(address.is_multiple_of(64), "XSAVE area is not aligned");
-        let value = self.fpu;
-        *self.word(address) = value;
-        self.fpu_moves.0 += 1;
+        self.save_state(address);
     }
 
     fn fpu_restore(&mut self, address: Option<u64>) {
-        assert!(!self.fpu_trap, "FPU instruction in ring 0 while CR0.TS is set");
-        self.fpu = address.map_or(0, |address| *self.word(address));
-        self.fpu_moves.1 += 1;
+        self.restore_state(address);
     }
 
     fn set_fpu_trap(&mut self, trap: bool) {
-        self.fpu_trap = trap;
+        self.core_mut().fpu_trap = trap;
     }
 }

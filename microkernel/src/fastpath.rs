@@ -36,13 +36,13 @@ mod page_fault;
 #[cfg(target_os = "none")]
 use crate::arch::x86_64::descriptors::{USER_CODE, USER_DATA};
 #[cfg(target_os = "none")]
-use crate::arch::x86_64::trap::{resume, system_call as slow};
+use crate::arch::x86_64::trap::{lock as wait, resume, system_call as slow};
 #[cfg(not(target_os = "none"))]
-use host::{USER_CODE, USER_DATA, resume, slow};
+use host::{USER_CODE, USER_DATA, resume, slow, wait};
 
 pub use page_fault::page_fault;
 
-/// The lock around the kernel's state: 1 while it is held.
+/// The lock around the kernel's state: 1 while it is held. Who meets it held waits in Rust, on the kernel's stack.
 pub static LOCK: AtomicU32 = AtomicU32::new(0);
 
 /// First word of a slot that holds a Reply.
@@ -92,7 +92,8 @@ pub extern "C" fn entry() {
         "mov [rsp + {rbp}], rbp",
         "mov rcx, gs:[{user_rsp}]",
         "mov [rsp + {rsp}], rcx",
-        lock!(),
+        lock!("71f"),
+        "70:",
         "mov r11, rax",
         "shr r11, 32",
         "cmp r11d, {inline}",
@@ -192,7 +193,7 @@ pub extern "C" fn entry() {
         // The caller faulted: its registers are all as they were.
         "39:",
         "mov cl, [rbp + {odd}]",
-        "test cl, {attempted}",
+        "test cl, {attempted} | {remote}",
         "jnz 91f",
         "test cl, {based}",
         "jz 2f",
@@ -211,7 +212,8 @@ pub extern "C" fn entry() {
         "mov [rsp + {rsp}], rbp",
         "mov r12, rax",
         "mov r13, rcx",
-        lock!(),
+        lock!("73f"),
+        "72:",
         "mov cl, [rsp + {odd}]",
         "and cl, {reflected_mask}",
         "cmp cl, {reflects}",
@@ -354,6 +356,16 @@ pub extern "C" fn entry() {
         "mov gs:[{current}], rbp",
         "mov byte ptr gs:[{reschedule}], 1",
         ring0!(resume),
+        // Another processor has the lock. What C does not preserve is stored meanwhile, in either way of entry.
+        "71:",
+        store!("rsp": rax rdx rsi rdi r8 r9 r10),
+        wait!(),
+        load!("rsp": rax rdx rsi rdi r8 r9 r10),
+        "jmp 70b",
+        "73:",
+        wait!(),
+        load!("rsp": rdx rsi rdi r8 r9 r10),
+        "jmp 72b",
         // A thread whose registers are all stored, to the slow path.
         "92:",
         ring0!(slow),
@@ -364,7 +376,7 @@ pub extern "C" fn entry() {
         store!("rsp": rax rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r15),
         ring0!(native);
         {
-            Cpu: current user_rsp payer charged_at slice_end timer infos direct_map roots_loaded fpu_owner fpu_trap expired reschedule;
+            Cpu: current user_rsp list payer charged_at slice_end timer infos direct_map roots_loaded fpu_owner fpu_trap expired reschedule;
             PageInfo: revoked_at;
             CapTable: handles callers;
             Slot: rights kind first epoch object;
@@ -412,12 +424,14 @@ pub extern "C" fn entry() {
         awaits_fault = const status(State::AwaitingReply, CallKind::PageFault),
         answered_fault = const status(State::Runnable, CallKind::PageFault),
         attempted = const odd::ATTEMPTED,
+        remote = const odd::REMOTE,
         based = const odd::REFLECT | odd::BASES,
         answered_call = const status(State::Runnable, CallKind::Call),
         answered_reflected = const status(State::Runnable, CallKind::Reflected),
         personality_epoch = const offset_of!(Thread, personality) + 8,
         thread_badge = const offset_of!(Thread, badge),
         lock = sym LOCK,
+        wait = sym wait,
         slow = sym slow,
         resume = sym resume,
         #[cfg(target_os = "none")]

@@ -6,8 +6,8 @@
 use abi::{FaultAccess, Label, ObjectKind, RequestNumber, TraceKind};
 
 use crate::endpoint::Endpoint;
-use crate::kernel::Kernel;
-use crate::machine::Machine;
+use crate::kernel::{Cpu, Kernel};
+use crate::machine::{Duty, Machine};
 use crate::page::Ref;
 use crate::thread::{CallKind, Port, State, Thread, odd};
 
@@ -29,7 +29,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The current thread trapped into an exception: `vector`, the processor's error code, and the faulting address.
     pub fn exception(&mut self, vector: u64, code: u64, address: u64) {
-        let Some(thread) = self.cpu.current.some() else { return };
+        let Some(thread) = self.cpu().current.some() else { return };
         if vector == DEVICE_NOT_AVAILABLE && self.thread(thread).has_fpu() {
             return self.switch_fpu(thread);
         }
@@ -116,36 +116,42 @@ impl<M: Machine> Kernel<M> {
     /// Gives the FPU to a thread: the owner's registers are stored, the new one's loaded.
     fn switch_fpu(&mut self, thread: Ref<Thread>) {
         self.machine.set_fpu_trap(false);
-        self.cpu.fpu_trap = false;
-        if let Some(owner) = self.cpu.fpu_owner.some() {
+        self.cpu().fpu_trap = false;
+        if let Some(owner) = self.cpu().fpu_owner.some() {
             self.store_fpu(owner);
         }
         let used = self.thread(thread).fpu_used != 0;
         let area = xsave_address(thread);
         self.machine.fpu_restore(used.then_some(area));
         self.thread(thread).fpu_used = 1;
-        self.cpu.fpu_owner = thread;
+        self.cpu().fpu_owner = thread;
     }
 
     fn store_fpu(&mut self, owner: Ref<Thread>) {
         self.machine.fpu_save(xsave_address(owner));
     }
 
-    /// Brings a thread's stored FPU state up to date.
+    /// Brings a thread's stored FPU state up to date, from whichever processor has it: only its own can.
     pub(crate) fn save_fpu(&mut self, thread: Ref<Thread>) {
-        if self.cpu.fpu_owner == thread {
+        let processor = usize::from(self.thread(thread).cpu);
+        let &mut Cpu { fpu_owner, fpu_trap, .. } = self.cpu_at(processor);
+        if fpu_owner != thread {
+            return;
+        }
+        if processor == self.machine.processor() {
             self.machine.set_fpu_trap(false);
             self.store_fpu(thread);
-            let trap = self.cpu.fpu_trap;
-            self.machine.set_fpu_trap(trap);
+            self.machine.set_fpu_trap(fpu_trap);
+        } else {
+            self.machine.delegate(processor, Duty::StoreFpu(xsave_address(thread)));
         }
     }
 
     /// A thread's state in the FPU is no longer wanted: it was stored, or will be replaced.
     pub(crate) fn drop_fpu(&mut self, thread: Ref<Thread>) {
-        if self.cpu.fpu_owner == thread {
+        if self.cpu_of(thread).fpu_owner == thread {
             self.save_fpu(thread);
-            self.cpu.fpu_owner = Ref::NONE;
+            self.cpu_of(thread).fpu_owner = Ref::NONE;
         }
     }
 }

@@ -94,6 +94,8 @@ pub enum Violation {
     Deadlines(usize),
     /// A more important thread than the current one is runnable, or the processor idles beside one.
     Preemption,
+    /// A thread is where only those of another processor may be.
+    Processor(Ref<Thread>),
     /// The wrong thread pays.
     Payer(Ref<Thread>),
     /// The loaded space is not that of the current thread, or none at all.

@@ -10,6 +10,17 @@ use crate::page::PageInfo;
 /// Number of a physical page: physical address divided by 4096.
 pub type PageNumber = u32;
 
+/// What one processor does for another, wherever that is outside the kernel: in user code, idle, or waiting to get in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Forget all translations of the loaded space.
+    Forget,
+    /// Load the kernel's own top-level table.
+    Unload,
+    /// Store the FPU's state at an address that [`Machine::page_address`] covers.
+    StoreFpu(u64),
+}
+
 /// What the kernel needs of a machine. Methods never fail: what they are given has been checked.
 pub trait Machine {
     /// Pages that have a [`PageInfo`]: every valid [`PageNumber`] is below this.
@@ -31,11 +42,18 @@ pub trait Machine {
     fn flush(&mut self, address: u64);
 
     /// Whether an interrupt waits to be taken. This is the preemption point: between two of them, or the ends of a trap, an operation does at most
-    /// [`abi::BUDGET_PAGES`] entries or a page of bytes, and where the answer is yes it ends with its progress kept. With a second processor
-    /// it will have to be yes also when that one waits for the lock.
+    /// [`abi::BUDGET_PAGES`] entries or a page of bytes, and where the answer is yes it ends with its progress kept. It is yes also when another
+    /// processor waits to get into the kernel.
     fn interrupted(&mut self) -> bool;
     /// Is told what was zeroed, copied or looked through in one piece, before it is. Only a machine that measures work wants to know.
     fn touched(&mut self, _bytes: usize) {}
+
+    /// The processor that is in the kernel, below [`crate::endpoint::MAX_CPUS`].
+    fn processor(&self) -> usize;
+    /// Interrupts another processor: [`crate::kernel::Kernel::take_ipi`] runs there before any more user code.
+    fn send_ipi(&mut self, processor: usize);
+    /// Lets another processor do a duty, and returns when it is done.
+    fn delegate(&mut self, processor: usize, duty: Duty);
 
     /// The time-stamp counter.
     fn now(&mut self) -> u64;

@@ -163,10 +163,12 @@ impl<M: Machine> Kernel<M> {
             }
             ObjectKind::Notification => self.destroy_notification(Ref::at(address)),
             ObjectKind::Thread => {
-                if self.cpu.current == Ref::at(address) {
+                if self.cpu().current == Ref::at(address) {
                     return Err(Error::Busy);
                 }
-                self.destroy_thread(Ref::at(address));
+                if !self.destroy_thread(Ref::at(address)) {
+                    return Ok(false);
+                }
             }
             ObjectKind::AddressSpace => {
                 if !self.is_dismantled(Ref::at(address)) {

@@ -11,7 +11,7 @@ use crate::capability::{Slot, SlotPlace};
 use crate::kernel::Kernel;
 use crate::machine::{Machine, PageNumber};
 use crate::page::{self, Ref};
-use crate::thread::{CallKind, State, Thread};
+use crate::thread::{CallKind, State, Thread, odd};
 
 /// What a Linux program gets when its system dropped the call: EIO.
 const EIO: u64 = 5;
@@ -43,7 +43,7 @@ impl<M: Machine> Kernel<M> {
     /// The caller leaves the processor; unlike [`Kernel::leave_current`] nothing has to be chosen if the receiver runs at once.
     fn leave_current_for_call(&mut self) {
         self.charge();
-        self.cpu.current = Ref::NONE;
+        self.cpu().current = Ref::NONE;
     }
 
     /// Whether a message that `sender` describes can be sent at all.
@@ -66,9 +66,8 @@ impl<M: Machine> Kernel<M> {
         let place = SlotPlace { table: self.thread(receiver).table, index: self.thread(receiver).reply_slot };
         self.issue_reply(caller, place);
         self.end_service(receiver);
-        self.thread(caller).served_by = receiver;
+        self.link_service(caller, receiver);
         let thread = self.thread(receiver);
-        thread.serving = caller;
         thread.set_words(words);
         thread.set_status(0, label.0);
         thread.frame.rbx = badge;
@@ -169,8 +168,10 @@ impl<M: Machine> Kernel<M> {
 
     /// Puts a Reply into a receiver's slot and links the caller to it.
     fn issue_reply(&mut self, caller: Ref<Thread>, place: SlotPlace) {
-        self.cpu.ticket += 1;
-        let (head, ticket) = (self.table(place.table).callers, self.cpu.ticket);
+        let last = &mut self.cpu().ticket;
+        *last += 1;
+        let ticket = *last;
+        let head = self.table(place.table).callers;
         let thread = self.thread(caller);
         thread.state = State::AwaitingReply as u8;
         thread.ticket = ticket;
@@ -193,6 +194,7 @@ impl<M: Machine> Kernel<M> {
         (thread.reply_table, thread.instance_next, thread.instance_previous) = (Ref::NONE, Ref::NONE, Ref::NONE);
         thread.ticket = 0;
         thread.lease_count = 0;
+        thread.odd &= !odd::REMOTE;
         let server = core::mem::replace(&mut thread.served_by, Ref::NONE);
         if let Some(server) = server.some() {
             self.thread(server).serving = Ref::NONE;
@@ -367,7 +369,7 @@ impl<M: Machine> Kernel<M> {
             self.receive_from(server, handle)
         };
         if let Some(caller) = caller {
-            if self.cpu.current.some().is_none() {
+            if self.cpu().is_idle() {
                 self.switch_to(caller);
             } else {
                 self.queue_again(caller);

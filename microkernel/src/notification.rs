@@ -135,24 +135,31 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn set_deadline(&mut self, thread: Ref<Thread>, handle: u32) -> Result<(), Error> {
         let [at] = self.arguments(thread);
         let notification = self.lookup(thread, handle, ObjectKind::Notification, Rights::CONTROL)?.reference();
-        self.cpu.deadlines.remove(notification);
-        self.cpu.reschedule = true;
-        if at == 0 { Ok(()) } else { self.cpu.deadlines.insert(at, notification) }
+        self.remove_deadline(notification);
+        self.cpu().reschedule = true;
+        if at == 0 { Ok(()) } else { self.cpu().deadlines.insert(at, notification) }
+    }
+
+    /// Cancels a deadline, whichever processor was to watch for it: the timer of another one then fires for nothing.
+    fn remove_deadline(&mut self, notification: Ref<Notification>) {
+        for cpu in self.cpus.used_mut() {
+            cpu.deadlines.remove(notification);
+        }
     }
 
     /// When the timer is needed next for a deadline.
-    pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.cpu.deadlines.pending().first().map(|entry| entry.0)
+    pub(crate) fn next_deadline(&mut self) -> Option<u64> {
+        self.cpu().deadlines.pending().first().map(|entry| entry.0)
     }
 
     /// Signals every deadline that has passed.
     pub(crate) fn pass_deadlines(&mut self) {
         let now = self.machine.now();
-        while let Some(&(at, notification)) = self.cpu.deadlines.pending().first() {
+        while let Some(&(at, notification)) = self.cpu().deadlines.pending().first() {
             if at > now {
                 break;
             }
-            self.cpu.deadlines.remove(notification);
+            self.cpu().deadlines.remove(notification);
             self.signal(notification, abi::DEADLINE_BIT);
         }
     }
@@ -191,7 +198,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Ends a notification before its page becomes memory again.
     pub(crate) fn destroy_notification(&mut self, notification: Ref<Notification>) {
-        self.cpu.deadlines.remove(notification);
+        self.remove_deadline(notification);
         self.unbind(notification);
         let waiter = self.notification(notification).waiter;
         if let Some(waiter) = waiter.some() {

@@ -17,11 +17,11 @@ impl<M: Machine> Kernel<M> {
         let place = self.handle_place(thread, handle)?;
         let caller = self.reply_at(place)?;
         self.end_service(thread);
-        let before = core::mem::replace(&mut self.thread(caller).served_by, thread);
+        let before = self.thread(caller).served_by;
         if let Some(before) = before.some() {
             self.thread(before).serving = Ref::NONE;
         }
-        self.thread(thread).serving = caller;
+        self.link_service(caller, thread);
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! Who runs next, and who pays.
 //!
-//! Invariants: a runnable thread is either current or in the run queue; the current thread has the highest priority of all runnable ones when
-//! a trap ends; between calls the *payer* stays, so a server runs on its caller's slice and account. There is no periodic tick: the timer is
+//! Invariants: a thread runs only on the processor that it belongs to; a runnable thread is either current or in the run queue there; the current
+//! thread has the highest priority of all runnable ones of its processor when a trap ends, or that processor will be interrupted before more of it
+//! runs; between calls the *payer* stays, so a server runs on its caller's slice and account. There is no periodic tick: the timer is
 //! set only for the next deadline, or for the end of the slice when somebody of the same priority waits.
 
 use abi::TraceKind;
 
-use crate::kernel::{Kernel, NO_TIMER};
+use crate::kernel::{Cpu, Kernel, NO_TIMER};
 use crate::machine::Machine;
 use crate::page::Ref;
 use crate::thread::{State, Thread};
@@ -56,33 +57,56 @@ impl<M: Machine> Kernel<M> {
     /// Appends a runnable thread to its queue.
     pub(crate) fn enqueue(&mut self, thread: Ref<Thread>) {
         let level = usize::from(self.thread(thread).priority) % LEVELS;
-        let tail = self.cpu.queue.tails[level];
+        let queue = &mut self.cpu_of(thread).queue;
+        let tail = core::mem::replace(&mut queue.tails[level], thread);
+        queue.occupied |= 1 << level;
+        if tail.some().is_none() {
+            queue.heads[level] = thread;
+        }
         let entry = self.thread(thread);
         entry.next = Ref::NONE;
         entry.previous = tail;
-        match tail.some() {
-            Some(tail) => self.thread(tail).next = thread,
-            None => self.cpu.queue.heads[level] = thread,
+        if let Some(tail) = tail.some() {
+            self.thread(tail).next = thread;
         }
-        self.cpu.queue.tails[level] = thread;
-        self.cpu.queue.occupied |= 1 << level;
-        self.cpu.reschedule = true;
+        self.note_queued(thread);
     }
 
     /// Puts a thread that was preempted before its slice ended at the front.
     fn enqueue_front(&mut self, thread: Ref<Thread>) {
         let level = usize::from(self.thread(thread).priority) % LEVELS;
-        let head = self.cpu.queue.heads[level];
+        let queue = &mut self.cpu_of(thread).queue;
+        let head = core::mem::replace(&mut queue.heads[level], thread);
+        queue.occupied |= 1 << level;
+        if head.some().is_none() {
+            queue.tails[level] = thread;
+        }
         let entry = self.thread(thread);
         entry.previous = Ref::NONE;
         entry.next = head;
-        match head.some() {
-            Some(head) => self.thread(head).previous = thread,
-            None => self.cpu.queue.tails[level] = thread,
+        if let Some(head) = head.some() {
+            self.thread(head).previous = thread;
         }
-        self.cpu.queue.heads[level] = thread;
-        self.cpu.queue.occupied |= 1 << level;
-        self.cpu.reschedule = true;
+        self.note_queued(thread);
+    }
+
+    /// A thread joined its processor's queue. Another processor is interrupted if that changes what it does: who runs there, or for how long.
+    fn note_queued(&mut self, thread: Ref<Thread>) {
+        let &mut Thread { cpu, priority, .. } = self.thread(thread);
+        let cpu = usize::from(cpu);
+        let record = self.cpu_at(cpu);
+        record.reschedule = true;
+        let (current, payer) = (record.current, record.payer);
+        if cpu == self.machine.processor() {
+            return;
+        }
+        let matters = current.some().is_none_or(|current| {
+            let payer = payer.some().unwrap_or(current);
+            priority >= self.thread(current).priority.min(self.thread(payer).priority)
+        });
+        if matters {
+            self.machine.send_ipi(cpu);
+        }
     }
 
     /// Takes a thread out of its queue.
@@ -93,14 +117,15 @@ impl<M: Machine> Kernel<M> {
         entry.previous = Ref::NONE;
         match previous.some() {
             Some(previous) => self.thread(previous).next = next,
-            None => self.cpu.queue.heads[level] = next,
+            None => self.cpu_of(thread).queue.heads[level] = next,
         }
         match next.some() {
             Some(next) => self.thread(next).previous = previous,
-            None => self.cpu.queue.tails[level] = previous,
+            None => self.cpu_of(thread).queue.tails[level] = previous,
         }
-        if self.cpu.queue.heads[level].some().is_none() {
-            self.cpu.queue.occupied &= !(1 << level);
+        let queue = &mut self.cpu_of(thread).queue;
+        if queue.heads[level].some().is_none() {
+            queue.occupied &= !(1 << level);
         }
     }
 
@@ -113,22 +138,22 @@ impl<M: Machine> Kernel<M> {
     /// The current thread stops being current; it is on no queue afterwards.
     pub(crate) fn leave_current(&mut self) {
         self.charge();
-        self.cpu.current = Ref::NONE;
-        self.cpu.reschedule = true;
+        self.cpu().current = Ref::NONE;
+        self.cpu().reschedule = true;
     }
 
-    /// The current thread has blocked; `next` runs at once, on the same payer's account, if nobody more important waits.
+    /// The current thread has blocked; `next` runs at once, on the same payer's account, if it belongs to this processor and nobody more important waits.
     pub(crate) fn switch_to(&mut self, next: Ref<Thread>) {
         self.charge();
-        self.cpu.current = Ref::NONE;
+        self.cpu().current = Ref::NONE;
         let thread = self.thread(next);
         thread.state = State::Runnable as u8;
-        let level = usize::from(thread.priority);
-        let outranked = self.cpu.queue.top().is_some_and(|top| top > level);
-        if outranked || self.slice_ended(next) {
+        let (level, cpu) = (usize::from(thread.priority), usize::from(thread.cpu));
+        let outranked = self.cpu().queue.top().is_some_and(|top| top > level);
+        if outranked || cpu != self.machine.processor() || self.slice_ended(next) {
             self.queue_again(next);
         } else {
-            self.cpu.current = next;
+            self.cpu().current = next;
         }
     }
 
@@ -141,16 +166,25 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    fn slice_ended(&self, thread: Ref<Thread>) -> bool {
-        self.cpu.expired && self.cpu.payer == thread
+    fn slice_ended(&mut self, thread: Ref<Thread>) -> bool {
+        let record = self.cpu();
+        record.expired && record.payer == thread
     }
 
     /// Charges the time since the last charge to the payer, as its own or as served.
+    #[inline]
     pub(crate) fn charge(&mut self) {
+        let here = self.machine.processor();
+        self.charge_at(here);
+    }
+
+    /// The same for what runs on any processor.
+    pub(crate) fn charge_at(&mut self, processor: usize) {
         let now = self.machine.now();
-        let elapsed = now.saturating_sub(self.cpu.charged_at);
-        self.cpu.charged_at = now;
-        let (current, payer) = (self.cpu.current, self.cpu.payer);
+        let record = self.cpu_at(processor);
+        let elapsed = now.saturating_sub(record.charged_at);
+        record.charged_at = now;
+        let (current, payer) = (record.current, record.payer);
         if current.some().is_none() {
             return;
         }
@@ -167,43 +201,46 @@ impl<M: Machine> Kernel<M> {
     /// Whether `thread`, which was current when the trap began, still is, and [`Kernel::finish`] would find nothing to do: its own operation can
     /// change neither its space nor who has the FPU.
     pub(crate) fn goes_on(&mut self, thread: Ref<Thread>) -> bool {
-        !self.cpu.reschedule && self.cpu.current == thread && self.payer_of(thread) == self.cpu.payer
+        let &mut Cpu { reschedule, current, payer, .. } = self.cpu();
+        !reschedule && current == thread && self.payer_of(thread) == payer
     }
 
     /// Ends a trap: decides who runs and who pays, loads its space, arms the FPU trap and the timer.
     pub fn finish(&mut self) {
-        let mut changed = self.cpu.reschedule || self.cpu.current.some().is_none();
+        let mut changed = self.cpu().reschedule || self.cpu().current.some().is_none();
         if changed {
-            self.cpu.reschedule = false;
+            self.cpu().reschedule = false;
+            self.end_translations();
             self.choose();
         }
-        if let Some(current) = self.cpu.current.some() {
+        if let Some(current) = self.cpu().current.some() {
             changed |= self.settle_payer(current);
         }
         if changed {
             self.program_timer();
         }
-        let Some(current) = self.cpu.current.some() else { return };
+        let Some(current) = self.cpu().current.some() else { return };
         if self.trace.on {
             self.trace_choice(current);
         }
         let space = self.thread(current).space;
         let root = self.space_root(space);
-        if root != self.cpu.root {
-            self.cpu.root = root;
-            self.cpu.roots_loaded += 1;
+        let record = self.cpu();
+        let trap = record.fpu_owner != current;
+        let (other_root, other_trap) = (root != record.root, trap != record.fpu_trap);
+        (record.root, record.fpu_trap) = (root, trap);
+        if other_root {
+            record.roots_loaded += 1;
             self.machine.load_root((root != 0).then_some(root));
         }
-        let trap = self.cpu.fpu_owner != current;
-        if trap != self.cpu.fpu_trap {
-            self.cpu.fpu_trap = trap;
+        if other_trap {
             self.machine.set_fpu_trap(trap);
         }
     }
 
     fn choose(&mut self) {
-        let top = self.cpu.queue.top();
-        if let Some(current) = self.cpu.current.some() {
+        let top = self.cpu().queue.top();
+        if let Some(current) = self.cpu().current.some() {
             let level = usize::from(self.thread(current).priority);
             match top {
                 Some(top) if top > level => {
@@ -212,17 +249,18 @@ impl<M: Machine> Kernel<M> {
                 _ => return,
             }
         }
-        let Some(level) = self.cpu.queue.top() else { return };
-        let next = self.cpu.queue.head(level);
+        let Some(level) = self.cpu().queue.top() else { return };
+        let next = self.cpu().queue.head(level);
         self.unqueue(next);
         let payer = self.payer_of(next);
         let now = self.machine.now();
-        self.cpu.current = next;
-        self.cpu.charged_at = now;
-        if payer != self.cpu.payer || self.cpu.expired || now >= self.cpu.slice_end {
+        let record = self.cpu();
+        record.current = next;
+        record.charged_at = now;
+        if payer != record.payer || record.expired || now >= record.slice_end {
             self.start_slice(payer);
         }
-        self.cpu.expired = false;
+        self.cpu().expired = false;
     }
 
     /// From now on `payer` pays: with what it has left of its slice, or with a fresh one.
@@ -230,17 +268,17 @@ impl<M: Machine> Kernel<M> {
         let thread = self.thread(payer);
         let left = core::mem::take(&mut thread.slice_left);
         let slice = if left == 0 { thread.slice } else { left };
-        self.cpu.payer = payer;
-        self.cpu.slice_end = self.cpu.charged_at.saturating_add(slice);
-        self.cpu.expired = false;
+        let record = self.cpu();
+        record.payer = payer;
+        record.slice_end = record.charged_at.saturating_add(slice);
+        record.expired = false;
     }
 
     /// The payer keeps the rest of its slice for the next time.
     fn keep_slice(&mut self) {
-        let left = self.cpu.slice_end.saturating_sub(self.cpu.charged_at);
-        let expired = self.cpu.expired;
-        if let Some(payer) = self.cpu.payer.some() {
-            self.thread(payer).slice_left = if expired { 0 } else { left };
+        let &mut Cpu { slice_end, charged_at, expired, payer, .. } = self.cpu();
+        if let Some(payer) = payer.some() {
+            self.thread(payer).slice_left = if expired { 0 } else { slice_end.saturating_sub(charged_at) };
         }
     }
 
@@ -248,7 +286,7 @@ impl<M: Machine> Kernel<M> {
     /// already, or none. Returns whether the payer changed.
     fn settle_payer(&mut self, current: Ref<Thread>) -> bool {
         let payer = self.payer_of(current);
-        if payer == self.cpu.payer {
+        if payer == self.cpu().payer {
             return false;
         }
         self.charge();
@@ -260,9 +298,9 @@ impl<M: Machine> Kernel<M> {
     /// A more important thread takes over: the current one goes to the front of its queue, and its payer keeps the rest of its slice.
     fn preempt(&mut self, current: Ref<Thread>) {
         self.charge();
-        self.cpu.current = Ref::NONE;
+        self.cpu().current = Ref::NONE;
         self.enqueue_front(current);
-        self.cpu.reschedule = false;
+        self.cpu().reschedule = false;
         self.keep_slice();
     }
 
@@ -278,21 +316,44 @@ impl<M: Machine> Kernel<M> {
         payer
     }
 
+    /// A thread's priority changed: its processor decides anew.
+    pub(crate) fn reconsider(&mut self, thread: Ref<Thread>) {
+        let processor = usize::from(self.thread(thread).cpu);
+        self.cpu_at(processor).reschedule = true;
+        if processor != self.machine.processor() {
+            self.machine.send_ipi(processor);
+        }
+    }
+
+    /// A thread that is about to go pays no more, neither for itself nor for those who worked for it: who runs there pays from now on.
+    pub(crate) fn forget_payer(&mut self, processor: usize, gone: Ref<Thread>) {
+        let record = self.cpu_at(processor);
+        if record.halt == gone {
+            record.halt = Ref::NONE;
+        }
+        if record.payer == gone {
+            let current = record.current;
+            let payer = current.some().map_or(Ref::NONE, |current| self.payer_of(current));
+            self.cpu_at(processor).payer = payer;
+        }
+    }
+
     fn program_timer(&mut self) {
-        let contended = self.cpu.current.some().is_some_and(|current| {
+        let contended = self.cpu().current.some().is_some_and(|current| {
             let own = self.thread(current).priority;
-            let payer = self.cpu.payer.some().map_or(own, |payer| self.thread(payer).priority);
-            self.cpu.queue.has(own) || self.cpu.queue.has(payer)
+            let payer = self.cpu().payer.some().map_or(own, |payer| self.thread(payer).priority);
+            let queue = &self.cpu().queue;
+            queue.has(own) || queue.has(payer)
         });
-        let slice = contended.then_some(self.cpu.slice_end);
+        let slice = contended.then_some(self.cpu().slice_end);
         let deadline = self.next_deadline();
         let at = match (slice, deadline) {
             (Some(slice), Some(deadline)) => Some(slice.min(deadline)),
             (slice, deadline) => slice.or(deadline),
         };
         let value = at.unwrap_or(NO_TIMER);
-        if value != self.cpu.timer {
-            self.cpu.timer = value;
+        if value != self.cpu().timer {
+            self.cpu().timer = value;
             self.machine.set_timer(at);
         }
     }
@@ -302,27 +363,28 @@ impl<M: Machine> Kernel<M> {
         if self.trace.on {
             self.trace_interrupt(TraceKind::Timer, 0);
         }
-        self.cpu.timer = NO_TIMER;
-        self.cpu.reschedule = true;
+        self.cpu().timer = NO_TIMER;
+        self.cpu().reschedule = true;
         self.pass_deadlines();
         let now = self.machine.now();
-        let Some(current) = self.cpu.current.some() else { return };
-        if now < self.cpu.slice_end {
+        let record = self.cpu();
+        let Some(current) = record.current.some() else { return };
+        if now < record.slice_end {
             return;
         }
-        if current == self.cpu.payer || self.cpu.payer.some().is_none() {
+        if current == record.payer || record.payer.some().is_none() {
             self.rotate(current);
         } else {
-            self.cpu.expired = true;
-            self.cpu.slice_end = u64::MAX;
+            record.expired = true;
+            record.slice_end = u64::MAX;
         }
     }
 
     /// Sends the current thread to the back of its queue, with a fresh slice when it comes around.
     pub(crate) fn rotate(&mut self, current: Ref<Thread>) {
         self.charge();
-        self.cpu.current = Ref::NONE;
-        self.cpu.expired = true;
+        self.cpu().current = Ref::NONE;
+        self.cpu().expired = true;
         self.enqueue(current);
     }
 }

@@ -375,6 +375,17 @@ impl<M: Machine> Kernel<M> {
 
     /// The page behind a user address, if it is mapped for the access. The kernel's own accesses count as the program's.
     pub(crate) fn translate(&mut self, space: Ref<AddressSpace>, address: u64, write: bool) -> Option<PageNumber> {
+        let (place, entry, page) = self.accessible(space, address, write)?;
+        let accessed = ACCESSED | if write { DIRTY } else { 0 };
+        if entry & accessed != accessed {
+            self.set_entry(place, entry | accessed);
+        }
+        Some(page)
+    }
+
+    /// The entry that maps a user address for the access: where it is, what it is, and the page.
+    #[inline]
+    fn accessible(&mut self, space: Ref<AddressSpace>, address: u64, write: bool) -> Option<(table::Place, u64, PageNumber)> {
         if address >= abi::USER_END {
             return None;
         }
@@ -384,11 +395,14 @@ impl<M: Machine> Kernel<M> {
             Leaf::Missing => return None,
         };
         let entry = self.entry(place);
-        if entry & USER == 0 || write && entry & WRITABLE == 0 || entry & UNCACHED != 0 {
-            return None;
-        }
-        self.set_entry(place, entry | ACCESSED | if write { DIRTY } else { 0 });
-        Some(page_of_entry(entry) + offset)
+        let denied = entry & USER == 0 || write && entry & WRITABLE == 0 || entry & UNCACHED != 0;
+        (!denied).then(|| (place, entry, page_of_entry(entry) + offset))
+    }
+
+    /// What [`Kernel::translate`] would find, without an access.
+    #[cfg(not(target_os = "none"))]
+    pub(crate) fn translation(&mut self, space: Ref<AddressSpace>, address: u64, write: bool) -> Option<PageNumber> {
+        self.accessible(space, address, write).map(|(_, _, page)| page)
     }
 }
 

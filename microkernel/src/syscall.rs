@@ -84,7 +84,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The current thread executed `syscall`; its registers are in its frame.
     pub fn system_call(&mut self) {
-        let Some(thread) = self.cpu.current.some() else { return };
+        let Some(thread) = self.cpu().current.some() else { return };
         if self.thread(thread).is_reflected() {
             return self.reflect(thread);
         }
@@ -208,7 +208,10 @@ impl<M: Machine> Kernel<M> {
                     k.stop_thread(t);
                     return Ok(Outcome::Settled);
                 }
-                word(Ok(k.stop_thread(target)), k.thread(t))
+                match k.stop_thread(target) {
+                    Some(was) => word(Ok(was), k.thread(t)),
+                    None => Ok(Outcome::Again),
+                }
             },
             Operation::ThreadKick => |k, t, h, _| {
                 let target = k.controlled(t, h)?;

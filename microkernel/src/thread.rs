@@ -67,6 +67,8 @@ pub mod odd {
     pub const NO_PAGE: u8 = 16;
     /// What it does is recorded ([`crate::trace`]), or was until lately.
     pub const TRACED: u8 = 32;
+    /// The thread that works for it belongs to another processor.
+    pub const REMOTE: u8 = 64;
     /// What is not odd in a thread that runs Linux code: such calls have a way of their own.
     pub const ORDINARY_IN_LINUX: u8 = FPU | BASES | NO_PAGE;
 }
@@ -93,7 +95,8 @@ pub struct Thread {
     pub flags: u8,
     /// 0 (lowest) to [`abi::PRIORITIES`] - 1.
     pub priority: u8,
-    pub(crate) cpu: u8,
+    /// The processor that it runs on.
+    pub cpu: u8,
     pub(crate) lease_count: u8,
     /// Set when its server died with the request: the next trap keeps the request's number.
     pub(crate) redeliver: u8,
@@ -101,6 +104,8 @@ pub struct Thread {
     pub(crate) fpu_used: u8,
     /// How many instances died of its present request.
     pub(crate) attempts: u8,
+    /// What it was doing when it was stopped at another processor's request, which is not told yet.
+    pub(crate) halted: u8,
     // The next four are one word to the fast path.
     pub(crate) state: u8,
     pub(crate) call_kind: u8,
@@ -189,7 +194,7 @@ impl Thread {
     }
 
     pub(crate) fn note_oddities(&mut self) {
-        self.odd = self.odd & odd::TRACED | self.oddities();
+        self.odd = self.odd & (odd::TRACED | odd::REMOTE) | self.oddities();
     }
 
     pub(crate) fn set_attempts(&mut self, attempts: u8) {
@@ -348,6 +353,7 @@ impl<M: Machine> Kernel<M> {
                 thread.set_attempts(0);
                 Ok(())
             }
+            ThreadSetting::Processor => self.set_processor(target, value),
             ThreadSetting::Slice => {
                 if value == 0 {
                     return Err(Error::InvalidArgument);
@@ -415,7 +421,7 @@ impl<M: Machine> Kernel<M> {
         if priority >= u64::from(abi::PRIORITIES) {
             return Err(Error::InvalidArgument);
         }
-        let queued = self.thread(target).state() == State::Runnable && self.cpu.current != target;
+        let queued = self.thread(target).state() == State::Runnable && !self.is_current(target);
         if queued {
             self.unqueue(target);
         }
@@ -423,14 +429,55 @@ impl<M: Machine> Kernel<M> {
         if queued {
             self.enqueue(target);
         }
-        self.cpu.reschedule = true;
+        self.reconsider(target);
         Ok(())
+    }
+
+    /// Whether a thread runs, on its processor.
+    fn is_current(&mut self, thread: Ref<Thread>) -> bool {
+        self.cpu_of(thread).current == thread
+    }
+
+    /// Whether a thread runs on another processor than this one.
+    pub(crate) fn runs_elsewhere(&mut self, thread: Ref<Thread>) -> bool {
+        self.is_current(thread) && usize::from(self.thread(thread).cpu) != self.machine.processor()
+    }
+
+    /// Moves a thread that does not run to another processor. Its registers in the FPU it leaves behind in its frame.
+    fn set_processor(&mut self, target: Ref<Thread>, processor: u64) -> Result<(), Error> {
+        let count = self.processors();
+        let processor = usize::try_from(processor).ok().filter(|processor| *processor < count).ok_or(Error::InvalidArgument)?;
+        if !matches!(self.thread(target).state(), State::Stopped | State::AwaitingReply) {
+            return Err(Error::WrongState);
+        }
+        self.drop_fpu(target);
+        let thread = self.thread(target);
+        thread.cpu = processor as u8;
+        let (server, caller) = (thread.served_by, thread.serving);
+        if let Some(server) = server.some() {
+            self.link_service(target, server);
+        }
+        if let Some(caller) = caller.some() {
+            self.link_service(caller, target);
+        }
+        Ok(())
+    }
+
+    /// From now on `server` works for `caller`.
+    pub(crate) fn link_service(&mut self, caller: Ref<Thread>, server: Ref<Thread>) {
+        let thread = self.thread(server);
+        thread.serving = caller;
+        let cpu = thread.cpu;
+        let thread = self.thread(caller);
+        thread.served_by = server;
+        thread.odd = thread.odd & !odd::REMOTE | if thread.cpu == cpu { 0 } else { odd::REMOTE };
     }
 
     /// Makes a stopped thread runnable.
     pub(crate) fn start_thread(&mut self, target: Ref<Thread>) -> Result<(), Error> {
         self.stopped(target)?;
         let thread = self.thread(target);
+        thread.halted = 0;
         if thread.space.some().is_none() || !thread.is_reflected() && thread.table.some().is_none() {
             return Err(Error::WrongState);
         }
@@ -438,12 +485,19 @@ impl<M: Machine> Kernel<M> {
         Ok(())
     }
 
-    /// Stops a thread wherever it is. What it was doing, as [`abi::Operation::ThreadStop`] says.
-    pub(crate) fn stop_thread(&mut self, target: Ref<Thread>) -> u64 {
+    /// Stops a thread wherever it is. What it was doing, as [`abi::Operation::ThreadStop`] says; `None` if it runs on another processor, which
+    /// was told to stop it: done again, this says what it was doing.
+    pub(crate) fn stop_thread(&mut self, target: Ref<Thread>) -> Option<u64> {
+        if self.runs_elsewhere(target) {
+            self.cpu_of(target).halt = target;
+            let processor = usize::from(self.thread(target).cpu);
+            self.machine.send_ipi(processor);
+            return None;
+        }
         let was = match self.thread(target).state() {
-            State::Stopped => return 0,
+            State::Stopped => return Some(u64::from(core::mem::take(&mut self.thread(target).halted))),
             State::Runnable => {
-                if self.cpu.current == target {
+                if self.is_current(target) {
                     self.leave_current();
                 } else {
                     self.unqueue(target);
@@ -474,7 +528,17 @@ impl<M: Machine> Kernel<M> {
         self.end_service(target);
         let thread = self.thread(target);
         thread.state = State::Stopped as u8;
-        was
+        Some(was)
+    }
+
+    /// Another processor interrupts this one: a thread was queued here, or the one that runs is to stop.
+    pub fn take_ipi(&mut self) {
+        self.cpu().reschedule = true;
+        let halt = core::mem::replace(&mut self.cpu().halt, Ref::NONE);
+        if halt.some().is_some() && self.cpu().current == halt {
+            let was = self.stop_thread(halt).unwrap_or_default();
+            self.thread(halt).halted = was as u8;
+        }
     }
 
     /// A native call that was given up is an error, should its thread ever go on. A program's registers are its personality's business.
@@ -568,16 +632,20 @@ impl<M: Machine> Kernel<M> {
 
     /// What a thread consumed.
     pub(crate) fn counters(&mut self, target: Ref<Thread>) -> [u64; 6] {
-        self.charge();
+        for processor in 0..self.processors() {
+            self.charge_at(processor);
+        }
         let now = self.machine.now();
         let thread = self.thread(target);
         let since = now.saturating_sub(thread.received_at);
         [thread.own_ticks, thread.served_ticks, thread.calls, u64::from(thread.state), thread.received, since]
     }
 
-    /// Ends a thread for good, before its page becomes memory again.
-    pub(crate) fn destroy_thread(&mut self, target: Ref<Thread>) {
-        self.stop_thread(target);
+    /// Ends a thread for good, before its page becomes memory again; `false` while it still runs on another processor.
+    pub(crate) fn destroy_thread(&mut self, target: Ref<Thread>) -> bool {
+        if self.stop_thread(target).is_none() {
+            return false;
+        }
         self.drop_fpu(target);
         let &mut Thread { space, table, vault, message_page, .. } = self.thread(target);
         if let Some(space) = space.some() {
@@ -587,9 +655,10 @@ impl<M: Machine> Kernel<M> {
             self.table(table).users -= 1;
         }
         self.unpin(message_page);
-        if self.cpu.payer == target {
-            self.cpu.payer = Ref::NONE;
+        for processor in 0..self.processors() {
+            self.forget_payer(processor, target);
         }
+        true
     }
 
     /// The Reply that lies at a place, if its caller still waits for it.

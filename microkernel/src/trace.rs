@@ -78,7 +78,7 @@ impl<M: Machine> Kernel<M> {
     /// Something interrupts whoever runs.
     #[cold]
     pub(crate) fn trace_interrupt(&mut self, kind: TraceKind, line: u32) {
-        let badge = self.cpu.current.some().map_or(0, |current| self.thread(current).badge);
+        let badge = self.cpu().current.some().map_or(0, |current| self.thread(current).badge);
         self.record(badge, kind, u64::from(line), 0);
     }
 
@@ -87,7 +87,7 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn trace_choice(&mut self, current: Ref<Thread>) {
         self.thread(current).odd |= odd::TRACED;
         if core::mem::replace(&mut self.trace.ran, current) != current {
-            let payer = self.cpu.payer.some().map_or(0, |payer| self.thread(payer).badge);
+            let payer = self.cpu().payer.some().map_or(0, |payer| self.thread(payer).badge);
             let badge = self.thread(current).badge;
             self.record(badge, TraceKind::Runs, 0, payer);
         }

@@ -98,6 +98,8 @@ pub enum ThreadSetting {
     Lane = 9,
     /// Length of its time slice in TSC ticks.
     Slice = 10,
+    /// Number of the processor that it runs on, while it is stopped or awaits a reply.
+    Processor = 11,
 }
 
 impl ThreadSetting {
@@ -116,6 +118,7 @@ impl ThreadSetting {
             8 => Self::Badge,
             9 => Self::Lane,
             10 => Self::Slice,
+            11 => Self::Processor,
             _ => return None,
         })
     }

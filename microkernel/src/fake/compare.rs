@@ -41,13 +41,16 @@ impl World {
 
     fn compare_processor(&mut self, slow: &mut World) -> Result<(), String> {
         let (fast, slow) = (&mut self.kernel, &mut slow.kernel);
-        if fast.cpu.timer <= slow.cpu.timer {
-            (fast.cpu.timer, fast.machine.timer) = (slow.cpu.timer, slow.machine.timer);
+        let records = fast.cpus.used_mut().iter_mut().zip(slow.cpus.used());
+        for ((fast, slow), (core, other)) in records.zip(fast.machine.cores.iter_mut().zip(&slow.machine.cores)) {
+            if fast.timer <= slow.timer {
+                (fast.timer, core.timer) = (slow.timer, other.timer);
+            }
+            equal(fast, slow)?;
+            equal(&(core.root, core.fpu_trap, core.timer), &(other.root, other.fpu_trap, other.timer))?;
         }
-        equal(&fast.cpu, &slow.cpu)?;
         equal(&(fast.epoch, fast.lines), &(slow.epoch, slow.lines))?;
-        equal(&(fast.machine.root, fast.machine.fpu_trap), &(slow.machine.root, slow.machine.fpu_trap))?;
-        equal(&(fast.machine.timer, &fast.machine.log), &(slow.machine.timer, &slow.machine.log))
+        equal(&fast.machine.log, &slow.machine.log)
     }
 
     fn describe(&mut self, slow: &mut World, page: PageNumber) -> String {

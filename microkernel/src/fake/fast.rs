@@ -92,7 +92,7 @@ impl World {
         let (frame, flags) = (self.frame(caller), before.rflags);
         (frame.rip, frame.rflags) = (STALE >> 17, flags ^ 1);
         // SAFETY: `use_fast_path` put the pages where the references say.
-        unsafe { enter(&mut self.kernel, &mut registers, fault) };
+        unsafe { enter(&mut self.kernel, &mut registers, fault, self.waits) };
         if registers.end == SLOW {
             let after = self.thread(caller).frame;
             assert_eq!(kept(&after, native), kept(&before, native), "the slow path finds other registers than user code left");
@@ -111,13 +111,18 @@ impl World {
             self.kernel.finish();
             self.load_bases();
         }
-        self.check();
+        self.end_trap();
         true
     }
 
     fn after_fast(&mut self, caller: Ref<Thread>, before: &Frame, registers: &Registers) {
-        self.kernel.machine.root = (self.kernel.cpu.root != 0).then_some(self.kernel.cpu.root);
-        self.kernel.machine.fpu_trap = self.kernel.cpu.fpu_trap;
+        let (root, fpu_trap) = (self.kernel.cpu().root, self.kernel.cpu().fpu_trap);
+        let root = (root != 0).then_some(root);
+        let core = self.kernel.machine.core_mut();
+        if core.root != root {
+            core.load(root);
+        }
+        core.fpu_trap = fpu_trap;
         let Some(next) = self.kernel.current() else { panic!("the fast path went to nobody") };
         if next != caller && matches!(self.thread(caller).state(), State::Waiting | State::Runnable) {
             self.complete(caller, before);
@@ -167,7 +172,7 @@ impl World {
     fn settle_registers(&mut self, next: Ref<Thread>, registers: &Registers) {
         let thread = self.thread(next);
         let own = [thread.frame.fs_base, thread.frame.gs_base];
-        assert!(!thread.has_bases() || own == self.kernel.cpu.loaded_bases, "it goes on with other bases than its own");
+        assert!(!thread.has_bases() || own == self.kernel.cpu().loaded_bases, "it goes on with other bases than its own");
         let frame = self.frame(next);
         assert_eq!((frame.rip, frame.rflags), (registers.rip, registers.rflags), "it goes on elsewhere than the thread was");
         set_general(frame, &registers.general);
@@ -180,9 +185,9 @@ fn slow_call(kernel: &mut Kernel<FakeMachine>, thread: Ref<Thread>) {
         return kernel.system_call();
     }
     if kernel.operate(thread) {
-        let before = kernel.cpu.clone();
+        let before = kernel.cpus.clone();
         kernel.finish();
-        assert!(same(&before, &kernel.cpu), "the trap was not at its end");
+        assert!(same(&before, &kernel.cpus), "the trap was not at its end");
     }
 }
 

@@ -133,6 +133,15 @@ impl World {
         process
     }
 
+    /// Moves a thread to another processor, where it goes on with what it did.
+    pub fn place(&mut self, handle: u32, processor: usize) {
+        let was = self.must(handle, Operation::ThreadStop, &[]);
+        self.configure(handle, ThreadSetting::Processor, processor as u64);
+        if was != 0 {
+            self.must(handle, Operation::ThreadStart, &[]);
+        }
+    }
+
     /// Copies root's capability into a slot of a process, with these rights.
     pub fn give(&mut self, process: &Process, slot: u32, handle: u32, rights: u8) {
         self.must(process.table, Operation::Copy, &[u64::from(slot), u64::from(handle), u64::from(rights), 0, 0, 0]);

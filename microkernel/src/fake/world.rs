@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use abi::{Control, Error, Label, ObjectKind, Operation, boot_slot};
 
+use super::cores::Translation;
 use super::{FakeMachine, Process, Segment, Way, archive};
 use crate::boot::{Plan, Region};
 use crate::capability::{Slot, SlotPlace};
@@ -44,6 +45,10 @@ pub struct World {
     pub(super) fast: bool,
     /// Whether the invariants are checked after every trap.
     pub(super) checked: bool,
+    /// Whether other processors notice that they were interrupted only when [`World::deliver_ipis`] says so.
+    pub late: bool,
+    /// Whether another processor has the lock whenever the fast path wants it, for a moment.
+    pub waits: bool,
     /// System calls that the fast path did, by way.
     pub fast_ways: BTreeMap<Way, u64>,
 }
@@ -90,7 +95,9 @@ impl World {
             history: History::default(),
             preempted: Vec::new(),
             fast: false,
+            waits: false,
             checked: true,
+            late: false,
             fast_ways: BTreeMap::new(),
         };
         world.owned = invariants::owned_pages(&mut world.kernel);
@@ -99,17 +106,81 @@ impl World {
         world
     }
 
+    /// The same with more processors, on which nothing runs.
+    #[must_use]
+    pub fn with_processors(count: usize) -> Self {
+        let mut world = Self::new();
+        world.use_processors(count);
+        world
+    }
+
+    /// Gives the machine more processors, on which nothing runs.
+    pub fn use_processors(&mut self, count: usize) {
+        self.kernel.machine.add_processors(count);
+        self.kernel.use_processors(count);
+        for processor in 1..count {
+            self.play_on(processor);
+            self.trap(|_| {});
+        }
+        self.play_on(0);
+    }
+
+    /// From now on what happens happens on this processor.
+    pub fn play_on(&mut self, processor: usize) {
+        self.kernel.machine.go_to(processor);
+    }
+
+    /// The processor that the test plays on.
+    #[must_use]
+    pub fn processor(&self) -> usize {
+        self.kernel.machine.processor()
+    }
+
     /// Lets a trap happen, ends it, and checks the invariants.
     ///
     /// # Panics
     /// If an invariant is broken.
     pub fn trap(&mut self, act: impl FnOnce(&mut Kernel<FakeMachine>)) {
+        self.do_trap(act);
+        self.end_trap();
+    }
+
+    fn do_trap(&mut self, act: impl FnOnce(&mut Kernel<FakeMachine>)) {
         self.kernel.machine.meter.begin();
         act(&mut self.kernel);
         self.kernel.finish();
         self.kernel.machine.meter.end();
         self.load_bases();
+    }
+
+    /// The invariants are checked, before and after other processors that were interrupted notice; unless they are late.
+    pub(super) fn end_trap(&mut self) {
         self.check();
+        let here = self.processor();
+        if self.late {
+            // It was interrupted before it came here, and has done no more than it had begun.
+            if self.kernel.machine.take_ipi_at(here) {
+                self.do_trap(Kernel::take_ipi);
+                self.check();
+            }
+        } else {
+            self.deliver_ipis();
+        }
+    }
+
+    /// Other processors that were interrupted notice.
+    ///
+    /// # Panics
+    /// If one should have been interrupted and was not.
+    pub fn deliver_ipis(&mut self) {
+        let here = self.processor();
+        while self.kernel.machine.take_ipi() {
+            self.do_trap(Kernel::take_ipi);
+            self.check();
+        }
+        self.play_on(here);
+        let undecided = self.checked && (0..self.kernel.processors()).any(|index| self.kernel.is_outranked(index));
+        assert!(!undecided, "a processor was not told of a more important thread");
     }
 
     /// As `arch` does at the end of a trap.
@@ -117,7 +188,7 @@ impl World {
         let Some(current) = self.kernel.current() else { return };
         let thread = self.kernel.thread(current);
         if thread.has_bases() {
-            self.kernel.cpu.loaded_bases = [thread.frame.fs_base, thread.frame.gs_base];
+            self.kernel.cpu().loaded_bases = [thread.frame.fs_base, thread.frame.gs_base];
         }
     }
 
@@ -136,13 +207,26 @@ impl World {
             panic!("broken by the last step: {violation:?}");
         }
         assert_eq!(invariants::owned_pages(&mut self.kernel), self.owned, "free and used pages are all pages");
+        self.check_translations();
     }
 
-    /// Waits until `thread` is current, while the threads before it give up the processor.
+    /// No processor remembers what the tables do not say any more.
+    fn check_translations(&mut self) {
+        for (processor, address, found) in self.kernel.machine.translations() {
+            let page = self.kernel.machine.page_of(found.space.address());
+            let alive = self.page_info(page).kind() == ObjectKind::AddressSpace;
+            let now = if alive { self.kernel.translation(found.space, address, found.write) } else { None };
+            assert_eq!(now, Some(found.page), "processor {processor} remembers an old translation of {address:#x}");
+        }
+    }
+
+    /// Goes to a thread's processor and waits until it is current, while the threads before it give up the processor.
     ///
     /// # Panics
     /// If it does not come to that.
     pub fn switch_to(&mut self, thread: Ref<Thread>) {
+        let processor = usize::from(self.kernel.thread(thread).cpu);
+        self.play_on(processor);
         for _ in 0..64 {
             match self.kernel.current() {
                 Some(current) if current == thread => return,
@@ -270,19 +354,26 @@ impl World {
         &mut self.kernel.thread(thread).frame
     }
 
-    /// Time passes; the timer fires if it was set for a time that has come.
+    /// Time passes; the timer of each processor fires if it was set for a time that has come.
     pub fn advance(&mut self, ticks: u64) {
         self.kernel.machine.time += ticks;
-        let now = self.kernel.machine.time;
-        if self.kernel.machine.timer.is_some_and(|at| at <= now) {
-            self.trap(Kernel::timer_fired);
+        let (now, here) = (self.kernel.machine.time, self.processor());
+        for processor in 0..self.kernel.processors() {
+            self.play_on(processor);
+            if self.kernel.machine.core().timer.is_some_and(|at| at <= now) {
+                self.trap(Kernel::timer_fired);
+            }
         }
+        self.play_on(here);
     }
 
-    /// A device raises a line; it reaches the kernel if it is not masked.
+    /// A device raises a line; it reaches the kernel, on the first processor, if it is not masked.
     pub fn raise(&mut self, line: u32) {
         if self.kernel.machine.lines[line as usize] {
+            let here = self.processor();
+            self.play_on(0);
             self.trap(|kernel| kernel.line_fired(line));
+            self.play_on(here);
         }
     }
 
@@ -300,7 +391,8 @@ impl World {
     pub fn touch(&mut self, thread: Ref<Thread>, address: u64, write: bool) -> bool {
         self.switch_to(thread);
         let space = self.kernel.thread(thread).space;
-        if self.kernel.translate(space, address, write).is_some() {
+        if let Some(page) = self.kernel.translate(space, address, write) {
+            self.kernel.machine.core_mut().remember(address, Translation { space, page, write });
             return true;
         }
         let present = self.kernel.translate(space, address, false).is_some();

@@ -49,6 +49,9 @@ pub const RESUME: u64 = 2;
 /// It left ring 0 by IRET.
 pub const RETURNED: u64 = 3;
 
+/// What C may leave in its registers.
+const STALE: u64 = 0x7761_6974_6564_0000;
+
 /// What stands for the selectors of user code.
 pub(super) const USER_CODE: u16 = 3;
 pub(super) const USER_DATA: u16 = 3;
@@ -62,24 +65,28 @@ pub struct Fault {
     pub address: u64,
 }
 
-/// Enters the fast path as the current thread, by `syscall` or by a page fault. How it ended is in the registers' `end`.
+/// Enters the fast path as the current thread, by `syscall` or by a page fault. How it ended is in the registers' `end`. `waits` says whether
+/// another processor has the lock at first.
 ///
 /// # Safety
 /// All references in `kernel` name real memory.
-pub unsafe fn enter(kernel: &mut Kernel<FakeMachine>, registers: &mut Registers, fault: Option<Fault>) {
-    kernel.cpu.infos = kernel.machine.info_address();
-    kernel.cpu.direct_map = crate::fake::FAKE_BASE;
+pub unsafe fn enter(kernel: &mut Kernel<FakeMachine>, registers: &mut Registers, fault: Option<Fault>, waits: bool) {
+    let (infos, now) = (kernel.machine.info_address(), kernel.machine.time);
     let address = fault.map_or(0, |fault| fault.address);
-    kernel.cpu.host = Seam { now: kernel.machine.time, address, stack: 0, registers: &raw mut *registers as u64 };
+    let cpu = kernel.cpu();
+    (cpu.infos, cpu.direct_map) = (infos, crate::fake::FAKE_BASE);
+    cpu.host = Seam { now, address, stack: 0, registers: &raw mut *registers as u64 };
+    LOCK.store(u32::from(waits), Ordering::Relaxed);
     // SAFETY: nothing else in this process uses `gs`; the call below does as the fast path says, and comes back here.
     unsafe {
-        set_gs(&raw mut kernel.cpu);
+        set_gs(&raw mut *kernel.cpu());
         match fault {
             None => run(registers),
             Some(fault) => run_into(registers, fault.code),
         }
     }
-    (kernel.cpu.infos, kernel.cpu.direct_map, kernel.cpu.user_rsp, kernel.cpu.host) = (0, 0, 0, Seam::default());
+    let cpu = kernel.cpu();
+    (cpu.infos, cpu.direct_map, cpu.user_rsp, cpu.host) = (0, 0, 0, Seam::default());
     LOCK.store(0, Ordering::Relaxed);
 }
 
@@ -262,6 +269,24 @@ way_out! {
 way_out! {
     /// Where a trap would end.
     resume, RESUME
+}
+
+/// Where who meets the lock held waits until it has it: at once, but nothing that C may change is as it was.
+#[unsafe(naked)]
+pub(super) extern "C" fn wait() {
+    naked_asm!(
+        "mov rax, {stale}",
+        "mov rcx, rax",
+        "mov rdx, rax",
+        "mov rsi, rax",
+        "mov rdi, rax",
+        "mov r8, rax",
+        "mov r9, rax",
+        "mov r10, rax",
+        "mov r11, rax",
+        "ret",
+        stale = const STALE,
+    )
 }
 
 #[unsafe(naked)]

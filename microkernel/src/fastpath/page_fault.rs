@@ -8,9 +8,9 @@ use abi::{FaultAccess, Label, MessageKind, RequestNumber};
 
 use super::{CallKind, CapTable, Cpu, Endpoint, Frame, LOCK, PageInfo, REPLY, Slot, State, Thread, status};
 #[cfg(target_os = "none")]
-use crate::arch::x86_64::{entry::kernel_page_fault, trap::page_fault as slow};
+use crate::arch::x86_64::{entry::kernel_page_fault, trap::lock as wait, trap::page_fault as slow};
 #[cfg(not(target_os = "none"))]
-use crate::fastpath::host::{self, kernel_page_fault, slow};
+use crate::fastpath::host::{self, kernel_page_fault, slow, wait};
 use crate::space::AddressSpace;
 use crate::thread::{Port, odd};
 
@@ -37,7 +37,8 @@ pub extern "C" fn page_fault() {
         "pop qword ptr [rax + {rsp}]",
         "mov rsp, rax",
         ring0!(fault_address),
-        lock!(),
+        lock!("77f"),
+        "76:",
         "test byte ptr [rsp + {odd}], {attempted}",
         "jnz 93f",
         "mov rax, [rsp + {space}]",
@@ -80,11 +81,19 @@ pub extern "C" fn page_fault() {
         "mov rsi, rdi",
         "mov rdi, rdx",
         ring0!(slow_fault),
+        // Another processor has the lock. The code and the address are kept in registers that C preserves.
+        "77:",
+        "mov rbx, rdi",
+        "mov r12, rdx",
+        wait!(),
+        "mov rdi, rbx",
+        "mov rdx, r12",
+        "jmp 76b",
         // In ring 0.
         "94:",
         "jmp {kernel}";
         {
-            Cpu: current charged_at payer infos direct_map roots_loaded fpu_trap;
+            Cpu: current list charged_at payer infos direct_map roots_loaded fpu_trap;
             PageInfo: revoked_at;
             CapTable: callers;
             Slot: rights kind epoch object;
@@ -106,9 +115,9 @@ pub extern "C" fn page_fault() {
         fault_step = const RequestNumber::FAULT_STEP,
         label = const LABEL,
         lock = sym LOCK,
+        wait = sym wait,
         slow = sym slow,
         kernel = sym kernel_page_fault,
-        #[cfg(target_os = "none")]
         stack = const super::STACK,
         #[cfg(not(target_os = "none"))]
         now = const offset_of!(Cpu, host) + offset_of!(host::Seam, now),

@@ -211,15 +211,16 @@ macro_rules! look_up {
     };
 }
 
-/// The receiver that takes a call at endpoint `r14`: `rbp`; its empty reply slot: `rbx`. By the scheduler's invariant nobody outranks the
-/// caller, so nobody outranks a receiver that is as important.
+/// The receiver of this processor that takes a call at endpoint `r14`: `rbp`; its empty reply slot: `rbx`. By the scheduler's invariant nobody outranks the
+/// caller, so nobody outranks a receiver that is as important. `r14` is where the list of receivers is afterwards.
 macro_rules! find_receiver {
     ($slow:literal) => {
         concat!(
             "cmp dword ptr [r14 + {endpoint_state}], 0\n",
             "jne ",
             $slow,
-            "\nmov rbp, [r14 + {receivers}]
+            "\nadd r14, gs:[{list}]
+            mov rbp, [r14 + {receivers}]
             test rbp, rbp
             jz ",
             $slow,
@@ -279,15 +280,20 @@ macro_rules! deliver {
     };
 }
 
-/// Takes the lock, which nobody else has while there is one processor.
+/// Takes the lock, or goes to where it is waited for. Between that and here only the registers count that C preserves.
 macro_rules! lock {
+    ($wait:literal) => {
+        concat!("lock bts dword ptr [rip + {lock}], 0\njc ", $wait, "\n")
+    };
+}
+
+/// Waits for the lock on the kernel's stack. Keeps `rbp`, `rbx` and `r12` to `r15`, and `rsp`, which is the current thread.
+macro_rules! wait {
     () => {
-        "2:
-        lock bts dword ptr [rip + {lock}], 0
-        jnc 3f
-        pause
-        jmp 2b
-        3:
+        "cld
+        mov rsp, gs:[{stack}]
+        call {wait}
+        mov rsp, gs:[{current}]
         "
     };
 }
@@ -510,6 +516,8 @@ macro_rules! answer {
             mov word ptr [rbp + {state}], ",
             $answered,
             "
+            mov [rsp + {endpoint}], r14
+            add r14, gs:[{list}]
             mov rax, [r14 + {receivers}]
             mov [rsp + {next}], rax
             test rax, rax
@@ -517,7 +525,6 @@ macro_rules! answer {
             mov [rax + {previous}], rsp
             2:
             mov [r14 + {receivers}], rsp
-            mov [rsp + {endpoint}], r14
             mov byte ptr [rsp + {state}], {receiving}
             ",
             charge!(),
@@ -528,4 +535,4 @@ macro_rules! answer {
 }
 
 #[cfg(target_os = "none")]
-pub(crate) use {load, lock, offset_asm, store};
+pub(crate) use {load, offset_asm, store};

@@ -34,7 +34,7 @@ pub(super) fn check<M: Machine>(kernel: &mut Kernel<M>, objects: &Objects) -> Re
         ensure(mutual, || Violation::Bound(object.bound))?;
     }
     check_deadlines(kernel)?;
-    check_processor(kernel)
+    (0..kernel.processors()).try_for_each(|index| check_processor(kernel, index))
 }
 
 /// Follows a doubly linked list of threads.
@@ -64,15 +64,20 @@ fn queue_links(thread: &Thread) -> (Ref<Thread>, Ref<Thread>) {
 fn find_seats<M: Machine>(kernel: &mut Kernel<M>, objects: &Objects) -> Result<Seats, Violation> {
     let mut seats = Seats::new();
     let mut seat = |thread: Ref<Thread>, seat: Seat| seats.entry(thread.address()).or_default().push(seat);
-    if let Some(current) = kernel.cpu.current.some() {
-        seat(current, Seat::Current);
-    }
-    for level in 0..abi::PRIORITIES as usize {
-        let queue = follow(kernel, kernel.cpu.queue.heads[level], queue_links)?;
-        let occupied = kernel.cpu.queue.occupied >> level & 1 != 0;
-        let tail = queue.last().copied().unwrap_or(Ref::NONE);
-        ensure(occupied != queue.is_empty() && kernel.cpu.queue.tails[level] == tail, || Violation::RunQueue(level))?;
-        queue.into_iter().for_each(|thread| seat(thread, Seat::Queued(level)));
+    for (index, cpu) in kernel.cpus.used().to_vec().into_iter().enumerate() {
+        if let Some(current) = cpu.current.some() {
+            seat(current, Seat::Current);
+        }
+        for level in 0..abi::PRIORITIES as usize {
+            let queue = follow(kernel, cpu.queue.heads[level], queue_links)?;
+            let occupied = cpu.queue.occupied >> level & 1 != 0;
+            let tail = queue.last().copied().unwrap_or(Ref::NONE);
+            ensure(occupied != queue.is_empty() && cpu.queue.tails[level] == tail, || Violation::RunQueue(level))?;
+            for thread in queue {
+                ensure(usize::from(kernel.thread(thread).cpu) == index, || Violation::Processor(thread))?;
+                seat(thread, Seat::Queued(level));
+            }
+        }
     }
     for &endpoint in &objects.endpoints {
         let object = *kernel.endpoint(endpoint);
@@ -80,8 +85,11 @@ fn find_seats<M: Machine>(kernel: &mut Kernel<M>, objects: &Objects) -> Result<S
         let tail = callers.last().copied().unwrap_or(Ref::NONE);
         ensure(object.callers_tail == tail, || Violation::Links(tail))?;
         callers.into_iter().for_each(|thread| seat(thread, Seat::Caller(endpoint)));
-        for head in object.receivers {
-            follow(kernel, head, queue_links)?.into_iter().for_each(|thread| seat(thread, Seat::Receiver(endpoint)));
+        for (index, head) in object.receivers.into_iter().enumerate() {
+            for thread in follow(kernel, head, queue_links)? {
+                ensure(usize::from(kernel.thread(thread).cpu) == index, || Violation::Processor(thread))?;
+                seat(thread, Seat::Receiver(endpoint));
+            }
         }
     }
     for &notification in &objects.notifications {
@@ -124,11 +132,14 @@ fn check_thread<M: Machine>(kernel: &mut Kernel<M>, thread: Ref<Thread>) -> Resu
     let lendable = entry.lease_count as usize <= abi::MAX_LEASES;
     ensure((entry.state() == State::Stopped || equipped) && loadable && lendable, || Violation::Unfit(thread))?;
     let reply_at = kernel.place(entry.table, entry.reply_slot).map_or(thread.address() + offset_of!(Thread, no_slot) as u64, SlotPlace::address);
-    let noted = entry.odd & !odd::TRACED == entry.oddities()
+    let noted = entry.odd & !(odd::TRACED | odd::REMOTE) == entry.oddities()
         && entry.reply_at == reply_at
         && entry.no_slot == [0; 4]
         && entry.rivals == u32::MAX << entry.priority;
-    let unlinked = kernel.cpu.current != thread || entry.previous.some().is_none();
+    let unlinked = kernel.cpu_of(thread).current != thread || entry.previous.some().is_none();
+    let server = entry.served_by.some().map(|server| kernel.thread(server).cpu);
+    let apart = entry.odd & odd::REMOTE != 0;
+    ensure(server.is_none_or(|cpu| (cpu != entry.cpu) == apart) && (entry.state() == State::AwaitingReply || !apart), || Violation::Unnoted(thread))?;
     ensure(noted && unlinked, || Violation::Unnoted(thread))?;
     if let Some(server) = entry.served_by.some() {
         ensure(kernel.thread(server).serving == thread && entry.state() == State::AwaitingReply, || Violation::Service(thread))?;
@@ -173,39 +184,53 @@ fn check_endpoint<M: Machine>(kernel: &mut Kernel<M>, endpoint: Ref<Endpoint>) -
 }
 
 fn check_deadlines<M: Machine>(kernel: &mut Kernel<M>) -> Result<(), Violation> {
-    let entries = kernel.cpu.deadlines.pending().to_vec();
-    for (index, (at, notification)) in entries.iter().enumerate() {
-        let page = kernel.machine.page_of(notification.address());
-        let kind = kernel.machine.page_info(page).map_or(ObjectKind::Empty, |info| info.kind());
-        let earlier = &entries[..index];
-        let sorted = earlier.iter().all(|(before, other)| before <= at && other != notification);
-        ensure(sorted && kind == ObjectKind::Notification, || Violation::Deadlines(index))?;
+    let mut seen = HashSet::new();
+    for cpu in kernel.cpus.used().to_vec() {
+        let entries = cpu.deadlines.pending();
+        ensure(entries.is_sorted_by_key(|entry| entry.0), || Violation::Deadlines(entries.len()))?;
+        for (index, (_, notification)) in entries.iter().enumerate() {
+            let is_notification = kind_of(kernel, *notification) == ObjectKind::Notification;
+            ensure(is_notification && seen.insert(notification.address()), || Violation::Deadlines(index))?;
+        }
     }
     Ok(())
 }
 
-fn check_processor<M: Machine>(kernel: &mut Kernel<M>) -> Result<(), Violation> {
-    let top = kernel.cpu.queue.occupied.checked_ilog2();
-    let payer = kernel.cpu.payer;
-    if let Some(payer) = payer.some() {
-        let page = kernel.machine.page_of(payer.address());
-        let kind = kernel.machine.page_info(page).map_or(ObjectKind::Empty, |info| info.kind());
-        ensure(kind == ObjectKind::Thread, || Violation::Payer(payer))?;
+/// What the page that a reference names holds.
+fn kind_of<M: Machine, T>(kernel: &mut Kernel<M>, object: Ref<T>) -> ObjectKind {
+    let page = kernel.machine.page_of(object.address());
+    kernel.machine.page_info(page).map_or(ObjectKind::Empty, |info| info.kind())
+}
+
+/// A processor that is not in the kernel decides who runs, and finds out who pays, when it is the next time.
+fn check_processor<M: Machine>(kernel: &mut Kernel<M>, index: usize) -> Result<(), Violation> {
+    let cpu = kernel.cpu_at(index).clone();
+    let here = kernel.machine.processor() == index;
+    ensure(cpu.payer.some().is_none_or(|payer| kind_of(kernel, payer) == ObjectKind::Thread), || Violation::Payer(cpu.payer))?;
+    if let Some(owner) = cpu.fpu_owner.some() {
+        ensure(kind_of(kernel, owner) == ObjectKind::Thread && kernel.thread(owner).has_fpu(), || Violation::Fpu)?;
+        ensure(usize::from(kernel.thread(owner).cpu) == index, || Violation::Fpu)?;
     }
-    if let Some(owner) = kernel.cpu.fpu_owner.some() {
-        ensure(kernel.thread(owner).has_fpu(), || Violation::Fpu)?;
-    }
-    let root = kernel.cpu.root;
-    let kind = kernel.machine.page_info(root).map_or(ObjectKind::Empty, |info| info.kind());
-    ensure(root == 0 || kind == ObjectKind::PageTable, || Violation::Loaded(root))?;
-    let Some(current) = kernel.cpu.current.some() else {
-        return ensure(top.is_none(), || Violation::Preemption);
-    };
+    let kind = kernel.machine.page_info(cpu.root).map_or(ObjectKind::Empty, |info| info.kind());
+    ensure(cpu.root == 0 || kind == ObjectKind::PageTable, || Violation::Loaded(cpu.root))?;
+    ensure(!kernel.is_outranked(index) || !here && cpu.reschedule, || Violation::Preemption)?;
+    let Some(current) = cpu.current.some() else { return Ok(()) };
     let entry = *kernel.thread(current);
-    ensure(top.is_none_or(|top| top <= u32::from(entry.priority)), || Violation::Preemption)?;
-    ensure(root == kernel.space_root(entry.space), || Violation::Loaded(root))?;
-    ensure(kernel.cpu.fpu_trap == (kernel.cpu.fpu_owner != current), || Violation::Fpu)?;
-    ensure(payer == end_of_chain(kernel, current), || Violation::Payer(payer))
+    ensure(usize::from(entry.cpu) == index, || Violation::Processor(current))?;
+    let (root, payer) = (kernel.space_root(entry.space), end_of_chain(kernel, current));
+    ensure(cpu.root == root || !here && cpu.root == 0, || Violation::Loaded(cpu.root))?;
+    ensure(cpu.fpu_trap == (cpu.fpu_owner != current), || Violation::Fpu)?;
+    ensure(cpu.payer == payer || !here, || Violation::Payer(cpu.payer))
+}
+
+impl<M: Machine> Kernel<M> {
+    /// Whether a more important thread than the one that runs waits for a processor, or any if it is idle.
+    pub(crate) fn is_outranked(&mut self, processor: usize) -> bool {
+        let cpu = self.cpu_at(processor);
+        let (top, current) = (cpu.queue.occupied.checked_ilog2(), cpu.current);
+        let level = current.some().map(|current| u32::from(self.thread(current).priority));
+        top.is_some_and(|top| level.is_none_or(|level| top > level))
+    }
 }
 
 /// The caller at the end of the chain that a thread works for.

@@ -3,8 +3,9 @@
 use abi::Error;
 
 use super::AddressSpace;
+use crate::endpoint::MAX_CPUS;
 use crate::kernel::Kernel;
-use crate::machine::{Machine, PageNumber};
+use crate::machine::{Duty, Machine, PageNumber};
 use crate::page::{self, PAGE_WORDS, Ref};
 
 pub(super) const PRESENT: u64 = 1;
@@ -283,12 +284,43 @@ impl<M: Machine> Kernel<M> {
         (address, looked_at)
     }
 
-    /// Forgets a translation, if the space is loaded.
+    /// Forgets a translation where the space is loaded: here at once, on other processors before the trap ends. Nothing can use the page for something
+    /// else before.
+    #[inline]
     pub(crate) fn flush(&mut self, space: Ref<AddressSpace>, address: u64) {
         let root = self.space(space).root;
-        if root == self.cpu.root {
+        if root == self.cpu().root {
             self.machine.flush(address);
         }
+        if self.processors() > 1 {
+            self.note_stale(root);
+        }
+    }
+
+    fn note_stale(&mut self, root: PageNumber) {
+        let here = self.machine.processor();
+        let others = self.cpus.used().iter().enumerate().filter(|(index, cpu)| *index != here && cpu.root == root && root != 0);
+        let stale = others.fold(0, |bits, (index, _)| bits | 1 << index);
+        self.stale |= stale;
+        self.cpu().reschedule |= stale != 0;
+    }
+
+    /// The shoot-down: other processors forget what [`Kernel::flush`] ended. An idle one leaves the space.
+    pub(crate) fn end_translations(&mut self) {
+        let stale = core::mem::take(&mut self.stale);
+        for processor in (0..MAX_CPUS).filter(|processor| stale >> processor & 1 != 0) {
+            if self.cpu_at(processor).is_idle() {
+                self.unload_at(processor);
+            } else {
+                self.machine.delegate(processor, Duty::Forget);
+            }
+        }
+    }
+
+    /// Another processor, on which no thread of the loaded space runs, leaves it.
+    pub(super) fn unload_at(&mut self, processor: usize) {
+        self.cpu_at(processor).root = 0;
+        self.machine.delegate(processor, Duty::Unload);
     }
 }
 

@@ -41,9 +41,17 @@ impl<M: Machine> Kernel<M> {
 
     fn unload(&mut self, space: Ref<AddressSpace>) {
         let root = self.space(space).root;
-        if root != 0 && self.cpu.root == root {
-            self.cpu.root = 0;
-            self.machine.load_root(None);
+        let here = self.machine.processor();
+        for processor in 0..self.processors() {
+            if root == 0 || self.cpu_at(processor).root != root {
+                continue;
+            }
+            if processor == here {
+                self.cpu().root = 0;
+                self.machine.load_root(None);
+            } else {
+                self.unload_at(processor);
+            }
         }
     }
 

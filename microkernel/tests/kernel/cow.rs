@@ -130,9 +130,9 @@ fn clone_flushes_the_loaded_source() {
     let child = world.spawn();
     let root = world.root;
     world.map(&root, BASE, 1, WRITE);
-    world.kernel.machine.flushes.clear();
+    world.kernel.machine.core_mut().flushes.clear();
     world.must(child.space, Operation::Clone, &over(&root, 1, 0));
-    assert_eq!(world.kernel.machine.flushes, [BASE]);
+    assert_eq!(world.kernel.machine.core().flushes, [BASE]);
 }
 
 #[test]

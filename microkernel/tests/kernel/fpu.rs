@@ -9,17 +9,17 @@ const DEVICE_NOT_AVAILABLE: u64 = 7;
 /// The thread executes an FPU instruction that leaves `value` in the registers.
 fn compute(world: &mut World, thread: microkernel::page::Ref<microkernel::thread::Thread>, value: u64) -> u64 {
     world.switch_to(thread);
-    if world.kernel.machine.fpu_trap {
+    if world.kernel.machine.core().fpu_trap {
         world.exception(thread, DEVICE_NOT_AVAILABLE, 0, 0);
     }
-    assert!(!world.kernel.machine.fpu_trap, "the instruction is tried again and works");
-    core::mem::replace(&mut world.kernel.machine.fpu, value)
+    assert!(!world.kernel.machine.core().fpu_trap, "the instruction is tried again and works");
+    core::mem::replace(&mut world.kernel.machine.core_mut().fpu, value)
 }
 
 #[test]
 fn first_use_finds_the_initial_state() {
     let mut world = World::new();
-    world.kernel.machine.fpu = 0xdead;
+    world.kernel.machine.core_mut().fpu = 0xdead;
     let program = world.spawn_linux(&Linux::default());
     assert_eq!(compute(&mut world, program.thread, 1), 0, "nothing that somebody left there");
 }
@@ -41,11 +41,11 @@ fn trap_is_set_whenever_the_owner_does_not_run() {
     compute(&mut world, program.thread, 1);
     let root = world.root.thread;
     world.switch_to(root);
-    assert!(world.kernel.machine.fpu_trap, "a soft-float thread could read the registers");
-    let moves = world.kernel.machine.fpu_moves;
+    assert!(world.kernel.machine.core().fpu_trap, "a soft-float thread could read the registers");
+    let moves = world.kernel.machine.core().fpu_moves;
     world.switch_to(program.thread);
-    assert!(!world.kernel.machine.fpu_trap);
-    assert_eq!(world.kernel.machine.fpu_moves, moves, "the owner comes back for free");
+    assert!(!world.kernel.machine.core().fpu_trap);
+    assert_eq!(world.kernel.machine.core().fpu_moves, moves, "the owner comes back for free");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn thread_without_fpu_gets_an_exception() {
     world.exception(native.thread, DEVICE_NOT_AVAILABLE, 0, 0);
     let message = world.received(server.thread);
     assert_eq!((message.kind, message.words[0]), (Some(MessageKind::Exception), DEVICE_NOT_AVAILABLE));
-    assert!(world.kernel.machine.fpu_trap);
+    assert!(world.kernel.machine.core().fpu_trap);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn thread_that_loses_the_fpu_traps_and_finds_nothing_when_it_gets_it_back() {
     world.configure(program.handle, ThreadSetting::Flags, thread_flags::REFLECT);
     world.must(program.handle, Operation::ThreadStart, &[]);
     world.switch_to(program.thread);
-    assert!(world.kernel.machine.fpu_trap);
+    assert!(world.kernel.machine.core().fpu_trap);
     world.exception(program.thread, DEVICE_NOT_AVAILABLE, 0, 0);
     assert_eq!(world.state(program.thread), State::Stopped);
     world.configure(program.handle, ThreadSetting::Flags, thread_flags::REFLECT | thread_flags::FPU);

@@ -150,7 +150,7 @@ fn deadline_sets_the_timer_and_signals_when_it_has_passed() {
     let (process, notification) = waiter(&mut world);
     let at = world.kernel.machine.time + 500;
     world.must(notification, Operation::Deadline, &[at]);
-    assert_eq!(world.kernel.machine.timer, Some(at));
+    assert_eq!(world.kernel.machine.core().timer, Some(at));
     world.begin(process.thread, 20, Operation::Wait, &[]);
     world.advance(499);
     assert_eq!(world.state(process.thread), State::Waiting);
@@ -167,7 +167,7 @@ fn deadlines_pass_in_order_and_the_timer_is_set_for_the_first() {
         world.must(notification, Operation::Deadline, &[now + after]);
     }
     for after in [100, 200, 300] {
-        assert_eq!(world.kernel.machine.timer, Some(now + after));
+        assert_eq!(world.kernel.machine.core().timer, Some(now + after));
         world.kernel.machine.time = now + after;
         world.advance(0);
         for (notification, own) in notifications {
@@ -197,10 +197,10 @@ fn deadline_is_moved_and_cancelled() {
     let now = world.kernel.machine.time;
     for at in [now + 100, now + 50, now + 70] {
         world.must(notification, Operation::Deadline, &[at]);
-        assert_eq!(world.kernel.machine.timer, Some(at));
+        assert_eq!(world.kernel.machine.core().timer, Some(at));
     }
     world.must(notification, Operation::Deadline, &[0]);
-    assert_eq!(world.kernel.machine.timer, None);
+    assert_eq!(world.kernel.machine.core().timer, None);
     world.advance(1000);
     assert_eq!(world.must(notification, Operation::Poll, &[]), 0);
 }

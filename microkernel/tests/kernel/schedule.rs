@@ -75,13 +75,13 @@ fn preempted_thread_keeps_its_turn_and_the_rest_of_its_slice() {
     let root = world.root.thread;
     world.switch_to(equal.thread);
     world.switch_to(root);
-    let end = world.kernel.machine.timer.expect("an equal thread waits");
+    let end = world.kernel.machine.core().timer.expect("an equal thread waits");
     world.advance(DEFAULT_SLICE / 4);
     world.must(notification, Operation::Signal, &[1]);
     world.advance(1000);
     world.begin(important.thread, 20, Operation::Wait, &[]);
     assert_eq!(world.kernel.current(), Some(root), "not the equal thread");
-    assert_eq!(world.kernel.machine.timer, Some(end + 1000), "three quarters of the slice are left");
+    assert_eq!(world.kernel.machine.core().timer, Some(end + 1000), "three quarters of the slice are left");
 }
 
 /// A server in the middle of a client's call, while a thread as important as the client is runnable and root sleeps. The server may signal
@@ -150,7 +150,7 @@ fn slice_ends_only_when_somebody_of_the_same_priority_waits() {
     world.configure(b.handle, ThreadSetting::Priority, 5);
     without_root(&mut world);
     assert_eq!(world.kernel.current(), Some(a.thread));
-    assert_eq!(world.kernel.machine.timer, None, "nobody equal waits");
+    assert_eq!(world.kernel.machine.core().timer, None, "nobody equal waits");
     world.advance(DEFAULT_SLICE * 3);
     assert_eq!(world.kernel.current(), Some(a.thread));
 }
@@ -164,7 +164,7 @@ fn slices_of_equal_threads_alternate() {
     without_root(&mut world);
     // What is left of the first slice depends on how the world was set up: let both end once.
     for _ in 0..2 {
-        let timer = world.kernel.machine.timer.unwrap();
+        let timer = world.kernel.machine.core().timer.unwrap();
         world.advance(timer - world.kernel.machine.time);
     }
     for _ in 0..4 {
@@ -186,7 +186,7 @@ fn slice_that_ended_unseen_ends_when_an_equal_comes() {
     world.begin(a.thread, 20, Operation::Wait, &[]);
     world.advance(DEFAULT_SLICE * 2);
     world.must(notification, Operation::Signal, &[1]);
-    assert!(world.kernel.machine.timer.is_some_and(|at| at <= world.kernel.machine.time));
+    assert!(world.kernel.machine.core().timer.is_some_and(|at| at <= world.kernel.machine.time));
     world.advance(0);
     assert_eq!(world.kernel.current(), Some(a.thread));
 }
@@ -196,7 +196,7 @@ fn processor_idles_without_timer_when_nobody_is_runnable() {
     let mut world = World::new();
     let notification = without_root(&mut world);
     assert_eq!(world.kernel.current(), None);
-    assert_eq!(world.kernel.machine.timer, None);
+    assert_eq!(world.kernel.machine.core().timer, None);
     assert_ne!(notification, 0);
     assert_eq!(world.state(world.root.thread), State::Waiting);
 }
@@ -209,7 +209,7 @@ fn deadline_wakes_the_idle_processor() {
     world.must(notification, Operation::Deadline, &[at]);
     let root = world.root.thread;
     world.begin(root, notification, Operation::Wait, &[]);
-    assert_eq!((world.kernel.current(), world.kernel.machine.timer), (None, Some(at)));
+    assert_eq!((world.kernel.current(), world.kernel.machine.core().timer), (None, Some(at)));
     world.advance(70);
     assert_eq!(world.kernel.current(), Some(root));
 }
@@ -253,5 +253,5 @@ fn thread_of_a_space_without_tables_runs_on_the_kernels_own() {
     let bare = world.idle_thread(table, space);
     world.must(bare.handle, Operation::ThreadStart, &[]);
     world.switch_to(bare.thread);
-    assert_eq!(world.kernel.machine.root, None);
+    assert_eq!(world.kernel.machine.core().root, None);
 }

@@ -191,9 +191,9 @@ fn unmap_passes_over_holes_and_flushes_what_was_there() {
     let memory = u64::from(world.pages(2));
     world.must(root.space, Operation::Map, &[BASE, memory, 0, 1, 0]);
     world.must(root.space, Operation::Map, &[BASE + 0x3000, memory, 1, 1, 0]);
-    world.kernel.machine.flushes.clear();
+    world.kernel.machine.core_mut().flushes.clear();
     assert_eq!(world.must(root.space, Operation::Unmap, &[BASE - 0x1000, 6]), 6);
-    assert_eq!(world.kernel.machine.flushes, [BASE, BASE + 0x3000]);
+    assert_eq!(world.kernel.machine.core().flushes, [BASE, BASE + 0x3000]);
     assert_eq!(world.must(memory as u32, Operation::Reclaim, &[0, 2]), 2, "nothing maps them any more");
 }
 
@@ -209,9 +209,9 @@ fn other_space_is_not_flushed() {
     let mut world = World::new();
     let process = world.spawn();
     world.map(&process, BASE, 1, 0);
-    world.kernel.machine.flushes.clear();
+    world.kernel.machine.core_mut().flushes.clear();
     world.must(process.space, Operation::Unmap, &[BASE, 1]);
-    assert_eq!(world.kernel.machine.flushes, []);
+    assert_eq!(world.kernel.machine.core().flushes, []);
 }
 
 #[test]
@@ -219,9 +219,9 @@ fn protect_takes_and_gives_what_the_capability_allowed() {
     let mut world = World::new();
     let root = world.root;
     let memory = world.map(&root, BASE, 2, WRITE);
-    world.kernel.machine.flushes.clear();
+    world.kernel.machine.core_mut().flushes.clear();
     world.must(root.space, Operation::Protect, &[BASE, 2, READ]);
-    assert_eq!(world.kernel.machine.flushes, [BASE, BASE + 0x1000]);
+    assert_eq!(world.kernel.machine.core().flushes, [BASE, BASE + 0x1000]);
     let page = page_of(&mut world, memory, 0);
     for flags in [READ | WRITE, READ | EXECUTE, READ] {
         assert_eq!(world.must(root.space, Operation::Protect, &[BASE, 1, flags]), 1);

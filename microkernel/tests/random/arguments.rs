@@ -92,7 +92,7 @@ pub(crate) fn shape(operation: Operation) -> (Argument, &'static [Argument]) {
         Operation::AddTables => (Handle(AddressSpace), &[Handle(Memory), Pages, Pages]),
         Operation::SetPager => (Handle(AddressSpace), &[Handle(Endpoint)]),
         Operation::Dismantle => (Handle(AddressSpace), &[]),
-        Operation::ThreadConfigure => (Handle(Thread), &[Below(11), Any, Pages]),
+        Operation::ThreadConfigure => (Handle(Thread), &[Below(12), Any, Pages]),
         Operation::ThreadStart | Operation::ThreadStop | Operation::ThreadKick => (Handle(Thread), &[]),
         Operation::GetFrame | Operation::SetFrame | Operation::Counters => (Handle(Thread), &[]),
         Operation::TakeUp => (Handle(Reply), &[]),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use dice::Dice;
 use microkernel::fake::World;
-use play::{Tally, opening, step};
+use play::{Tally, opening, spread_opening, step};
 
 /// Steps of one program.
 const STEPS: usize = 600;
@@ -63,7 +63,15 @@ fn cut_down(opening: &World, program: &[u64]) -> Vec<u64> {
 
 #[test]
 fn random_programs_break_no_invariant_and_never_panic() {
-    let opening = opening();
+    run(&opening());
+}
+
+#[test]
+fn random_programs_on_three_processors_do_neither() {
+    run(&spread_opening(3));
+}
+
+fn run(opening: &World) {
     let end = Instant::now() + Duration::from_secs(number("SYNOS_RANDOM_SECONDS").unwrap_or(SECONDS));
     let first = number("SYNOS_RANDOM_SEED").unwrap_or(1);
     let mut tally = Tally::default();
@@ -75,8 +83,8 @@ fn random_programs_break_no_invariant_and_never_panic() {
         let mut dice = Dice::new(seed);
         let program: Vec<u64> = (0..STEPS).map(|_| dice.next()).collect();
         tally.programs += 1;
-        if play(&opening, &program, &mut tally).is_err() {
-            failure = Some((seed, cut_down(&opening, &program)));
+        if play(opening, &program, &mut tally).is_err() {
+            failure = Some((seed, cut_down(opening, &program)));
         }
         if failure.is_some() || Instant::now() > end {
             break;
@@ -85,7 +93,7 @@ fn random_programs_break_no_invariant_and_never_panic() {
     std::panic::set_hook(hook);
     if let Some((seed, program)) = failure {
         let mut shown = Tally { show: true, ..Tally::default() };
-        let reason = play(&opening, &program, &mut shown).unwrap_err();
+        let reason = play(opening, &program, &mut shown).unwrap_err();
         panic!("program {seed}, cut down to {} steps: {reason}", program.len());
     }
     println!("{tally:?}");

@@ -40,6 +40,17 @@ impl Tally {
     }
 }
 
+/// The same on several processors, over which all threads but root are spread.
+pub(crate) fn spread_opening(processors: usize) -> World {
+    let mut world = opening();
+    world.use_processors(processors);
+    let threads = world.handles(world.root.thread).into_iter().filter(|(_, slot)| slot.kind() == ObjectKind::Thread);
+    for (index, (handle, _)) in threads.enumerate() {
+        world.place(handle, index % processors);
+    }
+    world
+}
+
 /// Three processes with two threads each that hold each other's objects, two Linux programs, a region, and root, who always comes back.
 pub(crate) fn opening() -> World {
     let mut world = World::with_pages(PAGES);
@@ -97,7 +108,7 @@ pub(crate) fn step(world: &mut World, seed: u64, tally: &mut Tally) {
     tally.steps += 1;
     world.kernel.machine.time += dice.below(100);
     world.kernel.machine.meter.interrupt_at = dice.pick(&[0, 0, 1, 1, 2, 5]);
-    let Some(current) = world.kernel.current() else {
+    let Some(current) = next_to_play(world, &mut dice) else {
         return wake(world, tally);
     };
     match dice.below(100) {
@@ -124,6 +135,22 @@ pub(crate) fn step(world: &mut World, seed: u64, tally: &mut Tally) {
         9..12 => garbage_call(world, current, &mut dice, tally),
         _ => plausible_call(world, current, &mut dice, tally),
     }
+}
+
+/// Goes to a processor on which somebody runs. Interrupts by other processors come there now, or later.
+fn next_to_play(world: &mut World, dice: &mut Dice) -> Option<Ref<Thread>> {
+    let processors = world.kernel.processors();
+    if processors == 1 {
+        return world.kernel.current();
+    }
+    world.late = dice.chance(60);
+    if !world.late {
+        world.deliver_ipis();
+    }
+    let first = dice.below(processors as u64) as usize;
+    let busy = (first..first + processors).map(|index| index % processors).find(|index| world.kernel.current_at(*index).is_some());
+    world.play_on(busy.unwrap_or(0));
+    world.kernel.current()
 }
 
 fn show(tally: &Tally, text: impl FnOnce() -> String) {
@@ -257,6 +284,7 @@ fn setting_value(setting: u64, dice: &mut Dice, held: &[(u32, Slot)]) -> u64 {
         Some(ThreadSetting::MessagePage) => Handle(ObjectKind::Memory),
         Some(ThreadSetting::Priority) if dice.chance(90) => return 9 + dice.below(3),
         Some(ThreadSetting::Flags) => Below(4),
+        Some(ThreadSetting::Processor) => Below(4),
         Some(ThreadSetting::Priority) => Below(40),
         Some(_) => Word,
         None => Any,

@@ -137,7 +137,7 @@ fn load_bases(kernel: &mut Kernel<Hardware>, current: Ref<Thread>) {
         return;
     }
     let [fs, gs] = [thread.frame.fs_base, thread.frame.gs_base];
-    let loaded = core::mem::replace(&mut kernel.cpu.loaded_bases, [fs, gs]);
+    let loaded = core::mem::replace(&mut kernel.cpu().loaded_bases, [fs, gs]);
     if loaded[0] != fs {
         FsBase::write(x86_64::VirtAddr::new_truncate(fs));
     }
