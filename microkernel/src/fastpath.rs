@@ -286,7 +286,7 @@ pub extern "C" fn entry() {
         "mov [rsp + {notification}], r14",
         "mov byte ptr [rsp + {state}], {waiting}",
         "jmp 59f",
-        // A signal. Whoever waits must not be more important, and the timer must be set for the end of the slice where they share the processor then.
+        // A signal. Whoever waits must be of this processor and not more important, and the timer must be set for the end of the slice where they share the processor then.
         "55:",
         look_up!("{signallable}"),
         "mov rbp, [r14 + {waiter}]",
@@ -299,6 +299,9 @@ pub extern "C" fn entry() {
         "56:",
         "test rdi, rdi",
         "jz 91f",
+        "mov cl, [rbp + {cpu}]",
+        "cmp cl, gs:[{index}]",
+        "jne 91f",
         "movzx ecx, byte ptr [rbp + {priority}]",
         "cmp cl, [rsp + {priority}]",
         "ja 91f",
@@ -376,13 +379,13 @@ pub extern "C" fn entry() {
         store!("rsp": rax rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r15),
         ring0!(native);
         {
-            Cpu: current user_rsp list payer charged_at slice_end timer infos direct_map roots_loaded fpu_owner fpu_trap expired reschedule;
+            Cpu: current user_rsp index list payer charged_at slice_end timer infos direct_map roots_loaded fpu_owner fpu_trap expired reschedule;
             PageInfo: revoked_at;
             CapTable: handles callers;
             Slot: rights kind first epoch object;
             Endpoint: receivers callers_head bound;
             Notification: word waiter;
-            Thread: odd state frame_set lease_count redeliver priority rivals table space reply_at reply reply_table ticket next previous endpoint
+            Thread: odd cpu state frame_set lease_count redeliver priority rivals table space reply_at reply reply_table ticket next previous endpoint
                 notification instance_next instance_previous served_by serving received received_at request call_badge calls own_ticks served_ticks
                 slice slice_left personality;
             Frame: rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags fs_base gs_base;

@@ -94,10 +94,11 @@ impl<M: Machine> Kernel<M> {
     fn note_queued(&mut self, thread: Ref<Thread>) {
         let &mut Thread { cpu, priority, .. } = self.thread(thread);
         let cpu = usize::from(cpu);
+        let here = cpu == self.machine.processor();
         let record = self.cpu_at(cpu);
-        record.reschedule = true;
         let (current, payer) = (record.current, record.payer);
-        if cpu == self.machine.processor() {
+        if here {
+            record.reschedule = true;
             return;
         }
         let matters = current.some().is_none_or(|current| {
@@ -105,8 +106,14 @@ impl<M: Machine> Kernel<M> {
             priority >= self.thread(current).priority.min(self.thread(payer).priority)
         });
         if matters {
-            self.machine.send_ipi(cpu);
+            self.call_attention(cpu);
         }
+    }
+
+    /// Another processor decides anew, before more user code runs there.
+    fn call_attention(&mut self, processor: usize) {
+        self.cpu_at(processor).reschedule = true;
+        self.machine.send_ipi(processor);
     }
 
     /// Takes a thread out of its queue.
@@ -319,9 +326,10 @@ impl<M: Machine> Kernel<M> {
     /// A thread's priority changed: its processor decides anew.
     pub(crate) fn reconsider(&mut self, thread: Ref<Thread>) {
         let processor = usize::from(self.thread(thread).cpu);
-        self.cpu_at(processor).reschedule = true;
-        if processor != self.machine.processor() {
-            self.machine.send_ipi(processor);
+        if processor == self.machine.processor() {
+            self.cpu().reschedule = true;
+        } else {
+            self.call_attention(processor);
         }
     }
 

@@ -387,15 +387,17 @@ impl World {
         }
     }
 
-    /// `thread` accesses an address. Returns whether that worked; else it has faulted.
+    /// `thread` accesses an address. Returns whether that worked; else it has faulted, as it does while its processor has not loaded the space since that
+    /// got its first table.
     pub fn touch(&mut self, thread: Ref<Thread>, address: u64, write: bool) -> bool {
         self.switch_to(thread);
         let space = self.kernel.thread(thread).space;
-        if let Some(page) = self.kernel.translate(space, address, write) {
+        let loaded = self.kernel.machine.core().root.unwrap_or(0) == self.kernel.space_root(space);
+        if loaded && let Some(page) = self.kernel.translate(space, address, write) {
             self.kernel.machine.core_mut().remember(address, Translation { space, page, write });
             return true;
         }
-        let present = self.kernel.translate(space, address, false).is_some();
+        let present = loaded && self.kernel.translate(space, address, false).is_some();
         let code = u64::from(present) | u64::from(write) << 1 | 4;
         self.page_fault(code, address);
         false

@@ -41,6 +41,7 @@ fn play(opening: &Opening, fast: &mut World, seed: u64, trace: bool) -> Result<(
         let seed = dice.next();
         let [first, second] = &mut tallies;
         let calls = fast.fast_calls();
+        fast.waits = dice.chance(30);
         opening.step(fast, seed, first);
         opening.step(&mut slow, seed, second);
         let way = if fast.fast_calls() == calls { "slow" } else { "fast" };
@@ -60,19 +61,23 @@ fn ways() -> impl Iterator<Item = Way> {
 
 #[test]
 fn the_fast_path_does_what_the_slow_path_does() {
-    let mut opening = Opening::new();
-    opening.world.leave_unchecked();
-    let mut fast = opening.world.clone();
+    // One processor, and two: a program in turn for each.
+    let mut openings = [1, 2].map(Opening::new);
+    openings.iter_mut().for_each(|opening| opening.world.leave_unchecked());
+    let mut fast = openings[0].world.clone();
     fast.use_fast_path();
     let end = Instant::now() + Duration::from_secs(SECONDS);
     let (first, limit) = (number("SYNOS_FASTPATH_SEED").unwrap_or(1), number("SYNOS_FASTPATH_PROGRAMS"));
-    let mut programs = 0;
+    let (mut programs, mut counts) = (0, [(0, 0); 2]);
     for seed in first.. {
-        if let Err(difference) = play(&opening, &mut fast, seed, false) {
-            let _again = play(&opening, &mut fast, seed, true);
+        let which = seed as usize % openings.len();
+        let (opening, before) = (&openings[which], fast.fast_calls());
+        if let Err(difference) = play(opening, &mut fast, seed, false) {
+            let _again = play(opening, &mut fast, seed, true);
             panic!("program {seed}: {difference}");
         }
         programs += 1;
+        counts[which] = (counts[which].0 + 1, counts[which].1 + fast.fast_calls() - before);
         if limit.map_or(Instant::now() > end, |limit| programs >= limit) {
             break;
         }
@@ -82,5 +87,8 @@ fn the_fast_path_does_what_the_slow_path_does() {
     for way in ways() {
         assert!(fast.fast_ways.get(&way).is_some_and(|count| *count * 100 > programs), "{way:?} is hardly ever taken in {programs} programs");
     }
-    assert!(calls > programs * STEPS / 4, "too few steps take the fast path: {calls} in {programs} programs");
+    // On two processors some calls go across.
+    for ((programs, calls), least) in counts.into_iter().zip([4, 6]) {
+        assert!(calls > programs * STEPS / least, "too few steps take the fast path: {calls} in {programs} programs");
+    }
 }

@@ -50,8 +50,9 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    pub(crate) fn new() -> Self {
-        let mut world = play::opening();
+    /// With more than one processor, the threads are spread over them: some services have a thread on each, others not.
+    pub(crate) fn new(processors: usize) -> Self {
+        let mut world = play::spread_opening(processors);
         let held = world.handles(world.root.thread);
         let threads: Vec<(u32, Ref<Thread>)> =
             held.iter().filter(|(_, slot)| slot.kind() == ObjectKind::Thread).map(|(handle, slot)| (*handle, slot.reference())).collect();
@@ -89,8 +90,8 @@ impl Opening {
     /// One step. Everything that it does follows from the seed and the world.
     pub(crate) fn step(&self, world: &mut World, seed: u64, tally: &mut Tally) {
         let mut dice = Dice::new(seed);
-        let Some(current) = world.kernel.current().filter(|_| !dice.chance(OTHER)) else {
-            return play::step(world, dice.next(), tally);
+        let Some(current) = play::next_to_play(world, &mut dice, false).filter(|_| !dice.chance(OTHER)) else {
+            return play::step_with(world, dice.next(), tally, false);
         };
         world.kernel.machine.time += dice.below(100);
         if world.is_preempted(current) {
@@ -116,7 +117,7 @@ impl Opening {
             return world.linux_call(current, dice.below(400), arguments, 0x40_0000);
         }
         let Some(place) = self.natives.iter().position(|thread| *thread == current) else {
-            return play::step(world, dice.next(), tally);
+            return play::step_with(world, dice.next(), tally, false);
         };
         if dice.chance(SET_FRAME) {
             return set_frame(world, current, &mut dice);

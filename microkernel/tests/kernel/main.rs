@@ -24,6 +24,7 @@ mod memory;
 mod notification;
 mod poison;
 mod preemption;
+mod processors;
 mod reflect;
 mod schedule;
 mod space;

@@ -43,7 +43,9 @@ impl Tally {
 /// The same on several processors, over which all threads but root are spread.
 pub(crate) fn spread_opening(processors: usize) -> World {
     let mut world = opening();
-    world.use_processors(processors);
+    if processors > 1 {
+        world.use_processors(processors);
+    }
     let threads = world.handles(world.root.thread).into_iter().filter(|(_, slot)| slot.kind() == ObjectKind::Thread);
     for (index, (handle, _)) in threads.enumerate() {
         world.place(handle, index % processors);
@@ -104,11 +106,16 @@ fn equip(world: &mut World, process: &Process, index: u32, endpoints: &[u32], no
 
 /// One step. Everything that it does follows from the seed and the world.
 pub(crate) fn step(world: &mut World, seed: u64, tally: &mut Tally) {
+    step_with(world, seed, tally, true);
+}
+
+/// The same, where interrupts by other processors may be late or not.
+pub(crate) fn step_with(world: &mut World, seed: u64, tally: &mut Tally, may_be_late: bool) {
     let mut dice = Dice::new(seed);
     tally.steps += 1;
     world.kernel.machine.time += dice.below(100);
     world.kernel.machine.meter.interrupt_at = dice.pick(&[0, 0, 1, 1, 2, 5]);
-    let Some(current) = next_to_play(world, &mut dice) else {
+    let Some(current) = next_to_play(world, &mut dice, may_be_late) else {
         return wake(world, tally);
     };
     match dice.below(100) {
@@ -123,7 +130,12 @@ pub(crate) fn step(world: &mut World, seed: u64, tally: &mut Tally) {
             world.raise(line);
         }
         5..9 => fault(world, current, &mut dice, tally),
-        9..90 if world.is_preempted(current) => {
+        9..12 if current != world.root.thread => {
+            let (at, write) = (address(&mut dice), dice.chance(50));
+            show(tally, || format!("{current:?} touches {at:#x}, to write: {write}"));
+            world.touch(current, at, write);
+        }
+        12..90 if world.is_preempted(current) => {
             show(tally, || format!("{current:?} goes on"));
             execute(world, current, tally);
         }
@@ -132,18 +144,18 @@ pub(crate) fn step(world: &mut World, seed: u64, tally: &mut Tally) {
             show(tally, || format!("{current:?} linux call {arguments:x?}"));
             world.linux_call(current, dice.below(400), arguments, 0x40_0000);
         }
-        9..12 => garbage_call(world, current, &mut dice, tally),
+        12..15 => garbage_call(world, current, &mut dice, tally),
         _ => plausible_call(world, current, &mut dice, tally),
     }
 }
 
-/// Goes to a processor on which somebody runs. Interrupts by other processors come there now, or later.
-fn next_to_play(world: &mut World, dice: &mut Dice) -> Option<Ref<Thread>> {
+/// Goes to a processor on which somebody runs. Interrupts by other processors come there now, or later if they may.
+pub(crate) fn next_to_play(world: &mut World, dice: &mut Dice, may_be_late: bool) -> Option<Ref<Thread>> {
     let processors = world.kernel.processors();
     if processors == 1 {
         return world.kernel.current();
     }
-    world.late = dice.chance(60);
+    world.late = may_be_late && dice.chance(60);
     if !world.late {
         world.deliver_ipis();
     }
