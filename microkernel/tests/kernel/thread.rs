@@ -47,7 +47,8 @@ fn settings_refuse_bad_values() {
         process.handle,
         Operation::ThreadConfigure,
         &[
-            (&[11, 0], Error::InvalidArgument),
+            (&[11, 1], Error::InvalidArgument),
+            (&[12, 0], Error::InvalidArgument),
             (&[u64::MAX, 0], Error::InvalidArgument),
             (&[ThreadSetting::MessagePage as u64, u64::from(memory), 1], Error::InvalidArgument),
         ],

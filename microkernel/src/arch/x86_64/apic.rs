@@ -1,6 +1,6 @@
 //! Interrupt controllers: the local APIC with its one-shot timer, and the I/O APIC's lines.
 //!
-//! Lines arrive where and as [`crate::acpi`] found, and are delivered to this processor; each starts masked. The legacy controllers are silenced.
+//! Lines arrive where and as [`crate::acpi`] found, and are delivered to the first processor; each starts masked. The legacy controllers are silenced.
 
 use x86_64::instructions::port::Port;
 
@@ -9,6 +9,8 @@ use crate::kernel::MAX_LINES;
 
 /// Vector of the timer.
 pub const TIMER_VECTOR: u64 = 64;
+/// Vector of interrupts by other processors.
+pub const IPI_VECTOR: u64 = 65;
 /// Vector of spurious interrupts: no end of interrupt.
 pub const SPURIOUS_VECTOR: u64 = 72;
 /// Vector of the first line.
@@ -21,9 +23,10 @@ const REGISTER_END_OF_INTERRUPT: u64 = 0xb0;
 const REGISTER_SPURIOUS: u64 = 0xf0;
 /// Which vectors wait to be taken, 32 in each register, 16 bytes apart (SDM vol. 3, 11.8.4): those of the lines and of the timer.
 const REGISTERS_REQUESTED: [u64; 2] = [0x210, 0x220];
-/// The interrupt command register's halves (SDM vol. 3, 11.6.1), and in it: INIT and start-up, both asserted, and that the last was not sent yet.
+/// The interrupt command register's halves (SDM vol. 3, 11.6.1), and in it: a vector, INIT and start-up, all asserted, and that the last was not sent yet.
 const REGISTER_COMMAND: u64 = 0x300;
 const REGISTER_DESTINATION: u64 = 0x310;
+const FIXED: u32 = 0x4000;
 const INIT: u32 = 0x4500;
 const START_UP: u32 = 0x4600;
 const PENDING: u32 = 1 << 12;
@@ -59,9 +62,7 @@ impl Apic {
             unsafe { Port::<u8>::new(port).write(0xff) }
         }
         let mut apic = Self { local: direct_map + topology.local_apic, io: direct_map + topology.io_apic, pins: 0, topology, timer_hz: 0 };
-        apic.write(REGISTER_SPURIOUS, SOFTWARE_ENABLE | SPURIOUS_VECTOR as u32);
-        apic.write(REGISTER_DIVIDE, DIVIDE_BY_1);
-        apic.write(REGISTER_TIMER, MASKED | TIMER_VECTOR as u32);
+        apic.enable();
         apic.pins = (apic.read_io(IO_VERSION) >> 16 & 0xff) + 1;
         let own = apic.read(REGISTER_ID) & 0xff00_0000;
         for pin in 0..apic.pins {
@@ -69,6 +70,13 @@ impl Apic {
             apic.write_io(IO_TABLE + 2 * pin + 1, own);
         }
         apic
+    }
+
+    /// Enables this processor's local APIC, with its timer stopped.
+    pub fn enable(self) {
+        self.write(REGISTER_SPURIOUS, SOFTWARE_ENABLE | SPURIOUS_VECTOR as u32);
+        self.write(REGISTER_DIVIDE, DIVIDE_BY_1);
+        self.write(REGISTER_TIMER, MASKED | TIMER_VECTOR as u32);
     }
 
     fn write(self, register: u64, value: u32) {
@@ -122,6 +130,11 @@ impl Apic {
     /// Starts a processor that was reset, in real mode at the beginning of a page of the first MiB.
     pub fn send_start(self, id: u32, page: u32) {
         self.send(id, START_UP | page & 0xff);
+    }
+
+    /// Interrupts another processor.
+    pub fn send_ipi(self, id: u32) {
+        self.send(id, FIXED | IPI_VECTOR as u32);
     }
 
     fn send(self, id: u32, command: u32) {

@@ -53,22 +53,24 @@ fn kernel_main(info: &'static mut BootInfo) -> ! {
     let (mut regions, count) = free_regions(&info.memory_regions);
     let root = own_root(&mut regions);
     let others = Start { root, apic, ids: topology.processors(), tsc_hz };
-    let parked = processors::start(&others, &info.memory_regions);
-    klog!("kernel: {} processors of which 1 is used and {parked} protected and parked", topology.processors().len());
+    let (ids, running) = processors::start(&others, &info.memory_regions);
+    klog!("kernel: {running} of {} processors run threads", topology.processors().len());
     let infos = page_records(&mut regions, &info.memory_regions);
     // SAFETY: this function runs once.
     let trace = unsafe { trace::ring() };
-    let hardware = Hardware { direct_map: DIRECT_MAP, infos, root, apic, tsc_hz, trace };
+    let hardware = Hardware { direct_map: DIRECT_MAP, infos, root, apic, tsc_hz, ids, trace };
     let (archive, bytes) = archive(info);
     let mut kernel = Kernel::new(hardware);
+    kernel.use_processors(running);
     let regions = regions.get(..count).unwrap_or(&[]);
     let plan = Plan { regions, archive, archive_bytes: bytes, tsc_hz, rsdp };
     let pages: u64 = regions.iter().map(|region| u64::from(region.pages)).sum();
     klog!("kernel: {} MiB free in {count} regions, clock {} MHz, {LINES} lines", pages / 256, tsc_hz / 1_000_000);
-    if let Err(error) = kernel.boot(&plan) {
+    trap::install(kernel, slow_path(bytes));
+    if let Err(error) = trap::with_kernel(|kernel| kernel.boot(&plan)) {
         panic!("cannot start the first process: {error:?}");
     }
-    trap::start(kernel, slow_path(bytes))
+    trap::run()
 }
 
 /// Whether the run's options ask for system calls without the fast path.

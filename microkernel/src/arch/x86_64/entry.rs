@@ -13,8 +13,8 @@ use x86_64::registers::rflags::RFlags;
 
 use super::descriptors::{self, USER_CODE, USER_DATA};
 use super::trap;
-use crate::fastpath::pieces::{load, lock, offset_asm, store};
-use crate::fastpath::{self, LOCK};
+use crate::fastpath;
+use crate::fastpath::pieces::{load, offset_asm, store};
 use crate::fault::PAGE_FAULT;
 use crate::kernel::Cpu;
 
@@ -33,21 +33,31 @@ pub fn init() {
     SFMask::write(RFlags::INTERRUPT_FLAG | RFlags::TRAP_FLAG | RFlags::DIRECTION_FLAG | RFlags::ALIGNMENT_CHECK | RFlags::NESTED_TASK);
 }
 
-/// Points `gs` at this processor's record, and system calls and page faults at the fast path, unless it is not wanted.
+/// Lets page faults arrive at the fast path.
+pub fn use_fast_path() {
+    descriptors::set_gate(PAGE_FAULT as usize, fastpath::page_fault);
+}
+
+/// Points `gs` at this processor's record, and its system calls at the fast path, unless it is not wanted.
 ///
 /// # Safety
-/// `cpu` stays where it is, and whoever changes it holds the lock.
+/// `cpu` stays where it is, is this processor's and no other's, and whoever changes it holds the lock.
 pub unsafe fn use_record(cpu: *mut Cpu, slow_path: bool) {
     let entry: extern "C" fn() = if slow_path { system_call_entry } else { fastpath::entry };
-    if !slow_path {
-        descriptors::set_gate(PAGE_FAULT as usize, fastpath::page_fault);
-    }
     LStar::write(x86_64::VirtAddr::new_truncate(entry as *const () as u64));
     // SAFETY: the caller's promise; the entry code finds what it needs at the offsets of `Cpu`.
+    unsafe { Msr::new(GS_BASE).write(cpu as u64) }
+}
+
+/// Which processor this is, by its record.
+#[inline]
+pub fn processor() -> usize {
+    let index: usize;
+    // SAFETY: `gs` is at the record in ring 0, and its index never changes.
     unsafe {
-        (*cpu).stack = descriptors::kernel_stack_top(0);
-        Msr::new(GS_BASE).write(cpu as u64);
+        core::arch::asm!("mov {}, gs:[{}]", out(reg) index, const offset_of!(Cpu, index), options(pure, nomem, nostack, preserves_flags));
     }
+    index
 }
 
 #[unsafe(naked)]
@@ -61,7 +71,6 @@ extern "C" fn system_call_entry() {
         "mov [rsp + {rflags}], r11",
         "mov rax, gs:[{user_rsp}]",
         "mov [rsp + {rsp}], rax",
-        lock!(),
         "mov rsp, gs:[{stack}]",
         "xor ebp, ebp",
         "call {handler}",
@@ -70,8 +79,7 @@ extern "C" fn system_call_entry() {
             Cpu: current user_rsp stack;
             Frame: rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags;
         }
-        lock = sym LOCK,
-        handler = sym trap::system_call,
+        handler = sym trap::slow_system_call,
     )
 }
 

@@ -7,10 +7,11 @@ use x86_64::registers::control::{Cr0, Cr0Flags};
 
 use super::apic::{Apic, LINES};
 use super::log::Log;
-use super::{clock, xsave};
+use super::{clock, duties, entry, trap, xsave};
 use abi::TraceRecord;
 
-use crate::machine::{Machine, PageNumber};
+use crate::endpoint::MAX_CPUS;
+use crate::machine::{Duty, Machine, PageNumber};
 use crate::page::{self, PAGE_WORDS, PageInfo};
 
 /// First entry of the kernel's half in a top-level table.
@@ -29,6 +30,8 @@ pub struct Hardware {
     pub apic: Apic,
     /// Ticks of the time-stamp counter in a second.
     pub tsc_hz: u64,
+    /// Local APIC ids of the processors, by their numbers.
+    pub ids: [u32; MAX_CPUS],
     /// What threads did last.
     pub trace: &'static mut [TraceRecord],
 }
@@ -72,7 +75,23 @@ impl Machine for Hardware {
     }
 
     fn interrupted(&mut self) -> bool {
-        self.apic.is_requested()
+        self.apic.is_requested() || trap::is_waited_for()
+    }
+
+    fn processor(&self) -> usize {
+        entry::processor()
+    }
+
+    fn send_ipi(&mut self, processor: usize) {
+        self.apic.send_ipi(self.ids[processor % MAX_CPUS]);
+    }
+
+    fn delegate(&mut self, processor: usize, duty: Duty) {
+        let done = duties::post(processor, duty);
+        self.send_ipi(processor);
+        while !done() {
+            core::hint::spin_loop();
+        }
     }
 
     fn now(&mut self) -> u64 {

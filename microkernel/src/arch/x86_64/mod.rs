@@ -8,6 +8,7 @@ pub mod boot;
 pub mod clock;
 pub mod control;
 pub mod descriptors;
+pub mod duties;
 pub mod entry;
 pub mod exit;
 pub mod hardware;

@@ -1,7 +1,7 @@
-//! The other processors: started one after the other at boot, protected as the first one is, and parked.
+//! The other processors: started one after the other at boot, protected as the first one is, and let in when there is a kernel.
 //!
-//! A parked processor waits with interrupts off on a stack of its own and takes no part in the system. Each has loaded its own tables and the
-//! kernel's space by then, so nothing of it points into the memory that it was started from.
+//! Until then each waits with interrupts off on a stack of its own. It has loaded its own tables and the kernel's space by then, so nothing of it
+//! points into the memory that it was started from.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +12,7 @@ use super::boot::table;
 use super::control::Registers;
 use super::hardware::KERNEL_HALF;
 use super::trampoline::Parameters;
-use super::{clock, control, descriptors, entry, xsave};
+use super::{clock, control, descriptors, entry, trap, xsave};
 use crate::endpoint::MAX_CPUS;
 use crate::klog;
 use crate::page::PAGE_BYTES;
@@ -48,16 +48,17 @@ pub struct Start<'a> {
     pub tsc_hz: u64,
 }
 
-/// Starts all processors but this one, the first. Returns how many are parked.
-pub fn start(start: &Start<'_>, map: &MemoryRegions) -> usize {
+/// Starts all processors but this one, the first. Returns the local APIC ids of all that run, by their numbers, and how many there are.
+pub fn start(start: &Start<'_>, map: &MemoryRegions) -> ([u32; MAX_CPUS], usize) {
     let own = start.apic.id();
+    let (mut ids, mut count) = ([own; MAX_CPUS], 1);
     let others = start.ids.iter().copied().filter(|id| *id != own).take(MAX_CPUS - 1);
     if others.clone().next().is_none() {
-        return 0;
+        return (ids, count);
     }
     let Some(low) = low_pages(map) else {
         klog!("kernel: warning: no memory in the first MiB to start other processors from");
-        return 0;
+        return (ids, count);
     };
     let registers = Registers::read();
     let common = [registers.cr0, registers.cr4, registers.efer, address(start.root)];
@@ -65,15 +66,21 @@ pub fn start(start: &Start<'_>, map: &MemoryRegions) -> usize {
         to.store(value, Ordering::Relaxed);
     }
     map_low(low, start.root);
-    let mut parked = 0;
     for id in others {
-        if !start.start_one(low, id, parked as u64 + 1) {
+        if !start.start_one(low, id, count as u64) {
             klog!("kernel: warning: the processor with local APIC {id} did not start; the rest is left alone");
             break;
         }
-        parked += 1;
+        ids[count % MAX_CPUS] = id;
+        count += 1;
     }
-    parked
+    (ids, count)
+}
+
+/// Address of the kernel's own top-level table, which every started processor has loaded.
+pub fn kernel_root() -> u64 {
+    let [.., root] = &COMMON;
+    root.load(Ordering::Relaxed)
 }
 
 /// The first of consecutive pages in the first MiB that nobody uses. Page 0 is the firmware's.
@@ -140,8 +147,5 @@ extern "C" fn started(index: u64) -> ! {
     control::name_processor(index as u16);
     entry::init();
     STARTED.store(index, Ordering::Release);
-    loop {
-        // SAFETY: waits with interrupts off: for ever, but for what cannot be masked.
-        unsafe { core::arch::asm!("cli", "hlt", options(nomem, nostack)) }
-    }
+    trap::join(index as usize)
 }

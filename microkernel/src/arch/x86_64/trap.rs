@@ -1,16 +1,18 @@
 //! From a trap to the kernel and back out.
 //!
-//! The lock is taken at entry and released before the exit: on one processor it is never contended, and it is the only way to [`Kernel`].
+//! The lock is taken at entry and released before the exit, and is the only way to [`Kernel`]. What the thread that runs here has in its frame only this
+//! processor changes, so an exit may read it when the lock is gone.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use x86_64::registers::control::Cr2;
 use x86_64::registers::model_specific::{FsBase, KernelGsBase};
 
-use super::apic::{FIRST_LINE_VECTOR, LINES, SPURIOUS_VECTOR, TIMER_VECTOR};
+use super::apic::{FIRST_LINE_VECTOR, IPI_VECTOR, LINES, SPURIOUS_VECTOR, TIMER_VECTOR};
 use super::entry::{self, Pushed};
 use super::hardware::Hardware;
+use super::{descriptors, duties};
 use crate::fastpath::LOCK;
 use crate::fault::PAGE_FAULT;
 use crate::kernel::Kernel;
@@ -23,35 +25,82 @@ const EXCEPTIONS: u64 = 32;
 /// The kernel behind its one lock, [`LOCK`].
 struct Big(UnsafeCell<Option<Kernel<Hardware>>>);
 
-// SAFETY: reached only in `with_kernel`, and by the fast path, while the lock is held.
+// SAFETY: reached only in `with_kernel`, and by the fast path, while the lock is held; and before other processors and user code run.
 unsafe impl Sync for Big {}
 
 static BIG: Big = Big(UnsafeCell::new(None));
+/// How many processors wait for the lock.
+static WAITING: AtomicU32 = AtomicU32::new(0);
+/// Whether other processors may come in, and system calls do without the fast path.
+static OPEN: AtomicBool = AtomicBool::new(false);
+static SLOW_PATH: AtomicBool = AtomicBool::new(false);
 
-fn lock() {
-    while LOCK.swap(1, Ordering::Acquire) != 0 {
+/// Takes the lock. Who waits does what others want of this processor meanwhile: one that has the lock may be waiting for that.
+pub extern "C" fn lock() {
+    if LOCK.swap(1, Ordering::Acquire) == 0 {
+        return;
+    }
+    WAITING.fetch_add(1, Ordering::Relaxed);
+    while LOCK.load(Ordering::Relaxed) != 0 || LOCK.swap(1, Ordering::Acquire) != 0 {
+        duties::perform();
         core::hint::spin_loop();
     }
+    WAITING.fetch_sub(1, Ordering::Relaxed);
 }
 
-/// The kernel, for who has the lock.
-fn with_kernel<R>(act: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
+/// Whether another processor waits for the lock that this one has.
+pub fn is_waited_for() -> bool {
+    WAITING.load(Ordering::Relaxed) != 0
+}
+
+/// The kernel, for who has the lock, or is alone.
+pub fn with_kernel<R>(act: impl FnOnce(&mut Kernel<Hardware>) -> R) -> R {
     // SAFETY: the lock is held, and nothing below takes it again: traps in ring 0 panic, and interrupts are off.
     let kernel = unsafe { &mut *BIG.0.get() };
     let Some(kernel) = kernel else { panic!("trap before the kernel was built") };
     act(kernel)
 }
 
-/// Installs the kernel and runs the first thread. Without the fast path if `slow_path` says so.
-pub fn start(kernel: Kernel<Hardware>, slow_path: bool) -> ! {
-    // SAFETY: called once, before any trap can come, and never moved from there; the fast path takes the lock.
-    unsafe {
-        let place = (*BIG.0.get()).insert(kernel);
-        place.cpu.infos = place.machine.infos.as_ptr() as u64;
-        place.cpu.direct_map = place.machine.direct_map;
-        entry::use_record(&raw mut place.cpu, slow_path);
+/// Puts the kernel where it stays, and points this processor, the first, at its record. Without the fast path if `slow_path` says so.
+pub fn install(kernel: Kernel<Hardware>, slow_path: bool) {
+    // SAFETY: called once, before any trap can come and any other processor may come in.
+    let place = unsafe { (*BIG.0.get()).insert(kernel) };
+    let (infos, direct_map) = (place.machine.infos.as_ptr() as u64, place.machine.direct_map);
+    for (index, cpu) in place.cpus.used_mut().iter_mut().enumerate() {
+        (cpu.infos, cpu.direct_map, cpu.stack) = (infos, direct_map, descriptors::kernel_stack_top(index));
     }
+    SLOW_PATH.store(slow_path, Ordering::Relaxed);
+    if !slow_path {
+        entry::use_fast_path();
+    }
+    use_record(0);
+}
+
+fn use_record(index: usize) {
+    with_kernel(|kernel| {
+        // SAFETY: the kernel is never moved from where it is, and each processor takes the record with its own number; the fast path takes the lock.
+        unsafe { entry::use_record(&raw mut *kernel.cpu_at(index), SLOW_PATH.load(Ordering::Relaxed)) }
+    });
+}
+
+/// Runs the first thread, and lets other processors in.
+pub fn run() -> ! {
+    OPEN.store(true, Ordering::Release);
     lock();
+    resume()
+}
+
+/// Another processor, which is protected, waits until it may run threads, and does.
+pub fn join(index: usize) -> ! {
+    while !OPEN.load(Ordering::Acquire) {
+        core::hint::spin_loop();
+    }
+    // Who is to know its own record cannot wait as others do: nobody wants anything of it yet.
+    while LOCK.swap(1, Ordering::Acquire) != 0 {
+        core::hint::spin_loop();
+    }
+    use_record(index);
+    with_kernel(|kernel| kernel.machine.apic.enable());
     resume()
 }
 
@@ -59,6 +108,12 @@ pub fn start(kernel: Kernel<Hardware>, slow_path: bool) -> ! {
 pub extern "C" fn system_call() -> ! {
     with_kernel(Kernel::system_call);
     resume()
+}
+
+/// The same for entry code that has not.
+pub extern "C" fn slow_system_call() -> ! {
+    lock();
+    system_call()
 }
 
 /// A system call of `thread`, which is the current one, native, and has its registers in its frame; the entry code has taken the lock. Returns whether it
@@ -75,10 +130,10 @@ pub extern "C" fn page_fault(code: u64, address: u64) -> ! {
 
 /// An exception or interrupt in ring 3.
 pub extern "C" fn from_user(pushed: &Pushed) -> ! {
-    lock();
     let vector = pushed.vector;
+    let address = if vector == PAGE_FAULT { Cr2::read_raw() } else { 0 };
+    enter(vector);
     if vector < EXCEPTIONS {
-        let address = if vector == PAGE_FAULT { Cr2::read_raw() } else { 0 };
         let code = pushed.code;
         with_kernel(|kernel| kernel.exception(vector, code, address));
     } else {
@@ -93,9 +148,17 @@ pub extern "C" fn from_kernel(pushed: &Pushed) -> ! {
         let address = Cr2::read_raw();
         panic!("exception {} (code {:#x}, address {address:#x}) in ring 0 at {:#x}", pushed.vector, pushed.code, pushed.rip);
     }
-    lock();
+    enter(pushed.vector);
     interrupt(pushed.vector);
     resume()
+}
+
+/// Takes the lock. Who interrupted this processor may have it, and wait for what this one is to do.
+fn enter(vector: u64) {
+    if vector == IPI_VECTOR {
+        duties::perform();
+    }
+    lock();
 }
 
 fn interrupt(vector: u64) {
@@ -105,6 +168,8 @@ fn interrupt(vector: u64) {
         }
         if vector == TIMER_VECTOR {
             kernel.timer_fired();
+        } else if vector == IPI_VECTOR {
+            kernel.take_ipi();
         } else if (FIRST_LINE_VECTOR..FIRST_LINE_VECTOR + u64::from(LINES)).contains(&vector) {
             kernel.line_fired((vector - FIRST_LINE_VECTOR) as u32);
         }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use microkernel::fake::World;
 
 use crate::dice::Dice;
-use crate::play::{Tally, opening, step};
+use crate::play::{Tally, opening, spread_opening, step};
 
 const SEED_BYTES: usize = 8;
 /// Programs to start from, and their steps.
@@ -15,8 +15,9 @@ const PROGRAMS: u64 = 8;
 const STEPS: usize = 40;
 
 pub(super) fn run(bytes: &[u8]) {
-    static OPENING: LazyLock<World> = LazyLock::new(opening);
-    let mut world = OPENING.clone();
+    static OPENINGS: LazyLock<[World; 2]> = LazyLock::new(|| [opening(), spread_opening(3)]);
+    let first = bytes.first().copied().unwrap_or_default();
+    let mut world = OPENINGS[usize::from(first % 2)].clone();
     let mut tally = Tally::default();
     for seed in bytes.chunks_exact(SEED_BYTES).filter_map(|chunk| chunk.first_chunk()) {
         step(&mut world, u64::from_le_bytes(*seed), &mut tally);
