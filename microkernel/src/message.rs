@@ -198,6 +198,7 @@ impl<M: Machine> Kernel<M> {
         let server = core::mem::replace(&mut thread.served_by, Ref::NONE);
         if let Some(server) = server.some() {
             self.thread(server).serving = Ref::NONE;
+            self.chain_broken(server);
         }
         match previous.some() {
             Some(previous) => self.thread(previous).instance_next = next,

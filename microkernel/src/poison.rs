@@ -20,6 +20,7 @@ impl<M: Machine> Kernel<M> {
         let before = self.thread(caller).served_by;
         if let Some(before) = before.some() {
             self.thread(before).serving = Ref::NONE;
+            self.chain_broken(before);
         }
         self.link_service(caller, thread);
         Ok(())

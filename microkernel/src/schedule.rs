@@ -333,6 +333,21 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
+    /// `server` works for nobody any more. Where another processor ran on its caller's account, that finds out who pays now. If the server itself runs here,
+    /// nobody works for it.
+    pub(crate) fn chain_broken(&mut self, server: Ref<Thread>) {
+        if self.processors() == 1 || self.cpu().current == server {
+            return;
+        }
+        let here = self.machine.processor();
+        for processor in (0..self.processors()).filter(|processor| *processor != here) {
+            let &mut Cpu { current, payer, .. } = self.cpu_at(processor);
+            if current.some().is_some_and(|current| self.payer_of(current) != payer) {
+                self.call_attention(processor);
+            }
+        }
+    }
+
     /// A thread that is about to go pays no more, neither for itself nor for those who worked for it: who runs there pays from now on.
     pub(crate) fn forget_payer(&mut self, processor: usize, gone: Ref<Thread>) {
         let record = self.cpu_at(processor);

@@ -202,7 +202,7 @@ fn kind_of<M: Machine, T>(kernel: &mut Kernel<M>, object: Ref<T>) -> ObjectKind 
     kernel.machine.page_info(page).map_or(ObjectKind::Empty, |info| info.kind())
 }
 
-/// A processor that is not in the kernel decides who runs, and finds out who pays, when it is the next time.
+/// A processor that is not in the kernel and has to decide anew does so when it is the next time: who runs there, and who pays.
 fn check_processor<M: Machine>(kernel: &mut Kernel<M>, index: usize) -> Result<(), Violation> {
     let cpu = kernel.cpu_at(index).clone();
     let here = kernel.machine.processor() == index;
@@ -220,7 +220,7 @@ fn check_processor<M: Machine>(kernel: &mut Kernel<M>, index: usize) -> Result<(
     let (root, payer) = (kernel.space_root(entry.space), end_of_chain(kernel, current));
     ensure(cpu.root == root || !here && cpu.root == 0, || Violation::Loaded(cpu.root))?;
     ensure(cpu.fpu_trap == (cpu.fpu_owner != current), || Violation::Fpu)?;
-    ensure(cpu.payer == payer || !here, || Violation::Payer(cpu.payer))
+    ensure(cpu.payer == payer || !here && cpu.reschedule, || Violation::Payer(cpu.payer))
 }
 
 impl<M: Machine> Kernel<M> {
