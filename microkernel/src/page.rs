@@ -7,6 +7,7 @@
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::ObjectKind;
 
@@ -128,6 +129,18 @@ pub fn words<M: Machine>(machine: &mut M, page: PageNumber) -> &mut [u64; PAGE_W
     let address = machine.page_address(page);
     // SAFETY: the address is that of a whole page, aligned to 4096, and any bit pattern is a valid word; the result borrows the machine.
     unsafe { &mut *machine.resolve(address).cast::<[u64; PAGE_WORDS]>() }
+}
+
+/// Changes a word into which a processor may set bits at any moment, as it does in entries of page tables: `change` gets the word as it is when it is
+/// replaced.
+pub fn update_word<M: Machine>(machine: &mut M, page: PageNumber, index: usize, change: impl Fn(u64) -> u64) {
+    let word = &raw mut words(machine, page)[index % PAGE_WORDS];
+    // SAFETY: a word of a page that lives as long as the machine; only page tables' walks access it meanwhile, atomically.
+    let word = unsafe { AtomicU64::from_ptr(word) };
+    let mut old = word.load(Ordering::Relaxed);
+    while let Err(now) = word.compare_exchange_weak(old, change(old), Ordering::AcqRel, Ordering::Relaxed) {
+        old = now;
+    }
 }
 
 /// A page as bytes.

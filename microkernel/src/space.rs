@@ -315,12 +315,10 @@ impl<M: Machine> Kernel<M> {
                 has_whole_directory_entry(at, address, pages)?;
             }
             within_limits(entry, bits)?;
-            let mut changed = entry & !ACCESS | bits & ACCESS;
-            if entry & COW != 0 {
-                changed &= !WRITABLE;
-            }
-            if changed != entry {
-                kernel.set_entry(place, changed);
+            let cow = if entry & COW != 0 { WRITABLE } else { 0 };
+            let changed = |entry: u64| entry & !ACCESS | bits & ACCESS & !cow;
+            if changed(entry) != entry {
+                kernel.update_entry(place, changed);
                 kernel.flush(space, at);
             }
             Ok(())
@@ -378,7 +376,7 @@ impl<M: Machine> Kernel<M> {
         let (place, entry, page) = self.accessible(space, address, write)?;
         let accessed = ACCESSED | if write { DIRTY } else { 0 };
         if entry & accessed != accessed {
-            self.set_entry(place, entry | accessed);
+            self.update_entry(place, |entry| entry | accessed);
         }
         Some(page)
     }

@@ -70,8 +70,9 @@ impl<M: Machine> Kernel<M> {
             // Also what is read-only for the moment: it could become writable on both sides.
             if entry & (WRITABLE | MAY_WRITE) != 0 && entry & COW == 0 {
                 let flush = entry & WRITABLE != 0;
-                entry = entry & !WRITABLE | COW;
-                kernel.set_entry(place, entry);
+                let shared = |entry: u64| entry & !WRITABLE | COW;
+                kernel.update_entry(place, shared);
+                entry = shared(entry);
                 if flush {
                     kernel.flush(source, at);
                 }
@@ -172,7 +173,7 @@ impl<M: Machine> Kernel<M> {
         let alone = entry & COW != 0 && self.mappings(old) == 1 && self.machine.page_info(old).is_some_and(|info| info.pins == 0);
         let writable = entry & !COW | WRITABLE | NO_EXECUTE;
         if alone {
-            self.set_entry(place, writable);
+            self.update_entry(place, |entry| entry & !COW | WRITABLE | NO_EXECUTE);
             self.flush(space, address);
             return Ok(0);
         }

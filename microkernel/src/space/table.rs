@@ -66,6 +66,12 @@ impl<M: Machine> Kernel<M> {
         page::words(&mut self.machine, place.0)[place.1 % PAGE_WORDS]
     }
 
+    /// Changes a present entry, whose accessed and dirty bits another processor may set at any moment (SDM vol. 3, 4.8).
+    pub(crate) fn update_entry(&mut self, place: Place, change: impl Fn(u64) -> u64) {
+        page::update_word(&mut self.machine, place.0, place.1, change);
+    }
+
+    /// Sets an entry that maps nothing yet, or nothing any more.
     pub(crate) fn set_entry(&mut self, place: Place, entry: u64) {
         page::words(&mut self.machine, place.0)[place.1 % PAGE_WORDS] = entry;
     }
