@@ -231,6 +231,7 @@ impl<M: Machine> Kernel<M> {
             archive_bytes: plan.archive_bytes.len() as u64,
             rsdp: plan.rsdp,
             total_pages: plan.regions.iter().map(|region| u64::from(region.pages)).sum(),
+            processors: self.processors() as u64,
             ..BootInfo::default()
         };
         let rest = first.pages.0;
@@ -257,7 +258,7 @@ impl<M: Machine> Kernel<M> {
         let (BootInfoPage(page), info) = *info;
         let words = page::words(&mut self.machine, page);
         let header = [info.tsc_hz, info.archive_bytes, info.memories];
-        let tail = [info.rsdp, info.total_pages];
+        let tail = [info.rsdp, info.total_pages, info.processors];
         for (to, from) in words.iter_mut().zip(header.into_iter().chain(info.memory_pages).chain(tail)) {
             *to = from;
         }
@@ -268,4 +269,4 @@ impl<M: Machine> Kernel<M> {
 #[derive(Clone, Copy)]
 struct BootInfoPage(PageNumber);
 
-const _: () = assert!(size_of::<BootInfo>() == (3 + MAX_REGIONS + 2) * 8);
+const _: () = assert!(size_of::<BootInfo>() == (3 + MAX_REGIONS + 3) * 8);

@@ -16,6 +16,8 @@ pub const MAX_PORTS: usize = 4;
 pub const MAX_IRQS: usize = 2;
 /// Most threads of a service.
 pub const MAX_THREADS: u8 = 8;
+/// Processors of a machine at most.
+pub const MAX_PROCESSORS: u8 = 8;
 /// Most bytes of a service's name.
 pub const MAX_NAME: usize = 24;
 
@@ -122,6 +124,8 @@ pub struct Entry {
     pub calls: Vec<u8, MAX_CALLS>,
     /// What it may buy.
     pub quota: Quota,
+    /// The processor that its threads run on, counted around where there are fewer.
+    pub processor: u8,
 }
 
 /// All services, in the order in which they start.

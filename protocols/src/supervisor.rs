@@ -61,6 +61,8 @@ pub struct StartInfo {
     pub paged: Vec<Paged, MAX_PAGED>,
     /// For memory: what its buyers may hold.
     pub buyers: Vec<Buyer, MAX_PAGED>,
+    /// Processors that threads can be placed on.
+    pub processors: u32,
 }
 
 /// A service that may buy memory for its vault.

@@ -165,6 +165,8 @@ pub struct BootInfo {
     pub rsdp: u64,
     /// All pages of RAM that the machine reported as usable.
     pub total_pages: u64,
+    /// Processors that threads can be placed on.
+    pub processors: u64,
 }
 
 /// Where the first process finds its [`BootInfo`].

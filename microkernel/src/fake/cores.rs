@@ -38,16 +38,7 @@ pub struct Core {
 
 impl Core {
     pub(super) fn new() -> Self {
-        Self {
-            timer: None,
-            root: None,
-            flushes: Vec::new(),
-            fpu: 0,
-            fpu_trap: true,
-            fpu_moves: (0, 0),
-            ipi: false,
-            tlb: BTreeMap::new(),
-        }
+        Self { timer: None, root: None, flushes: Vec::new(), fpu: 0, fpu_trap: true, fpu_moves: (0, 0), ipi: false, tlb: BTreeMap::new() }
     }
 
     pub(super) fn load(&mut self, root: Option<PageNumber>) {

@@ -187,6 +187,7 @@ pub(crate) fn start_info() -> StartInfo {
         fail: Some(FailPoint { point: text(12), nth: 1 }),
         paged: [Paged { service: 6, heap_pages: 1, saved_pages: 2, region_pages: 3, buys_memory: true }].into_iter().collect(),
         buyers: [Buyer { service: 6, quota: Quota { percent: 75, pages: 300 } }].into_iter().collect(),
+        processors: 4,
     }
 }
 
@@ -207,5 +208,6 @@ pub(crate) fn largest_start_info() -> StartInfo {
         fail: Some(FailPoint { point: text(MAX_POINT), nth: u32::MAX }),
         paged: [paged; MAX_PAGED].into_iter().collect(),
         buyers: [Buyer { service: 255, quota: Quota { percent: 255, pages: u32::MAX } }; MAX_PAGED].into_iter().collect(),
+        processors: u32::MAX,
     }
 }

@@ -154,6 +154,8 @@ pub trait Kernel {
     fn ticks_per_second(&self) -> u64;
     /// What the processor offers to programs.
     fn processor(&self) -> Processor;
+    /// How many processors there are for programs.
+    fn processors(&self) -> usize;
     /// A leaf of CPUID, its first subleaf: EAX, EBX, ECX, EDX.
     fn cpuid(&self, leaf: u32) -> [u32; 4];
     /// Asks for a notification when [`Kernel::now_ns`] has passed `at_ns`, or for none.

@@ -40,6 +40,7 @@ mod oom;
 pub mod options;
 pub mod path;
 pub mod pipe;
+pub mod place;
 pub mod poll;
 pub mod proc;
 pub mod random;

@@ -12,6 +12,8 @@ use protocols::serve::{Answer, Caller, Serve};
 use protocols::service::{Badge, Service};
 
 use crate::kernel::{CopyFault, Doing, Kernel, Origin, Processor, Source, Ticks, Was};
+use crate::options::Options;
+use crate::place;
 use crate::replies::{self, Ending};
 use crate::saved::{LANES, Lane};
 use crate::server::{Incoming, Posix};
@@ -31,13 +33,16 @@ pub struct Native {
     /// Of the time-stamp counter: what the vDSO calculates with, so that both show one clock.
     rate: Rate,
     random: u64,
+    processors: usize,
 }
 
 impl Native {
     /// Asked nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { page_cache: false, rate: Rate::new(start::info().tsc_hz), random: clock::now_ticks() }
+        let info = start::info();
+        let processors = if Options::parse(&info.options).spread { info.processors.max(1) } else { 1 };
+        Self { page_cache: false, rate: Rate::new(info.tsc_hz), random: clock::now_ticks(), processors: processors as usize }
     }
 
     fn page_cache(&mut self) -> Result<u32, Error> {
@@ -197,6 +202,7 @@ impl Kernel for Native {
             (ThreadSetting::Flags, thread_flags::FPU | thread_flags::REFLECT),
             (ThreadSetting::Badge, Badge::LANE | lane as u64),
             (ThreadSetting::Priority, PROGRAM_PRIORITY),
+            (ThreadSetting::Processor, place::processor_of(lane, self.processors()) as u64),
         ] {
             self.thread_configure(thread, setting, value)?;
         }
@@ -259,6 +265,10 @@ impl Kernel for Native {
 
     fn wall_base_ns(&mut self) -> u64 {
         start::info().wall_base_ns
+    }
+
+    fn processors(&self) -> usize {
+        self.processors
     }
 
     fn ticks_per_second(&self) -> u64 {

@@ -137,6 +137,7 @@ fn spec<'a>(archive: &Archive<'a>, entry: &Entry) -> Result<Spec<'a>, ArchiveErr
         region_pages: entry.region_pages,
         keeps: entry.keeps,
         quota: entry.quota,
+        processor: entry.processor,
         rootfs: entry.rootfs,
         policy: entry.policy,
         ports: entry.ports.clone(),

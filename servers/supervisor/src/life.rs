@@ -43,6 +43,8 @@ pub struct Facts<'a> {
     pub tsc_hz: u64,
     /// Unix time in nanoseconds at which the counter was 0.
     pub wall_base_ns: u64,
+    /// Processors that threads can be placed on.
+    pub processors: u32,
     /// The options' text.
     pub options: &'a str,
     /// The root file system's archive.
@@ -215,7 +217,8 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         let info = self.start_info(index);
         let Some(record) = self.services.get(index) else { return Ok(()) };
         let rootfs = self.facts.rootfs;
-        let site = Site { spec: &record.spec, instance: record.instance, block, run, shape, saved: record.saved, rootfs };
+        let site =
+            Site { spec: &record.spec, instance: record.instance, block, run, shape, saved: record.saved, rootfs, processors: self.facts.processors };
         build::build(&mut self.kernel, &site, &info)?;
         build::wire(&mut self.kernel, &site, self.services.iter().map(|other| &other.spec))?;
         if record.spec.is_paged() && self.services.iter().any(|other| other.spec.service == Service::Memory) {
@@ -232,6 +235,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             instance: record.instance,
             tsc_hz: self.facts.tsc_hz,
             wall_base_ns: self.facts.wall_base_ns,
+            processors: self.facts.processors,
             threads: spec.all_threads(),
             heap_pages: spec.heap_pages,
             saved_pages: spec.saved_pages,

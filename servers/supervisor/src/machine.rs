@@ -59,6 +59,7 @@ fn try_start() -> Result<core::convert::Infallible, Failure> {
     let facts = Facts {
         tsc_hz: info.tsc_hz,
         wall_base_ns: clock::wall_base_ns(seconds, libsys::clock::now_ticks(), info.tsc_hz),
+        processors: info.processors as u32,
         options: contents.options,
         rootfs: contents.rootfs,
     };

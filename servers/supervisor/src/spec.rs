@@ -35,6 +35,8 @@ pub struct Spec<'a> {
     pub keeps: u32,
     /// What it may buy.
     pub quota: Quota,
+    /// The processor that its threads run on, counted around where there are fewer.
+    pub processor: u8,
     /// It is given the root file system's archive.
     pub rootfs: bool,
     /// How its deaths are answered.

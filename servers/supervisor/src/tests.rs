@@ -70,6 +70,7 @@ fn spec(service: Service, calls: &[Service]) -> Spec<'static> {
         heap_pages: 8,
         saved_pages: 4,
         region_pages: 0,
+        processor: 0,
         keeps: 0,
         quota: Quota::default(),
         rootfs: false,
@@ -95,7 +96,7 @@ fn specs() -> Bounded<Spec<'static>, MAX_SERVICES> {
 }
 
 fn facts(options: &str) -> Facts<'_> {
-    Facts { tsc_hz: HZ, wall_base_ns: 7, options, rootfs: RootFs { page: 3, bytes: 9000 } }
+    Facts { tsc_hz: HZ, wall_base_ns: 7, processors: 2, options, rootfs: RootFs { page: 3, bytes: 9000 } }
 }
 
 fn records() -> &'static mut Records {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use protocols::manifest::{self, MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_SERVICES, MAX_THREADS, Manifest, Policy, Quota};
+use protocols::manifest::{self, MAX_CALLS, MAX_IRQS, MAX_PORTS, MAX_PROCESSORS, MAX_SERVICES, MAX_THREADS, Manifest, Policy, Quota};
 use protocols::service::Service;
 
 use crate::Error;
@@ -77,6 +77,7 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
         irqs: heapless::Vec::new(),
         calls: heapless::Vec::new(),
         quota: quota(entry, before)?,
+        processor: processor(entry)?,
     };
     add_devices(entry, before, &mut checked)?;
     for peer in &written.calls {
@@ -84,6 +85,15 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
         checked.calls.push(peer_service.id()).map_err(|_| entry.error(peer.span(), format!("more than {MAX_CALLS} peers")))?;
     }
     Ok(checked)
+}
+
+/// A processor that some machine has.
+fn processor(entry: &Entry<'_>) -> Result<u8, Error> {
+    let written = &entry.service.processor;
+    match *written.get_ref() {
+        processor if processor < MAX_PROCESSORS => Ok(processor),
+        processor => Err(entry.error(written.span(), format!("processor {processor}: 0 to {} are possible", MAX_PROCESSORS - 1))),
+    }
 }
 
 /// Helpers are what a server does when nobody waits for it: they run below its receivers, or they would keep callers waiting.

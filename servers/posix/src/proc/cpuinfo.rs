@@ -1,4 +1,4 @@
-//! /proc/cpuinfo: the one processor, by what CPUID says of it (SDM vol. 2A, AMD APM vol. 3 appendix E).
+//! /proc/cpuinfo: each processor, by what CPUID says of the one that asks it (SDM vol. 2A, AMD APM vol. 3 appendix E). All are alike: the kernel starts no others.
 
 use alloc::format;
 use alloc::string::String;
@@ -36,6 +36,11 @@ const FEATURES: [(u32, usize, &str); 5] = [
 
 /// The file.
 pub(super) fn text(kernel: &dyn Kernel) -> String {
+    (0..kernel.processors()).map(|index| one(kernel, index)).collect()
+}
+
+/// What it says of one processor.
+fn one(kernel: &dyn Kernel, index: usize) -> String {
     let hz = kernel.ticks_per_second();
     let [level, vendor @ ..] = kernel.cpuid(0);
     let [signature, about, ..] = kernel.cpuid(1);
@@ -45,17 +50,17 @@ pub(super) fn text(kernel: &dyn Kernel) -> String {
     let [first, third, second] = vendor;
     let vendor: Vec<u8> = [first, second, third].into_iter().flat_map(u32::to_le_bytes).collect();
     let name: Vec<u8> = (2..5).flat_map(|leaf| extended(kernel, leaf)).flat_map(u32::to_le_bytes).take_while(|byte| *byte != 0).collect();
-    let (line, apic) = ((about >> 8 & 0xff) * 8, about >> 24);
+    let line = (about >> 8 & 0xff) * 8;
     let mut text = format!(
-        "processor\t: 0\nvendor_id\t: {}\ncpu family\t: {family}\nmodel\t\t: {model}\nmodel name\t: {}\nstepping\t: {stepping}\nmicrocode\t: 0x0\n",
+        "processor\t: {index}\nvendor_id\t: {}\ncpu family\t: {family}\nmodel\t\t: {model}\nmodel name\t: {}\nstepping\t: {stepping}\nmicrocode\t: 0x0\n",
         String::from_utf8_lossy(&vendor),
         String::from_utf8_lossy(&name).trim(),
     );
     // A string grows as needed, here and below.
     let _infallible = write!(
         text,
-        "cpu MHz\t\t: {}.{:03}\ncache size\t: {} KB\nphysical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: 1\napicid\t\t: {apic}\n\
-         initial apicid\t: {apic}\nfpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: {level}\nwp\t\t: yes\nflags\t\t:{}\nbugs\t\t:\n\
+        "cpu MHz\t\t: {}.{:03}\ncache size\t: {} KB\nphysical id\t: {index}\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: 1\napicid\t\t: {index}\n\
+         initial apicid\t: {index}\nfpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: {level}\nwp\t\t: yes\nflags\t\t:{}\nbugs\t\t:\n\
          bogomips\t: {}.{:02}\n",
         hz / 1_000_000,
         hz / 1000 % 1000,

@@ -7,6 +7,7 @@ use core::fmt::Write as _;
 use super::pages::Pages;
 use super::process::text_of;
 use crate::call::Call;
+use crate::place;
 use crate::saved::{Lane, Process, ProcessIndex, SIGNALS, flag, slot, state};
 use crate::server::Posix;
 use crate::signal::IGNORE;
@@ -132,8 +133,9 @@ impl Call<'_, '_> {
         let _infallible = write!(text, " {code} {code_end} {} 0 0 {} {blocked} {ignored} {caught} 0 0 0", map.stack, pending | shared);
         let _infallible = writeln!(
             text,
-            " {} 0 0 0 0 0 0 {data} {data_end} {} {} {} {} {} {}",
+            " {} {} 0 0 0 0 0 {data} {data_end} {} {} {} {} {} {}",
             if about.is_thread { u32::MAX as i32 } else { record.exit_signal as i32 },
+            place::processor_of(about.lane.unwrap_or_default(), self.posix.kernel.processors()),
             map.heap_start,
             map.arguments[0],
             map.arguments[1],

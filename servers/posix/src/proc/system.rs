@@ -197,7 +197,7 @@ impl Call<'_, '_> {
     fn uptime(&mut self) -> String {
         let worked: u64 = self.worked().into_iter().sum();
         let up = self.posix.kernel.now_ns() / NS_PER_TICK;
-        let idle = up.saturating_sub(worked);
+        let idle = (up * self.posix.kernel.processors() as u64).saturating_sub(worked);
         format!("{}.{:02} {}.{:02}\n", up / 100, up % 100, idle / 100, idle % 100)
     }
 
@@ -213,13 +213,17 @@ impl Call<'_, '_> {
 
     fn machine_stat(&mut self) -> String {
         let [user, system] = self.worked();
-        let idle = (self.posix.kernel.now_ns() / NS_PER_TICK).saturating_sub(user + system);
+        let processors = self.posix.kernel.processors();
+        let idle = (self.posix.kernel.now_ns() / NS_PER_TICK * processors as u64).saturating_sub(user + system);
+        let times = format!("{user} 0 {system} {idle} 0 0 0 0 0 0\n");
+        // Which processor worked how much nobody keeps: with more than one, only the sum is told.
+        let first = if processors == 1 { format!("cpu0 {times}") } else { String::new() };
         let boot = self.posix.kernel.wall_base_ns() / 1_000_000_000;
         let waiting = self.posix.lanes.iter().filter(|lane| self.posix.is_uninterruptible(**lane)).count();
         // Each call is a switch to posix and back.
         let switches: u64 = self.posix.calls.iter().sum();
         format!(
-            "cpu  {user} 0 {system} {idle} 0 0 0 0 0 0\ncpu0 {user} 0 {system} {idle} 0 0 0 0 0 0\nintr 0 0\nctxt {switches}\nbtime {boot}\n\
+            "cpu  {times}{first}intr 0 0\nctxt {switches}\nbtime {boot}\n\
              processes {}\nprocs_running {}\nprocs_blocked {waiting}\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
             self.posix.store.globals().forks,
             self.posix.running()

@@ -3,6 +3,7 @@
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
 use crate::fd::{NONBLOCK, READ_WRITE, kind};
+use crate::place;
 use crate::saved::{File, Lane};
 use crate::server::BUFFER_BYTES;
 
@@ -39,7 +40,7 @@ impl Call<'_, '_> {
     }
 }
 
-/// The one processor.
+/// All processors: any of them may get a thread.
 pub fn sys_sched_getaffinity(call: &mut Call<'_, '_>) -> SysResult {
     let [pid, length, to, ..] = call.arguments;
     // Linux takes 32 bits of the length.
@@ -48,14 +49,16 @@ pub fn sys_sched_getaffinity(call: &mut Call<'_, '_>) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     call.thread_argument(pid as u32)?;
-    call.write_words(to, &[1])?;
+    call.write_words(to, &[place::all(call.posix.kernel.processors())])?;
     Ok(8)
 }
 
 /// Which processor runs the caller, and on which node: the one there is.
 pub fn sys_getcpu(call: &mut Call<'_, '_>) -> SysResult {
-    for address in call.arguments.into_iter().take(2).filter(|address| *address != 0) {
-        call.write_u32(address, 0)?;
+    let [processor, node, ..] = call.arguments;
+    let own = place::processor_of(call.lane, call.posix.kernel.processors()) as u32;
+    for (address, number) in [(processor, own), (node, 0)].into_iter().filter(|(address, _)| *address != 0) {
+        call.write_u32(address, number)?;
     }
     Ok(0)
 }

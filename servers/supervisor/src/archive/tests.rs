@@ -42,6 +42,7 @@ fn entry(name: &str) -> Entry {
         heap_pages: 4,
         saved_pages: 0,
         region_pages: 0,
+        processor: 0,
         keeps: 0,
         rootfs: false,
         helpers: 0,

@@ -1,0 +1,49 @@
+//! Programs and servers on several processors at the same time.
+
+use tests::Boot;
+
+/// Programs on all processors, which share the servers on the first one.
+fn spread(name: &str, processors: &str) -> Boot {
+    Boot::new(name).with("--smp", processors).with("--option", "place=spread").within_seconds(300)
+}
+
+/// Pipelines that run at the same time and must all come to the same, and what is printed when they do.
+const AT_ONCE: &str = "for job in 1 2 3 4 5 6 7 8; do (seq 1 2000 | sort -rn | sha256sum > /tmp/sum$job) & done; wait
+cat /tmp/sum? | sort | uniq -c | while read count rest; do echo $count alike; done
+";
+
+#[test]
+fn programs_are_told_of_all_processors_and_run_on_them() {
+    let script = "nproc; grep -c ^processor /proc/cpuinfo
+for job in 1 2 3 4 5 6; do sleep 2 & done; sleep 0.2
+cat /proc/[0-9]*/stat | cut -d' ' -f39 | sort -u | tr '\n' ' '; echo
+";
+    spread("spread-where", "4").script(script).expect_output("4\n4\n0 1 2 3 \n");
+}
+
+#[test]
+fn programs_stay_on_the_first_processor_unless_they_are_to_be_spread() {
+    let outcome = Boot::new("not-spread").with("--smp", "2").script("nproc; cat /proc/[0-9]*/stat | cut -d' ' -f39 | sort -u\n");
+    outcome.expect_output("1\n0\n");
+}
+
+#[test]
+fn pipelines_on_all_processors_come_to_the_same() {
+    for processors in ["2", "4", "8"] {
+        let outcome = spread(&format!("spread-{processors}"), processors).script(AT_ONCE);
+        outcome.expect_output("8 alike\n");
+    }
+}
+
+#[test]
+fn servers_die_while_programs_run_on_all_processors() {
+    let kills = "(for server in posix vfs memory posix console vfs posix; do svc crash $server wild > /dev/null; sleep 0.3; done) &\n";
+    let outcome = spread("spread-deaths", "2").script(&format!("{kills}{AT_ONCE}"));
+    outcome.expect_output("8 alike\n");
+    assert!(outcome.deaths("posix") >= 1 && outcome.deaths("vfs") >= 1, "{outcome}");
+}
+
+#[test]
+fn slow_path_does_it_too() {
+    spread("spread-slow", "2").with("--option", "slowpath").script(AT_ONCE).expect_output("8 alike\n");
+}
