@@ -37,7 +37,7 @@ fn pipelines_on_all_processors_come_to_the_same() {
 
 #[test]
 fn servers_die_while_programs_run_on_all_processors() {
-    let kills = "(for server in posix vfs memory posix console vfs posix; do svc crash $server wild > /dev/null; sleep 0.3; done) &\n";
+    let kills = "(for server in posix vfs memory posix console vfs posix; do /usr/bin/svc crash $server wild > /dev/null; sleep 0.3; done) &\n";
     let outcome = spread("spread-deaths", "2").script(&format!("{kills}{AT_ONCE}"));
     outcome.expect_output("8 alike\n");
     assert!(outcome.deaths("posix") >= 1 && outcome.deaths("vfs") >= 1, "{outcome}");
