@@ -28,6 +28,8 @@ impl Debugger {
             match TcpStream::connect(ADDRESS) {
                 Ok(stream) => {
                     stream.set_read_timeout(Some(ANSWER))?;
+                    // Short packets that wait for each other: nothing is to be gathered.
+                    stream.set_nodelay(true)?;
                     return Ok(Self(stream));
                 }
                 Err(error) if Instant::now() >= deadline => return Err(error),
@@ -69,8 +71,23 @@ impl Debugger {
     /// Those of the connection; [`io::ErrorKind::InvalidData`] for an answer that is none, as for memory that is not there.
     pub fn memory(&mut self, address: u64, length: usize) -> io::Result<Vec<u8>> {
         let answer = self.ask(&format!("m{address:x},{length:x}"))?;
-        let digits = answer.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-        digits.collect::<Option<Vec<u8>>>().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, answer))
+        bytes_of(&answer)
+    }
+
+    /// What QEMU's monitor says to a command.
+    ///
+    /// # Errors
+    /// Those of the connection; [`io::ErrorKind::InvalidData`] for an answer that is none.
+    pub fn monitor(&mut self, command: &str) -> io::Result<String> {
+        let digits: String = command.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let mut answer = self.ask(&format!("qRcmd,{digits}"))?;
+        let mut text = Vec::new();
+        // Its output comes in pieces, and OK behind them.
+        while let Some(piece) = answer.strip_prefix('O').filter(|_| answer != "OK") {
+            text.extend(bytes_of(piece)?);
+            answer = self.answer()?;
+        }
+        if answer == "OK" { Ok(String::from_utf8_lossy(&text).into_owned()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, answer)) }
     }
 
     fn answer(&mut self) -> io::Result<String> {
@@ -94,4 +111,10 @@ impl Debugger {
         self.0.read_exact(&mut byte)?;
         Ok(byte[0])
     }
+}
+
+/// What is written as two digits for each byte.
+fn bytes_of(answer: &str) -> io::Result<Vec<u8>> {
+    let digits = answer.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    digits.collect::<Option<Vec<u8>>>().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, answer))
 }

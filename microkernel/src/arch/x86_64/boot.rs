@@ -39,11 +39,11 @@ entry_point!(kernel_main, config = &CONFIG);
 fn kernel_main(info: &'static mut BootInfo) -> ! {
     panic::IMAGE_OFFSET.store(info.kernel_image_offset, Ordering::Relaxed);
     klog!("kernel: SynOS {}, loaded at {:#x}", env!("CARGO_PKG_VERSION"), info.kernel_image_offset);
-    let protection = control::protect();
+    let control::Protection { wp, nx, smep, smap, umip } = control::protect();
     control::warn_of_meltdown();
     control::name_processor(0);
     let avx = xsave::enable();
-    klog!("kernel: smep {} smap {} umip {} avx {avx}", protection.smep, protection.smap, protection.umip);
+    klog!("kernel: wp {wp} nx {nx} smep {smep} smap {smap} umip {umip} avx {avx}");
     descriptors::init_gates();
     descriptors::load(0);
     entry::init();

@@ -14,9 +14,13 @@ const ARCH_CAPABILITIES: u32 = 0x10a;
 /// IA32_TSC_AUX: what RDTSCP and RDPID tell user code, the number of the processor in its low twelve bits, as Linux has it (SDM vol. 2, RDTSCP).
 const TSC_AUX: u32 = 0xc000_0103;
 
-/// What protects the kernel on this processor.
+/// What protects the kernel on this processor, as its registers say.
 #[derive(Clone, Copy, Debug)]
 pub struct Protection {
+    /// The kernel too writes only to what is mapped writable.
+    pub wp: bool,
+    /// Pages can be closed to execution.
+    pub nx: bool,
     /// Supervisor-mode execution prevention.
     pub smep: bool,
     /// Supervisor-mode access prevention.
@@ -29,11 +33,10 @@ pub struct Protection {
 pub fn protect() -> Protection {
     let features = __cpuid_count(7, 0);
     let bit = |word: u32, index: u32| word >> index & 1 != 0;
-    let found = Protection { smep: bit(features.ebx, 7), smap: bit(features.ebx, 20), umip: bit(features.ecx, 2) };
     let mut cr4 = Cr4::read();
-    cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, found.smep);
-    cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, found.smap);
-    cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, found.umip);
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, bit(features.ebx, 7));
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, bit(features.ebx, 20));
+    cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, bit(features.ecx, 2));
     cr4.remove(Cr4Flags::FSGSBASE | Cr4Flags::PERFORMANCE_MONITOR_COUNTER);
     cr4.insert(Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE | Cr4Flags::OSXSAVE);
     // The trap is on from the start, as `Kernel::new` has it: nobody owns the FPU yet.
@@ -45,8 +48,7 @@ pub fn protect() -> Protection {
         Cr4::write(cr4);
         Efer::update(|efer| efer.insert(EferFlags::NO_EXECUTE_ENABLE | EferFlags::SYSTEM_CALL_EXTENSIONS));
     }
-    read_back(cr0, cr4);
-    found
+    read_back(cr0, cr4)
 }
 
 /// The control registers that protect the kernel: the same on every processor.
@@ -87,10 +89,18 @@ pub fn name_processor(index: u16) {
     }
 }
 
-fn read_back(cr0: Cr0Flags, cr4: Cr4Flags) {
-    assert!(Cr0::read().contains(cr0), "CR0 does not keep its bits");
-    assert!(Cr4::read() == cr4, "CR4 does not keep its bits");
-    assert!(Efer::read().contains(EferFlags::NO_EXECUTE_ENABLE | EferFlags::SYSTEM_CALL_EXTENSIONS), "EFER does not keep its bits");
+fn read_back(cr0: Cr0Flags, cr4: Cr4Flags) -> Protection {
+    let (found_cr0, found_cr4, efer) = (Cr0::read(), Cr4::read(), Efer::read());
+    assert!(found_cr0.contains(cr0), "CR0 does not keep its bits");
+    assert!(found_cr4 == cr4, "CR4 does not keep its bits");
+    assert!(efer.contains(EferFlags::NO_EXECUTE_ENABLE | EferFlags::SYSTEM_CALL_EXTENSIONS), "EFER does not keep its bits");
+    Protection {
+        wp: found_cr0.contains(Cr0Flags::WRITE_PROTECT),
+        nx: efer.contains(EferFlags::NO_EXECUTE_ENABLE),
+        smep: found_cr4.contains(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION),
+        smap: found_cr4.contains(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION),
+        umip: found_cr4.contains(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION),
+    }
 }
 
 /// On a processor that may leak the kernel's memory, say so.

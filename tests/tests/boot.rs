@@ -1,0 +1,123 @@
+//! What a boot promises and no program sees: what the processor keeps for the kernel is on, as QEMU sees it and as the log says; no page is both written and run; and
+//! the log tells when who was up.
+
+use std::time::Duration;
+
+use tests::gdb::Debugger;
+use tests::{Boot, Session};
+
+/// CR0: PE, WP, PG. CR4: UMIP, SMEP, SMAP; not FSGSBASE, not PCE. EFER: SCE, LME, LMA, NXE (SDM vol. 3, 2.5; vol. 4).
+const CR0_SET: u64 = 1 | 1 << 16 | 1 << 31;
+const CR4_SET: u64 = 1 << 11 | 1 << 20 | 1 << 21;
+const CR4_CLEAR: u64 = 1 << 16 | 1 << 8;
+const EFER_SET: u64 = 1 | 1 << 8 | 1 << 10 | 1 << 11;
+/// Entries of page tables (SDM vol. 3, 4.5).
+const PRESENT: u64 = 1;
+const WRITABLE: u64 = 2;
+const LARGE: u64 = 1 << 7;
+const NO_EXECUTE: u64 = 1 << 63;
+const FRAME: u64 = 0x000f_ffff_ffff_f000;
+/// Where the kernel has all physical memory.
+const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
+const LOWER_HALF_END: u64 = 1 << 47;
+/// Bytes that one packet of QEMU's can hold, with two digits for each.
+const PIECE: u64 = 1024;
+
+fn register(text: &str, name: &str) -> u64 {
+    let (_, rest) = text.split_once(&format!("{name}=")).unwrap_or_else(|| panic!("no {name} in {text}"));
+    u64::from_str_radix(rest.split_whitespace().next().unwrap_or_default(), 16).expect("a number")
+}
+
+fn table(debugger: &mut Debugger, frame: u64) -> Vec<u64> {
+    let piece = |offset| debugger.memory(DIRECT_MAP + frame + offset, PIECE as usize).expect("a page table");
+    let bytes: Vec<u8> = (0..4096 / PIECE).map(|index| index * PIECE).flat_map(piece).collect();
+    bytes.chunks(8).map(|entry| u64::from_le_bytes(entry.try_into().expect("eight bytes"))).collect()
+}
+
+/// What is mapped.
+#[derive(Debug, Default)]
+struct Mapped {
+    leaves: usize,
+    executable: usize,
+    /// Of those, in the half of programs and servers.
+    executable_low: usize,
+    both: Vec<u64>,
+}
+
+impl Mapped {
+    /// Below an entry that is not executable nothing is, so nobody need look there.
+    fn look(&mut self, debugger: &mut Debugger, frame: u64, level: u32, base: u64, above: u64) {
+        for (index, entry) in table(debugger, frame).into_iter().enumerate() {
+            let at = base | (index as u64) << (12 + 9 * level);
+            let rights = above & entry & WRITABLE | (above | entry) & NO_EXECUTE;
+            if entry & PRESENT == 0 || rights & NO_EXECUTE != 0 {
+                self.leaves += usize::from(entry & PRESENT != 0);
+            } else if level != 0 && entry & LARGE == 0 {
+                self.look(debugger, entry & FRAME, level - 1, at, rights);
+            } else {
+                self.leaves += 1;
+                self.executable += 1;
+                self.executable_low += usize::from(at < LOWER_HALF_END);
+                if rights & WRITABLE != 0 {
+                    self.both.push(at);
+                }
+            }
+        }
+    }
+}
+
+fn look(session: &mut Session, debugger: &mut Debugger) -> Mapped {
+    debugger.interrupt().expect("it stops");
+    let registers = debugger.monitor("info registers").expect("QEMU has a monitor");
+    let [cr0, cr3, cr4, efer] = ["CR0", "CR3", "CR4", "EFER"].map(|name| register(&registers, name));
+    assert_eq!(cr0 & CR0_SET, CR0_SET, "CR0 {cr0:#x}");
+    assert_eq!((cr4 & CR4_SET, cr4 & CR4_CLEAR), (CR4_SET, 0), "CR4 {cr4:#x}");
+    assert_eq!(efer & EFER_SET, EFER_SET, "EFER {efer:#x}");
+    let mut mapped = Mapped::default();
+    mapped.look(debugger, cr3 & FRAME, 3, 0, WRITABLE);
+    debugger.send("c").expect("it is sent");
+    session.send("echo still $((40 + 2))\n");
+    session.expect("still 42");
+    session.expect("# ");
+    mapped
+}
+
+#[test]
+fn protections_are_on_and_nothing_is_both_writable_and_executable() {
+    let mut session = Boot::new("protections").flag("--gdb").session();
+    let mut debugger = Debugger::connect(Duration::from_secs(120)).expect("QEMU waits for a debugger");
+    debugger.send("c").expect("it is sent");
+    session.expect("# ");
+    let log = session.log();
+    assert!(log.contains("kernel: wp true nx true smep true smap true umip true"), "{log}");
+    // At rest, and with a program of a process of its own at work.
+    let at_rest = look(&mut session, &mut debugger);
+    session.send("while :; do :; done &\n");
+    session.expect("# ");
+    let at_work = look(&mut session, &mut debugger);
+    assert!(at_work.executable_low > 0, "{at_work:?}");
+    for mapped in [at_rest, at_work] {
+        assert!(mapped.executable > 1 && mapped.leaves > mapped.executable, "{mapped:?}");
+        assert!(mapped.both.is_empty(), "{mapped:x?}");
+    }
+}
+
+/// Each server in the order of services.toml, none before those that it calls are up.
+#[test]
+fn log_has_the_timeline_of_the_boot() {
+    let outcome = Boot::new("timeline").script("echo up\n");
+    outcome.expect_output("up\n");
+    let ups: Vec<(f64, &str)> = outcome
+        .log
+        .lines()
+        .filter_map(|line| {
+            let (at, event) = line.strip_prefix("[supervisor]")?.split_once(" ms: ")?;
+            let (service, rest) = event.split_once(" up, instance 1, ")?;
+            rest.trim_end().strip_suffix(" us after its start")?.parse::<u64>().ok()?;
+            Some((at.trim().parse().ok()?, service))
+        })
+        .collect();
+    let services: Vec<&str> = ups.iter().map(|(_, service)| *service).collect();
+    assert_eq!(services, ["memory", "vfs", "console", "posix"], "{outcome}");
+    assert!(ups.windows(2).all(|pair| pair[0].0 < pair[1].0), "{outcome}");
+}
