@@ -46,6 +46,7 @@ impl Posix<'_> {
             self.end_lane(lane);
         }
         self.drop_pending(Holder::Process(process), u64::MAX);
+        self.delete_posix_timers(process);
         for number in self.descriptors(process) {
             // It is open: the list was just made.
             let _closed = self.close(process, number as u64);

@@ -222,8 +222,8 @@ const fn points(call_number: u64) -> [Option<Point>; 4] {
         42 | 43 | 48..=50 | 54 | 288 => all_of!(ConnectionIntent ConnectionEffect ConnectionRecord ConnectionReply),
         // epoll_wait, epoll_ctl, epoll_pwait, epoll_pwait2
         232 | 233 | 281 | 441 => all_of!(EpollIntent EpollEffect EpollRecord EpollReply),
-        // nanosleep, alarm, setitimer, clock_nanosleep, timerfd_settime
-        35 | 37 | 38 | 230 | 286 => all_of!(TimerIntent TimerEffect TimerRecord TimerReply),
+        // nanosleep, alarm, setitimer, timer_create, timer_settime, timer_delete, clock_nanosleep, timerfd_settime
+        35 | 37 | 38 | 222 | 223 | 226 | 230 | 286 => all_of!(TimerIntent TimerEffect TimerRecord TimerReply),
         // chdir, fchdir, umask; setuid to setsid and setfsgid; personality; setpriority; prctl, arch_prctl, setrlimit, chroot; sethostname;
         // sched_setaffinity; set_tid_address; set_robust_list; prlimit64
         80

@@ -207,6 +207,7 @@ impl Posix<'_> {
                 status: 0,
                 pending: 0,
                 queued: [0; 2],
+                next_timer: 0,
                 timer: 0,
                 timer_interval: 0,
                 cpu_timers: [0; 2],

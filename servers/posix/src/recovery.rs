@@ -47,6 +47,7 @@ impl Posix<'_> {
         condemn_embryos(self);
         self.build_indices();
         self.find_timers();
+        self.find_posix_timers();
         self.find_processor_timers();
         self.load = self.store.load();
         // Whatever was staged is mapped at its place, or will be again. The region stays: without its capability nobody could take it apart.

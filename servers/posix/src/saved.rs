@@ -48,6 +48,8 @@ pub const LOCKS: usize = 1024;
 pub const PTYS: usize = 32;
 /// Signals.
 pub const SIGNALS: usize = 64;
+/// Most timers of `timer_create`.
+pub const TIMERS: usize = 512;
 /// Most signals that wait behind another one of their number.
 pub const QUEUED_SIGNALS: usize = 1024;
 /// System call numbers that unknown calls are counted for.
@@ -221,6 +223,8 @@ libsys::plain! {
         pub pending: u64,
         /// First and last of those that wait behind another one of their number, plus one: see [`crate::signal::queue`].
         pub queued: [u32; 2],
+        /// Number of its next timer of `timer_create`.
+        pub next_timer: u64,
         /// When the interval timer fires (ns), 0 never.
         pub timer: u64,
         /// Its interval.
@@ -273,6 +277,34 @@ libsys::plain! {
         pub next: u32,
         /// Where it came from.
         pub origin: Origin,
+    }
+
+    /// A timer of `timer_create`; see [`crate::signal::posix_timer`].
+    pub struct Timer {
+        /// Index of its process; 0 is a free record.
+        pub process: u32,
+        /// Its number in its process.
+        pub number: u32,
+        /// The clock that it was made with.
+        pub clock: u32,
+        /// `sigev_notify`.
+        pub notify: u32,
+        /// Its signal.
+        pub signal: u32,
+        /// Number of the thread that gets it, 0 for the process.
+        pub thread: u32,
+        /// 1: its moments are wall time.
+        pub is_wall: u32,
+        /// 1: its signal waits to be taken.
+        pub is_told: u32,
+        /// What its signal says.
+        pub value: u64,
+        /// When it goes off next, or went off if that waits to be told (ns); 0 never.
+        pub next: u64,
+        /// From one time to the next (ns), 0 for once.
+        pub interval: u64,
+        /// How often it went off unheard before its signal was last taken.
+        pub overrun: u64,
     }
 
     /// A request that was done.
@@ -636,7 +668,7 @@ impl From<Id> for FileId {
 
 libsys::saved_state! {
     /// All of it. Order and sizes are the format: a change needs a new version.
-    pub struct State: 5 {
+    pub struct State: 6 {
         /// What belongs to no process.
         pub globals: Cell<Globals>,
         /// The load of the machine.
@@ -679,6 +711,8 @@ libsys::saved_state! {
         pub watches: Array<Watch, WATCHES>,
         /// Locks of files.
         pub locks: Array<Lock, LOCKS>,
+        /// Timers of `timer_create`.
+        pub timers: Array<Timer, TIMERS>,
         /// Signals that wait behind others.
         pub queued_signals: Array<QueuedSignal, QUEUED_SIGNALS>,
         /// The pipes' bytes. Only the part between head and tail means anything, nothing else of them is read.

@@ -121,6 +121,8 @@ pub struct Posix<'k> {
     pub orphans: Vec<usize>,
     /// Files that are timers, and when each was last told to whoever waits.
     pub timers: Vec<(usize, u64)>,
+    /// Timers of `timer_create` in use, an index of the saved records.
+    pub posix_timers: Vec<usize>,
     /// The session's process is not there, and what follows is not done yet.
     pub session_due: bool,
     /// Running lanes whose handler's stack was not there when they had a signal to take.
@@ -172,6 +174,7 @@ impl<'k> Posix<'k> {
             mount_due: true,
             orphans: Vec::new(),
             timers: Vec::new(),
+            posix_timers: Vec::new(),
             session_due: false,
             pokes_due: Vec::new(),
             waits_changed: true,

@@ -7,6 +7,7 @@ mod cpu_timer;
 pub mod deliver;
 pub mod frame;
 mod job;
+mod posix_timer;
 pub mod queue;
 mod timer;
 
@@ -90,6 +91,9 @@ pub const SI_KERNEL: u32 = 0x80;
 /// `si_code` of a signal sent by `tgkill`.
 pub const SI_TKILL: u32 = -6i32 as u32;
 
+/// `si_code` of a signal of a timer of `timer_create`.
+pub const SI_TIMER: u32 = -2i32 as u32;
+
 /// The bit of a signal.
 #[must_use]
 pub const fn bit(signal: usize) -> u64 {
@@ -155,20 +159,20 @@ impl Posix<'_> {
         let _lost = self.try_send(process, signal, origin);
     }
 
-    /// Sends a signal to a process; 0 sends nothing.
+    /// Sends a signal to a process; 0 sends nothing. Whether it and what it says now waits to be taken.
     ///
     /// # Errors
     /// `EAGAIN` for a real-time signal that cannot wait: see [`queue`].
-    pub fn try_send(&mut self, process: ProcessIndex, signal: usize, origin: Origin) -> Result<(), Errno> {
+    pub fn try_send(&mut self, process: ProcessIndex, signal: usize, origin: Origin) -> Result<bool, Errno> {
         if signal == 0 || self.store.process(process).state != state::LIVE {
-            return Ok(());
+            return Ok(false);
         }
         self.before_sending(process, signal);
         let blocked = self.lanes_of(process).iter().all(|lane| self.store.thread(*lane).mask & bit(signal) != 0);
         if !blocked && self.ignored(process, bit(signal)) != 0 {
-            return Ok(());
+            return Ok(false);
         }
-        self.pend(Holder::Process(process), signal, origin)?;
+        let is_kept = self.pend(Holder::Process(process), signal, origin)?;
         if blocked {
             self.wake(Event::Signal);
         }
@@ -179,7 +183,7 @@ impl Posix<'_> {
         if let Some(lane) = waiting.or_else(|| lanes.into_iter().find(|lane| takes(self, *lane))) {
             self.afterwards.push_back(After::Poke(lane));
         }
-        Ok(())
+        Ok(is_kept)
     }
 
     /// Sends a signal to one thread, as [`Posix::send`].
@@ -187,28 +191,28 @@ impl Posix<'_> {
         let _lost = self.try_send_thread(lane, signal, origin);
     }
 
-    /// Sends a signal to one thread; 0 sends nothing.
+    /// Sends a signal to one thread; 0 sends nothing. As [`Posix::try_send`].
     ///
     /// # Errors
     /// As [`Posix::try_send`].
-    pub fn try_send_thread(&mut self, lane: Lane, signal: usize, origin: Origin) -> Result<(), Errno> {
+    pub fn try_send_thread(&mut self, lane: Lane, signal: usize, origin: Origin) -> Result<bool, Errno> {
         let process = self.store.thread(lane).process as usize;
         if signal == 0 || self.store.process(process).state != state::LIVE {
-            return Ok(());
+            return Ok(false);
         }
         self.before_sending(process, signal);
         let blocked = self.store.thread(lane).mask & bit(signal) != 0;
         if !blocked && self.ignored(process, bit(signal)) != 0 {
-            return Ok(());
+            return Ok(false);
         }
-        self.pend(Holder::Thread(lane), signal, origin)?;
+        let is_kept = self.pend(Holder::Thread(lane), signal, origin)?;
         if blocked {
             self.wake(Event::Signal);
         }
         if self.has_deliverable(lane) {
             self.afterwards.push_back(After::Poke(lane));
         }
-        Ok(())
+        Ok(is_kept)
     }
 
     /// Sends a signal to every process of a group. Whether there was one.

@@ -11,7 +11,8 @@ use terminal::saved::SavedLine;
 
 use crate::saved::{
     AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, Done, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Node, Origin,
-    PIPE_BYTES, Pipe, Process, ProcessIndex, QueuedSignal, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Vma, Watch,
+    PIPE_BYTES, Pipe, Process, ProcessIndex, QueuedSignal, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Timer, Vma,
+    Watch,
 };
 use crate::vma::{Areas, PAGE};
 pub use open::Set as OpenSet;
@@ -109,6 +110,8 @@ impl Store {
         right set_right edit_right: Right = rights;
         /// What an epoll watches.
         watch set_watch edit_watch: Watch = watches;
+        /// A timer of `timer_create`.
+        timer set_timer edit_timer: Timer = timers;
         /// A signal that waits behind another one.
         queued_signal set_queued_signal edit_queued_signal: QueuedSignal = queued_signals;
         /// A lock.

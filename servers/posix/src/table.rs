@@ -10,7 +10,7 @@ use crate::saved::COUNTED_CALLS;
 use crate::syscall::{
     access, attributes, close, copy_file_range, directory, dup, epoll, execve, exit, fallocate, fcntl, fork, futex, getdents64, ids, ioctl, itimer,
     kill, limits, lock, lseek, memfd_create, message, misc, mmap, names, open, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sendfile,
-    signalfd, socket, sockopt, stat, statfs, sync, time, timerfd, uname, wait4, write, xattr,
+    signalfd, socket, sockopt, stat, statfs, sync, time, timer, timerfd, uname, wait4, write, xattr,
 };
 
 /// What an argument is.
@@ -244,6 +244,11 @@ pub const CALLS: &[Entry] = &[
     entry(217, "getdents64", getdents64::sys_getdents64, &[Descriptor, Output, Length]),
     entry(218, "set_tid_address", ids::sys_set_tid_address, &[Address]),
     entry(221, "fadvise64", misc::sys_fadvise64, &[Descriptor, Long, Length, Value]),
+    entry(222, "timer_create", timer::sys_timer_create, &[Value, Input, Output]),
+    entry(223, "timer_settime", timer::sys_timer_settime, &[Value, Flags, Input, Output]),
+    entry(224, "timer_gettime", timer::sys_timer_gettime, &[Value, Output]),
+    entry(225, "timer_getoverrun", timer::sys_timer_getoverrun, &[Value]),
+    entry(226, "timer_delete", timer::sys_timer_delete, &[Value]),
     entry(227, "clock_settime", time::sys_clock_settime, &[Value, Input]),
     entry(228, "clock_gettime", time::sys_clock_gettime, &[Value, Output]),
     entry(229, "clock_getres", time::sys_clock_getres, &[Value, Output]),

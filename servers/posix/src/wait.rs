@@ -104,6 +104,7 @@ impl Posix<'_> {
         }
         self.tell_timers(now);
         self.fire_timers(now);
+        self.fire_posix_timers();
         self.fire_processor_timers();
     }
 
@@ -113,8 +114,9 @@ impl Posix<'_> {
         let next = waits.map(|wait| wait.deadline).filter(|deadline| *deadline != 0).min();
         let timer = self.next_timer();
         let file = self.next_timer_file();
+        let posix = self.next_posix_timer();
         let processor = self.next_processor_timer();
-        let next = [next, timer, file, processor].into_iter().flatten().min();
+        let next = [next, timer, file, posix, processor].into_iter().flatten().min();
         if self.deadline_told != Some(next) {
             self.deadline_told = Some(next);
             self.kernel.set_deadline(next);

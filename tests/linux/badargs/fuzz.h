@@ -52,7 +52,7 @@ static u64 any_argument(enum kind kind)
 static int is_left_out(int number)
 {
 	static const int numbers[] = {SYS_kill, SYS_tkill, SYS_tgkill, SYS_exit, SYS_exit_group, SYS_clone, SYS_clone3, SYS_fork, SYS_vfork, SYS_pause,
-				      SYS_setpriority, SYS_rt_sigsuspend, SYS_nanosleep, SYS_clock_nanosleep, SYS_alarm, SYS_setitimer};
+				      SYS_setpriority, SYS_rt_sigsuspend, SYS_nanosleep, SYS_clock_nanosleep, SYS_alarm, SYS_setitimer, SYS_timer_settime};
 
 	for (size_t i = 0; i < COUNT(numbers); i++)
 		if (numbers[i] == number)

@@ -41,6 +41,7 @@ static struct data {
 	struct timeval many_microseconds;
 	stack_t no_stack, kernel_stack;
 	siginfo_t queued;
+	struct sigevent event_signal;
 	struct clone_args clone, clone_wild;
 	u64 signals[2], signals_wild[2];
 	u64 ones, far;
@@ -87,6 +88,7 @@ static void make_memory(void)
 		.many_microseconds = {0, 1000000},
 		.no_stack = {NULL, SS_DISABLE, 0}, .kernel_stack = {(void *)kernel, 0, 1 << 16},
 		.queued = {.si_code = SI_QUEUE},
+		.event_signal = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1},
 		.clone = {.exit_signal = SIGCHLD}, .clone_wild = {.flags = CLONE_PARENT_SETTID, .parent_tid = wild, .exit_signal = SIGCHLD},
 		.signals = {ZEROS, 8}, .signals_wild = {wild, 8},
 		.ones = ~(u64)0, .far = 4096,

@@ -134,8 +134,7 @@ impl Posix<'_> {
             let Some(next) = self.next_signal(lane, deliverable) else { return Taken::Nothing };
             let (signal, first) = (next.1, bit(next.1));
             let process = self.store.thread(lane).process as usize;
-            let origin = self.signal_origin(next);
-            self.take_pending(next);
+            let origin = self.take_pending(next);
             let action = self.store.action(process, signal);
             if action.handler > IGNORE && UNSTOPPABLE & first == 0 {
                 return Taken::Handler(signal, origin);

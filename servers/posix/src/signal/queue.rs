@@ -6,7 +6,7 @@
 //! Linux counts what waits for each user against `RLIMIT_SIGPENDING` of the receiver. Beyond it a real-time signal with something to say fails with `EAGAIN`, and
 //! any other one waits without saying where it came from; what the kernel itself has to say of a standard signal always finds room (`__send_signal_locked`).
 
-use super::{SI_USER, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGRTMIN, SIGSEGV, SIGSYS, SIGTRAP, bit};
+use super::{SI_TIMER, SI_USER, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGRTMIN, SIGSEGV, SIGSYS, SIGTRAP, bit};
 use crate::errno::Errno;
 use crate::saved::{Lane, Origin, ProcessIndex, QUEUED_SIGNALS, QueuedSignal, state};
 use crate::server::Posix;
@@ -78,22 +78,23 @@ impl Posix<'_> {
         }
     }
 
-    /// Lets a signal wait, which is neither 0 nor ignored.
+    /// Lets a signal wait, which is neither 0 nor ignored; whether it and what it says do.
     ///
     /// # Errors
     /// `EAGAIN`.
-    pub(super) fn pend(&mut self, holder: Holder, signal: usize, origin: Origin) -> Result<(), Errno> {
+    pub(super) fn pend(&mut self, holder: Holder, signal: usize, origin: Origin) -> Result<bool, Errno> {
         let (pending, is_queued) = (self.pending(holder), signal >= SIGRTMIN);
         let is_first = pending & bit(signal) == 0;
         if !is_first && !is_queued {
-            return Ok(());
+            return Ok(false);
         }
         let is_from_kernel = origin.code.cast_signed() >= 0;
         let has_room = !is_queued && is_from_kernel || self.has_room(holder);
         if has_room && !is_first && self.enqueue(holder, signal, origin) {
-            return Ok(());
+            return Ok(true);
         }
-        if is_first && has_room {
+        let is_kept = is_first && has_room;
+        if is_kept {
             self.set_pending_origin(holder, signal, origin);
         } else if is_queued && origin.code != SI_USER {
             return Err(Errno::EAGAIN);
@@ -101,16 +102,12 @@ impl Posix<'_> {
             self.set_pending_origin(holder, signal, UNTOLD);
         }
         self.set_pending(holder, pending | bit(signal));
-        Ok(())
+        Ok(is_kept)
     }
 
     /// Whether the limit of a process allows its user one more signal that waits.
     fn has_room(&self, holder: Holder) -> bool {
-        let process = match holder {
-            Holder::Process(process) => process,
-            Holder::Thread(lane) => self.store.thread(lane).process as usize,
-        };
-        let record = self.store.process(process);
+        let record = self.store.process(self.process_of(holder));
         self.waiting_signals(record.uid[0]) < record.limits[LIMIT_PENDING]
     }
 
@@ -194,19 +191,22 @@ impl Posix<'_> {
         Some((first.0, first_of(first.1)))
     }
 
-    /// Where the signal that is next of its number came from.
-    #[must_use]
-    pub fn signal_origin(&self, (holder, signal): (Holder, usize)) -> Origin {
-        self.pending_origin(holder, signal)
-    }
-
-    /// A signal that waits counts as taken: the next one of its number moves up.
-    pub fn take_pending(&mut self, (holder, signal): (Holder, usize)) {
+    /// Takes a signal that waits: the next one of its number moves up. Where it came from.
+    pub fn take_pending(&mut self, (holder, signal): (Holder, usize)) -> Origin {
+        let taken = self.pending_origin(holder, signal);
         if let Some((before, index)) = self.find_queued(holder, bit(signal)) {
             let origin = self.unlink(holder, before, index);
             self.set_pending_origin(holder, signal, origin);
         } else {
             self.set_pending(holder, self.pending(holder) & !bit(signal));
+        }
+        if taken.code == SI_TIMER { self.timer_heard(self.process_of(holder), taken) } else { taken }
+    }
+
+    fn process_of(&self, holder: Holder) -> ProcessIndex {
+        match holder {
+            Holder::Process(process) => process,
+            Holder::Thread(lane) => self.store.thread(lane).process as usize,
         }
     }
 

@@ -114,6 +114,7 @@ fn commit(call: &mut Call<'_, '_>, map: MapIndex, found: &Found, start: Start) {
         }
     }
     call.posix.clear_handlers(process);
+    call.posix.delete_posix_timers(process);
     let (mode, uid, gid) = found.owner();
     call.posix.store.edit_process(process, |process| {
         process.map = map as u32;

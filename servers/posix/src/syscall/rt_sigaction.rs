@@ -132,10 +132,11 @@ pub fn sys_rt_sigtimedwait(call: &mut Call<'_, '_>) -> SysResult {
     let wanted = call.read_u64(set)? & !UNSTOPPABLE;
     let deadline = call.timeout_argument(timeout)?;
     if let Some(next) = call.posix.next_signal(call.lane, wanted) {
+        let origin = call.posix.take_pending(next);
         if info != 0 {
-            call.write(info, &frame::info(next.1, &call.posix.signal_origin(next)))?;
+            // What a bad address is told is lost, as on Linux.
+            call.write(info, &frame::info(next.1, &origin))?;
         }
-        call.posix.take_pending(next);
         return Ok(next.1 as u64);
     }
     if call.has_passed(deadline) {

@@ -5,7 +5,7 @@ use crate::errno::Errno;
 use crate::fd::{NONBLOCK, READ_WRITE, kind};
 use crate::io::Vector;
 use crate::saved::{File, Origin};
-use crate::signal::UNSTOPPABLE;
+use crate::signal::{SI_TIMER, UNSTOPPABLE};
 use crate::wait::{Event, Wait};
 
 const SFD_CLOEXEC: u64 = 0o2_000_000;
@@ -62,8 +62,8 @@ impl Call<'_, '_> {
         let mut bytes = alloc::vec::Vec::new();
         while bytes.len() < room * INFO_BYTES {
             let Some(next) = self.posix.next_signal(self.lane, file.detail) else { break };
-            bytes.extend(encode(next.1, &self.posix.signal_origin(next)));
-            self.posix.take_pending(next);
+            let origin = self.posix.take_pending(next);
+            bytes.extend(encode(next.1, &origin));
         }
         if bytes.is_empty() {
             if file.is_nonblocking() {
@@ -81,7 +81,8 @@ impl Call<'_, '_> {
 fn encode(signal: usize, origin: &Origin) -> [u8; INFO_BYTES] {
     let mut bytes = [0; INFO_BYTES];
     let value = [origin.value as u32, (origin.value >> 32) as u32];
-    let words = [signal as u32, 0, origin.code, origin.pid, origin.uid, 0, 0, 0, 0, 0, origin.status, value[0], value[0], value[1]];
+    let (sender, timer) = if origin.code == SI_TIMER { ([0; 2], [origin.pid, origin.uid]) } else { ([origin.pid, origin.uid], [0; 2]) };
+    let words = [signal as u32, 0, origin.code, sender[0], sender[1], 0, timer[0], 0, timer[1], 0, origin.status, value[0], value[0], value[1]];
     for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
         *to = word.to_le_bytes();
     }

@@ -38,7 +38,11 @@ impl ProcessorClock {
 }
 
 impl Call<'_, '_> {
-    fn clock(&mut self, clock: u64) -> Result<u64, Errno> {
+    /// What a clock shows (ns).
+    ///
+    /// # Errors
+    /// `EINVAL`.
+    pub fn clock(&mut self, clock: u64) -> Result<u64, Errno> {
         match clock {
             CLOCK_REALTIME | CLOCK_REALTIME_COARSE | CLOCK_TAI => Ok(self.posix.wall_ns()),
             CLOCK_MONOTONIC | CLOCK_MONOTONIC_RAW | CLOCK_MONOTONIC_COARSE | CLOCK_BOOTTIME => Ok(self.posix.kernel.now_ns()),

@@ -4,12 +4,12 @@ use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::fd::{NONBLOCK, READ_WRITE, kind};
 use crate::saved::File;
+use crate::syscall::itimerspec::Setting;
 use crate::timerfd::WALL;
 
 const TFD_CLOEXEC: u64 = 0o2_000_000;
 const TFD_TIMER_ABSTIME: u64 = 1;
 const TFD_TIMER_CANCEL_ON_SET: u64 = 2;
-const NS: u64 = 1_000_000_000;
 /// `CLOCK_REALTIME` and `CLOCK_REALTIME_ALARM`.
 const WALL_CLOCKS: [u64; 2] = [0, 8];
 /// `CLOCK_MONOTONIC`, `CLOCK_BOOTTIME`, `CLOCK_BOOTTIME_ALARM`.
@@ -35,7 +35,7 @@ fn timer_argument(call: &Call<'_, '_>) -> Result<(usize, File), Errno> {
     }
 }
 
-/// As `struct itimerspec`: interval, and how long to go.
+/// Tells the interval, and how long to go.
 fn tell(call: &mut Call<'_, '_>, timer: &File, to: u64) -> Result<(), Stop> {
     let now = call.posix.timer_now(timer);
     let left = match timer.offset {
@@ -43,7 +43,7 @@ fn tell(call: &mut Call<'_, '_>, timer: &File, to: u64) -> Result<(), Stop> {
         at if at > now => at - now,
         at => timer.detail.saturating_sub((now - at).checked_rem(timer.detail).unwrap_or(0)),
     };
-    call.write_words(to, &[timer.detail / NS, timer.detail % NS, left / NS, left % NS])
+    call.write_setting(to, Setting { first: left, interval: timer.detail })
 }
 
 /// How a timer is set.
@@ -56,10 +56,8 @@ pub fn sys_timerfd_gettime(call: &mut Call<'_, '_>) -> SysResult {
 /// Sets a timer.
 pub fn sys_timerfd_settime(call: &mut Call<'_, '_>) -> SysResult {
     let [_, flags, new, old, ..] = call.arguments;
-    let words: [u64; 4] = call.read_words(new)?;
-    let [seconds, nano, first_seconds, first_nano] = words;
-    let valid = seconds.max(first_seconds) <= i64::MAX as u64 && nano.max(first_nano) < NS;
-    if !valid || flags & !(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) != 0 {
+    let setting = call.read_setting(new)?;
+    if flags & !(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) != 0 {
         return Err(Errno::EINVAL.into());
     }
     let (index, timer) = timer_argument(call)?;
@@ -69,14 +67,8 @@ pub fn sys_timerfd_settime(call: &mut Call<'_, '_>) -> SysResult {
     let clock = timer.object & !WALL;
     let absolute = flags & TFD_TIMER_ABSTIME != 0;
     let object = if absolute && WALL_CLOCKS.contains(&u64::from(clock)) { clock | WALL } else { clock };
-    let (first, interval) = (first_seconds.saturating_mul(NS).saturating_add(first_nano), seconds.saturating_mul(NS).saturating_add(nano));
-    let now = call.posix.kernel.now_ns();
-    let next = match first {
-        0 => 0,
-        first if absolute => first,
-        first => now.saturating_add(first),
-    };
-    call.posix.store.edit_file(index, |file| (file.object, file.offset, file.detail) = (object, next, interval));
+    let next = setting.moment(absolute, call.posix.kernel.now_ns());
+    call.posix.store.edit_file(index, |file| (file.object, file.offset, file.detail) = (object, next, setting.interval));
     call.posix.timer_set(index);
     Ok(0)
 }

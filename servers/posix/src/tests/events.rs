@@ -208,3 +208,95 @@ fn signal_let_through_while_waiting_does_not_come_with_a_result() {
     let frame = system.machine.0.borrow().threads.values().next().unwrap().frame;
     assert_ne!(frame.rip, 0x40_1100, "the signal stays blocked");
 }
+
+/// Makes a timer by the monotonic clock that sends `signal` with `value`; its number.
+fn make_timer(system: &mut System, lane: usize, signal: u64, value: u64) -> u64 {
+    system.poke(lane, DATA + 0x600, &[value, signal, 0, 0, 0, 0, 0, 0].map(u64::to_le_bytes).concat());
+    assert_eq!(system.call(lane, 222, [1, DATA + 0x600, DATA + 0x680, 0, 0, 0]), Some(0));
+    u64::from(u32::from_le_bytes(system.peek(lane, DATA + 0x680, 4).try_into().unwrap()))
+}
+
+fn timer_setting(system: &mut System, lane: usize, timer: u64, first_ns: u64, interval_ns: u64) -> [u64; 6] {
+    system.poke(lane, DATA + 0x6a0, &[0, interval_ns, 0, first_ns].map(u64::to_le_bytes).concat());
+    [timer, 0, DATA + 0x6a0, 0, 0, 0]
+}
+
+/// The number, code, timer, overrun and value of a signal that waits.
+fn take_signal(system: &mut System, lane: usize) -> Option<[u32; 5]> {
+    system.poke(lane, DATA + 0x700, &u64::MAX.to_le_bytes());
+    system.poke(lane, DATA + 0x710, &[0; 16]);
+    let signal = system.call(lane, 128, [DATA + 0x700, DATA + 0x780, DATA + 0x710, 8, 0, 0])?;
+    let word = |at: usize, bytes: &[u8]| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let info = system.peek(lane, DATA + 0x780, 32);
+    ((signal as i64) > 0).then(|| [word(0, &info), word(8, &info), word(16, &info), word(20, &info), word(24, &info)])
+}
+
+const SI_TIMER: u32 = -2i32 as u32;
+const MS: u64 = 1_000_000;
+
+fn with_all_blocked() -> (System, usize) {
+    let (mut system, lane) = System::start();
+    system.poke(lane, DATA + 0x700, &u64::MAX.to_le_bytes());
+    assert_eq!(system.call(lane, 14, [0, DATA + 0x700, 0, 8, 0, 0]), Some(0));
+    (system, lane)
+}
+
+#[test]
+pub(super) fn timer_of_a_program_goes_off_across_restarts_and_counts_what_nobody_heard() {
+    let (mut system, lane) = with_all_blocked();
+    let (first, second) = (make_timer(&mut system, lane, 10, 7), make_timer(&mut system, lane, 40, 8));
+    assert_eq!((first, second), (0, 1));
+    for (timer, interval) in [(first, 10 * MS), (second, 0)] {
+        let setting = timer_setting(&mut system, lane, timer, 10 * MS, interval);
+        assert_eq!(system.call(lane, 223, setting), Some(0));
+    }
+    system.restart();
+    system.pass(5 * MS);
+    assert_eq!(take_signal(&mut system, lane), None);
+    system.pass(5 * MS);
+    system.restart();
+    assert_eq!(system.machine.0.borrow().deadline, None, "nothing is due before somebody takes what waits");
+    system.pass(35 * MS);
+    assert_eq!(take_signal(&mut system, lane), Some([10, SI_TIMER, 0, 3, 7]));
+    assert_eq!(take_signal(&mut system, lane), Some([40, SI_TIMER, 1, 0, 8]));
+    assert_eq!(system.call(lane, 225, [first, 0, 0, 0, 0, 0]), Some(3));
+    system.pass(5 * MS);
+    assert_eq!(take_signal(&mut system, lane), Some([10, SI_TIMER, 0, 0, 7]), "it keeps its step");
+    assert_eq!(system.call(lane, 226, [first, 0, 0, 0, 0, 0]), Some(0));
+    system.pass(50 * MS);
+    assert_eq!(take_signal(&mut system, lane), None);
+}
+
+#[test]
+fn timer_is_set_and_heard_once_whichever_store_is_the_last() {
+    for nth in 0.. {
+        let (mut system, lane) = with_all_blocked();
+        let timer = make_timer(&mut system, lane, 40, 8);
+        let setting = timer_setting(&mut system, lane, timer, 10 * MS, 10 * MS);
+        let (died, result) = system.call_crashing_at_store(lane, 223, setting, nth);
+        assert_eq!(result, Some(0), "store {nth}");
+        system.pass(10 * MS);
+        let (died_in_taking, signal) = system.call_crashing_at_store(lane, 128, [DATA + 0x700, DATA + 0x780, DATA + 0x710, 8, 0, 0], nth);
+        assert_eq!(signal, Some(40), "store {nth}");
+        assert_eq!(take_signal(&mut system, lane), None, "store {nth}");
+        system.pass(10 * MS);
+        assert_eq!(take_signal(&mut system, lane), Some([40, SI_TIMER, 0, 0, 8]), "store {nth}");
+        if !died && !died_in_taking {
+            assert!(nth > 3);
+            break;
+        }
+    }
+}
+
+#[test]
+fn timers_are_bounded_and_end_with_their_process() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    for _ in 0..crate::saved::TIMERS {
+        make_timer(&mut system, child, 10, 0);
+    }
+    let arguments = [1, DATA + 0x600, DATA + 0x680, 0, 0, 0];
+    assert_eq!(system.call(child, 222, arguments), Some((-11i64) as u64));
+    assert_eq!(system.call(child, 231, [0; 6]), None);
+    make_timer(&mut system, lane, 10, 0);
+}

@@ -1,6 +1,6 @@
 //! vfs may answer any request but a close with `Pending`: nothing of it may show but the time it takes.
 
-use super::{counters, files, locks, memory, processes, signals};
+use super::{counters, events, files, locks, memory, processes, signals};
 use crate::fake::Runs;
 use crate::fake::harness::{DATA, System};
 
@@ -19,7 +19,7 @@ const SIGUSR1: u64 = 10;
 const SEEDS: std::ops::Range<u64> = 1..60;
 
 /// What passes without it must pass with it.
-const TESTS: [(&str, fn()); 52] = [
+const TESTS: [(&str, fn()); 53] = [
     ("file_is_written_and_read_back", files::file_is_written_and_read_back),
     ("pipe_carries_bytes_and_ends", files::pipe_carries_bytes_and_ends),
     ("full_pipe_makes_its_writer_wait_and_loses_nothing", files::full_pipe_makes_its_writer_wait_and_loses_nothing),
@@ -66,6 +66,10 @@ const TESTS: [(&str, fn()); 52] = [
     ("sleep_ends_in_time_and_alarm_interrupts_it", signals::sleep_ends_in_time_and_alarm_interrupts_it),
     ("real_time_signals_queue_and_survive_a_restart", signals::real_time_signals_queue_and_survive_a_restart),
     ("handlers_of_signals_that_waited_together_nest", signals::handlers_of_signals_that_waited_together_nest),
+    (
+        "timer_of_a_program_goes_off_across_restarts_and_counts_what_nobody_heard",
+        events::timer_of_a_program_goes_off_across_restarts_and_counts_what_nobody_heard,
+    ),
     ("a_timer_counts_work_and_not_time", counters::a_timer_counts_work_and_not_time),
     ("limit_of_processor_time_warns_and_then_kills", counters::limit_of_processor_time_warns_and_then_kills),
     ("nobody_is_woken_for_timers_of_who_does_not_run", counters::nobody_is_woken_for_timers_of_who_does_not_run),
