@@ -224,7 +224,7 @@ const fn points(call_number: u64) -> [Option<Point>; 4] {
         232 | 233 | 281 | 441 => all_of!(EpollIntent EpollEffect EpollRecord EpollReply),
         // nanosleep, alarm, setitimer, timer_create, timer_settime, timer_delete, clock_nanosleep, timerfd_settime
         35 | 37 | 38 | 222 | 223 | 226 | 230 | 286 => all_of!(TimerIntent TimerEffect TimerRecord TimerReply),
-        // chdir, fchdir, umask; setuid to setsid and setfsgid; personality; setpriority; prctl, arch_prctl, setrlimit, chroot; sethostname;
+        // chdir, fchdir, umask; setuid to setsid and setfsgid; personality; setpriority; sched_setparam, sched_setscheduler; prctl, arch_prctl, setrlimit, chroot; sethostname;
         // sched_setaffinity; set_tid_address; set_robust_list; prlimit64
         80
         | 81
@@ -240,6 +240,8 @@ const fn points(call_number: u64) -> [Option<Point>; 4] {
         | 123
         | 135
         | 141
+        | 142
+        | 144
         | 157
         | 158
         | 160

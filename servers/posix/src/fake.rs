@@ -77,6 +77,8 @@ pub(crate) struct FakeThread {
     pub(crate) lane: Lane,
     /// What it has used, as a test says.
     pub(crate) ticks: Ticks,
+    /// As it was last told, 0 for never.
+    pub(crate) level: u64,
 }
 
 /// A caller whose leases are pointers.
@@ -319,6 +321,7 @@ impl Kernel for Shared {
                     frame_set: false,
                     lane: 0,
                     ticks: Ticks::default(),
+                    level: 0,
                 };
                 machine.threads.insert(slot, thread);
             }
@@ -524,8 +527,10 @@ impl Kernel for Shared {
     fn thread_configure(&mut self, thread: u32, setting: ThreadSetting, value: u64) -> Result<(), Error> {
         let mut machine = self.0.borrow_mut();
         let thread = machine.threads.get_mut(&thread).ok_or(Error::InvalidHandle)?;
-        if setting == ThreadSetting::Lane {
-            (thread.request, thread.redeliver) = (RequestNumber(value), false);
+        match setting {
+            ThreadSetting::Lane => (thread.request, thread.redeliver) = (RequestNumber(value), false),
+            ThreadSetting::Priority => thread.level = value,
+            _ => {}
         }
         Ok(())
     }

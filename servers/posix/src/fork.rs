@@ -14,6 +14,7 @@ use crate::saved::{Action, LANES, Lane, MAPS, Map, MapIndex, PROCESSES, Process,
 use crate::server::{After, Posix};
 use crate::signal::IGNORE;
 use crate::space::kernel_errno;
+use crate::syscall::sched;
 use crate::vma::{NOT_FORKED, SHARED, VVAR, WIPED_ON_FORK};
 
 /// What the new thread is to be.
@@ -129,7 +130,11 @@ impl Posix<'_> {
         if let Some(pointer) = birth.thread_pointer {
             frame.fs_base = pointer;
         }
-        self.make_thread(embryo.lane, embryo.map, &frame)
+        self.make_thread(embryo.lane, embryo.map, &frame)?;
+        match sched::inherited(&self.store.thread(parent)) {
+            (0, _) => Ok(()),
+            (policy, priority) => self.apply_policy(embryo.lane, policy, priority),
+        }
     }
 
     /// Makes the thread of a lane whose page was set aside; it is not started.
@@ -172,6 +177,8 @@ impl Posix<'_> {
             child.tid = pid;
             child.name = name;
             child.mask = thread.mask;
+            (child.policy, child.static_priority) = sched::inherited(&thread);
+            child.timer_slack = [thread.timer_slack[0]; 2];
             child.alternate = if keeps_alternate { thread.alternate } else { [0; 3] };
             child.clear_tid = birth.clear_tid;
             child.redo = redo::START;
@@ -200,7 +207,7 @@ impl Posix<'_> {
                 map: embryo.map as u32,
                 exit_signal: birth.exit_signal,
                 lanes: 1,
-                flags: record.flags & (flag::NO_NEW_PRIVILEGES | flag::NOT_DUMPABLE),
+                flags: record.flags & (flag::NO_NEW_PRIVILEGES | flag::NOT_DUMPABLE | flag::NO_HUGE_PAGES),
                 death_signal: 0,
                 stop_signal: 0,
                 vfork_lane: 0,

@@ -371,6 +371,12 @@ libsys::plain! {
         pub futex: [u64; 2],
         /// Bits that it waits for.
         pub futex_bits: u64,
+        /// Scheduling policy: Linux's number, and [`crate::syscall::sched::RESET_ON_FORK`].
+        pub policy: u32,
+        /// Its priority among real-time threads.
+        pub static_priority: u32,
+        /// How late its timers may be (ns), and what that goes back to: they are never late by design, so this is for who asks. 0 is Linux's default.
+        pub timer_slack: [u64; 2],
         /// Name, unless it is the first thread of its process: then it is the process's.
         pub name: [u8; 16],
     }
@@ -632,6 +638,8 @@ pub mod flag {
     pub const NO_NEW_PRIVILEGES: u32 = 64;
     /// Not dumpable.
     pub const NOT_DUMPABLE: u32 = 128;
+    /// `PR_SET_THP_DISABLE`: programs never have large pages, so this is for who asks.
+    pub const NO_HUGE_PAGES: u32 = 256;
 }
 
 /// Values of [`Thread::redo`]: what is still to be done to the kernel's thread after a commit.
@@ -668,7 +676,7 @@ impl From<Id> for FileId {
 
 libsys::saved_state! {
     /// All of it. Order and sizes are the format: a change needs a new version.
-    pub struct State: 6 {
+    pub struct State: 7 {
         /// What belongs to no process.
         pub globals: Cell<Globals>,
         /// The load of the machine.

@@ -37,6 +37,7 @@ pub mod read;
 pub mod readlink;
 pub mod readv;
 pub mod rt_sigaction;
+pub mod sched;
 pub mod sendfile;
 pub mod signalfd;
 pub mod socket;

@@ -9,8 +9,8 @@ use crate::errno::Errno;
 use crate::saved::COUNTED_CALLS;
 use crate::syscall::{
     access, attributes, close, copy_file_range, directory, dup, epoll, execve, exit, fallocate, fcntl, fork, futex, getdents64, ids, ioctl, itimer,
-    kill, limits, lock, lseek, memfd_create, message, misc, mmap, names, open, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sendfile,
-    signalfd, socket, sockopt, stat, statfs, sync, time, timer, timerfd, uname, wait4, write, xattr,
+    kill, limits, lock, lseek, memfd_create, message, misc, mmap, names, open, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sched,
+    sendfile, signalfd, socket, sockopt, stat, statfs, sync, time, timer, timerfd, uname, wait4, write, xattr,
 };
 
 /// What an argument is.
@@ -215,6 +215,13 @@ pub const CALLS: &[Entry] = &[
     entry(138, "fstatfs", statfs::sys_fstatfs, &[Descriptor, Output]),
     entry(140, "getpriority", limits::sys_getpriority, &[Value, Process]),
     entry(141, "setpriority", limits::sys_setpriority, &[Value, Process, Value]),
+    entry(142, "sched_setparam", sched::sys_sched_setparam, &[Process, Input]),
+    entry(143, "sched_getparam", sched::sys_sched_getparam, &[Process, Output]),
+    entry(144, "sched_setscheduler", sched::sys_sched_setscheduler, &[Process, Value, Input]),
+    entry(145, "sched_getscheduler", sched::sys_sched_getscheduler, &[Process]),
+    entry(146, "sched_get_priority_max", sched::sys_sched_get_priority_max, &[Value]),
+    entry(147, "sched_get_priority_min", sched::sys_sched_get_priority_min, &[Value]),
+    entry(148, "sched_rr_get_interval", sched::sys_sched_rr_get_interval, &[Process, Output]),
     entry(157, "prctl", prctl::sys_prctl, &[Value, Both]),
     entry(158, "arch_prctl", prctl::sys_arch_prctl, &[Value, Both]),
     entry(160, "setrlimit", limits::sys_setrlimit, &[Value, Input]),
@@ -300,6 +307,7 @@ pub const CALLS: &[Entry] = &[
     entry(318, "getrandom", misc::sys_getrandom, &[Output, Length, Flags]),
     entry(319, "memfd_create", memfd_create::sys_memfd_create, &[Path, Flags]),
     entry(322, "execveat", execve::sys_execveat, &[Directory, Path, Input, Input, Flags]),
+    entry(324, "membarrier", misc::sys_membarrier, &[Value, Flags, Value]),
     entry(326, "copy_file_range", copy_file_range::sys_copy_file_range, &[Descriptor, Both, Descriptor, Both, Length, Flags]),
     entry(327, "preadv2", readv::sys_preadv2, &[Descriptor, Input, Length, Long, Long, Flags]),
     entry(328, "pwritev2", readv::sys_pwritev2, &[Descriptor, Input, Length, Long, Long, Flags]),

@@ -12,9 +12,10 @@ use crate::saved::{Lane, Process, ProcessIndex, SIGNALS, flag, slot, state};
 use crate::server::Posix;
 use crate::signal::IGNORE;
 use crate::signal::queue::LIMIT_PENDING;
+use crate::syscall::prctl::CAPABILITIES;
+use crate::syscall::sched::{RESET_ON_FORK, is_real_time};
 
-/// The capabilities that Linux 6.1 knows (capabilities(7)): user 0 has all, everybody else none.
-const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
+const ALL_CAPABILITIES: u64 = (1 << CAPABILITIES) - 1;
 /// Where `RLIMIT_RSS` stands among the limits.
 const LIMIT_RESIDENT: usize = 10;
 /// Fewest descriptors that Linux has room for, and the step in which the room grows.
@@ -114,6 +115,8 @@ impl Call<'_, '_> {
         let ignored = self.signals_with(process, |handler| handler == IGNORE) & OLD_SIGNALS;
         let caught = self.signals_with(process, |handler| handler > IGNORE) & OLD_SIGNALS;
         let nice = i64::from(record.nice) - 20;
+        let thread = about.lane.map(|lane| self.posix.store.thread(lane)).unwrap_or_default();
+        let priority = if is_real_time(thread.policy) { -1 - i64::from(thread.static_priority) } else { nice + 20 };
         let faults = self.posix.faults.get(process).copied().unwrap_or_default();
         let mut text = format!("{} ({}) {} {}", about.number, about.name, about.state.0, self.posix.pid_of_parent(process));
         // A string grows as needed, here and below.
@@ -122,7 +125,7 @@ impl Call<'_, '_> {
             " {} {} {device} {foreground} 0 {faults} 0 0 0 {user} {system} {child_user} {child_system} {} {nice} {} 0 {} {} {} {}",
             record.group,
             record.session,
-            nice + 20,
+            priority,
             record.lanes.max(1),
             record.started_ns / 10_000_000,
             pages.total * crate::vma::PAGE,
@@ -133,9 +136,11 @@ impl Call<'_, '_> {
         let _infallible = write!(text, " {code} {code_end} {} 0 0 {} {blocked} {ignored} {caught} 0 0 0", map.stack, pending | shared);
         let _infallible = writeln!(
             text,
-            " {} {} 0 0 0 0 0 {data} {data_end} {} {} {} {} {} {}",
+            " {} {} {} {} 0 0 0 {data} {data_end} {} {} {} {} {} {}",
             if about.is_thread { u32::MAX as i32 } else { record.exit_signal as i32 },
             place::processor_of(about.lane.unwrap_or_default(), self.posix.kernel.processors()),
+            thread.static_priority,
+            thread.policy & !RESET_ON_FORK,
             map.heap_start,
             map.arguments[0],
             map.arguments[1],

@@ -128,6 +128,9 @@ fn commit(call: &mut Call<'_, '_>, map: MapIndex, found: &Found, start: Start) {
                 process.gid[1] = gid;
             }
         }
+        // Who becomes somebody else by its program is nobody's to look into (Linux: `begin_new_exec`).
+        let is_other = process.uid[1] != process.uid[0] || process.gid[1] != process.gid[0];
+        process.flags = if is_other { process.flags | flag::NOT_DUMPABLE } else { process.flags & !flag::NOT_DUMPABLE };
         (process.uid[2], process.uid[3]) = (process.uid[1], process.uid[1]);
         (process.gid[2], process.gid[3]) = (process.gid[1], process.gid[1]);
     });

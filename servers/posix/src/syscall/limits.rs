@@ -2,10 +2,12 @@
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
-use crate::saved::{DESCRIPTORS, ProcessIndex};
+use crate::saved::{DESCRIPTORS, Process, ProcessIndex};
 
 const RESOURCES: u64 = 16;
 const NOFILE: usize = 7;
+/// Where the soft `RLIMIT_NICE` stands among the limits.
+const LIMIT_NICE: usize = 26;
 
 fn get(call: &Call<'_, '_>, process: ProcessIndex, resource: u64) -> Result<[u64; 2], Errno> {
     if resource >= RESOURCES {
@@ -35,10 +37,19 @@ fn set(call: &mut Call<'_, '_>, process: ProcessIndex, resource: u64, new: [u64;
     Ok(())
 }
 
+/// Whether one process may ask and set another's limits (prlimit(2)): root, and who is wholly of one user and group with it.
+fn may_limit(me: &Process, other: &Process) -> bool {
+    let is_one = |mine: u32, theirs: &[u32]| theirs.iter().take(3).all(|id| *id == mine);
+    me.uid[1] == 0 || is_one(me.uid[0], &other.uid) && is_one(me.gid[0], &other.gid)
+}
+
 /// Asks and sets a limit of a process.
 pub fn sys_prlimit64(call: &mut Call<'_, '_>) -> SysResult {
     let [pid, resource, new, old, ..] = call.arguments;
     let process = if pid as u32 == 0 { call.process } else { call.posix.find_pid(pid as u32).ok_or(Errno::ESRCH)? };
+    if process != call.process && !may_limit(&call.me(), &call.posix.store.process(process)) {
+        return Err(Errno::EPERM.into());
+    }
     let before = get(call, process, resource & 0xffff_ffff)?;
     if new != 0 {
         let limits = call.read_words(new)?;
@@ -96,14 +107,35 @@ pub fn sys_getpriority(call: &mut Call<'_, '_>) -> SysResult {
     Ok(u64::from(40 - nice))
 }
 
-/// Sets the nice value of some processes.
-pub fn sys_setpriority(call: &mut Call<'_, '_>) -> SysResult {
-    let nice = (call.arguments[2] as i32).clamp(-20, 19) + 20;
-    for process in whose(call)? {
-        if (nice as u32) < call.posix.store.process(process).nice && call.me().uid[1] != 0 {
-            return Err(Errno::EACCES.into());
-        }
-        call.posix.store.edit_process(process, |process| process.nice = nice as u32);
+impl Call<'_, '_> {
+    /// Whether the caller's effective user has a process, or is its effective user.
+    #[must_use]
+    pub fn owns(&self, process: &Process) -> bool {
+        let user = self.me().uid[1];
+        user == process.uid[0] || user == process.uid[1]
     }
-    Ok(0)
+}
+
+/// Whether `RLIMIT_NICE` allows a process a nice value, 20 more than it is.
+#[must_use]
+pub const fn may_be_as_nice(process: &Process, nice: u32) -> bool {
+    40 - nice as u64 <= process.limits[LIMIT_NICE]
+}
+
+/// Sets the nice value of some processes; one that may not be set keeps the others from nothing (Linux: `set_one_prio`).
+pub fn sys_setpriority(call: &mut Call<'_, '_>) -> SysResult {
+    let nice = ((call.arguments[2] as i32).clamp(-20, 19) + 20) as u32;
+    let is_root = call.me().uid[1] == 0;
+    let mut result = Ok(0);
+    for process in whose(call)? {
+        let record = call.posix.store.process(process);
+        if !is_root && !call.owns(&record) {
+            result = Err(Errno::EPERM.into());
+        } else if !is_root && nice < record.nice && !may_be_as_nice(&record, nice) {
+            result = Err(Errno::EACCES.into());
+        } else {
+            call.posix.store.edit_process(process, |process| process.nice = nice);
+        }
+    }
+    result
 }

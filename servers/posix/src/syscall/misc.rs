@@ -63,14 +63,25 @@ pub fn sys_getcpu(call: &mut Call<'_, '_>) -> SysResult {
     Ok(0)
 }
 
-/// A set without the one processor is refused.
+/// A set without the one processor is refused, and so is who may not set it.
 pub fn sys_sched_setaffinity(call: &mut Call<'_, '_>) -> SysResult {
     let [pid, length, from, ..] = call.arguments;
     let mut set = [0; 8];
     let length = (length as u32 as usize).min(set.len());
     call.read(from, set.get_mut(..length).unwrap_or_default())?;
-    call.thread_argument(pid as u32)?;
+    let lane = call.thread_argument(pid as u32)?;
+    let owner = call.posix.store.process(call.posix.store.thread(lane).process as usize);
+    if call.me().uid[1] != 0 && !call.owns(&owner) {
+        return Err(Errno::EPERM.into());
+    }
     if set[0] & 1 == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+}
+
+/// Barriers for all threads of a process at once: none is offered, and who asks first, as one should, does without.
+pub fn sys_membarrier(call: &mut Call<'_, '_>) -> SysResult {
+    const QUERY: u64 = 0;
+    let [command, flags, ..] = call.arguments;
+    if command == QUERY && flags == 0 { Ok(0) } else { Err(Errno::EINVAL.into()) }
 }
 
 /// Head of the list of robust futexes.

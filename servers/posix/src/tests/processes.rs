@@ -245,3 +245,54 @@ fn random_bytes_are_new_in_every_instance_and_the_log_says_when_they_are_weak() 
     let machine = system.machine.0.borrow();
     assert_eq!(machine.log.iter().filter(|line| line.contains("no random bits")).count(), 2, "{:?}", machine.log);
 }
+
+const SETSCHEDULER: u64 = 144;
+const FIFO: u64 = 1;
+const RESET_ON_FORK: u64 = 0x4000_0000;
+
+fn level(system: &System, lane: usize) -> u64 {
+    system.machine.0.borrow().threads.values().find(|thread| thread.lane == lane).expect("a thread").level
+}
+
+#[test]
+fn policy_and_properties_survive_a_restart_and_are_inherited() {
+    const ROUND_ROBIN: u64 = 2;
+    const GETSCHEDULER: u64 = 145;
+    const GETPARAM: u64 = 143;
+    const PRCTL: u64 = 157;
+    const SET_SLACK: u64 = 29;
+    const GET_SLACK: u64 = 30;
+    let (mut system, lane) = System::start();
+    system.poke(lane, DATA, &7u32.to_le_bytes());
+    assert_eq!(system.call(lane, SETSCHEDULER, [0, ROUND_ROBIN, DATA, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, PRCTL, [SET_SLACK, 1234, 0, 0, 0, 0]), Some(0));
+    system.restart();
+    let child = system.fork(lane);
+    for lane in [lane, child] {
+        assert_eq!(system.call(lane, GETSCHEDULER, [0; 6]), Some(ROUND_ROBIN));
+        assert_eq!(system.call(lane, GETPARAM, [0, DATA + 8, 0, 0, 0, 0]), Some(0));
+        assert_eq!(system.peek(lane, DATA + 8, 4), 7u32.to_le_bytes());
+        assert_eq!(system.call(lane, PRCTL, [GET_SLACK, 0, 0, 0, 0, 0]), Some(1234));
+        assert_eq!(level(&system, lane), 9);
+    }
+    for (lane, slack) in [(lane, 50_000), (child, 1234)] {
+        assert_eq!(system.call(lane, PRCTL, [SET_SLACK, 0, 0, 0, 0, 0]), Some(0));
+        assert_eq!(system.call(lane, PRCTL, [GET_SLACK, 0, 0, 0, 0, 0]), Some(slack), "what it began with");
+    }
+}
+
+#[test]
+fn thread_runs_on_the_level_of_its_policy_whichever_store_is_the_last() {
+    for nth in 0.. {
+        let (mut system, lane) = System::start();
+        system.poke(lane, DATA, &99u32.to_le_bytes());
+        let (died, result) = system.call_crashing_at_store(lane, SETSCHEDULER, [0, FIFO | RESET_ON_FORK, DATA, 0, 0, 0], nth);
+        assert_eq!((result, level(&system, lane)), (Some(0), 15), "store {nth}");
+        let child = system.fork(lane);
+        assert_eq!(level(&system, child), 0, "it was told no other level than everybody's");
+        if !died {
+            assert!(nth > 0);
+            break;
+        }
+    }
+}
