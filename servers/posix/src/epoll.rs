@@ -41,7 +41,7 @@ impl Watch {
 pub fn can_be_watched(file: &File) -> bool {
     const RANDOM: [u32; 2] = [8, 9];
     match file.kind {
-        kind::PIPE | kind::TERMINAL | kind::MASTER | kind::EVENT | kind::SOCKET | kind::EPOLL | kind::TIMER | kind::SIGNALS => true,
+        kind::PIPE | kind::TERMINAL | kind::MASTER | kind::EVENT | kind::SOCKET | kind::EPOLL | kind::TIMER | kind::SIGNALS | kind::PROCESS => true,
         kind::DEVICE => RANDOM.contains(&file.object),
         _ => false,
     }

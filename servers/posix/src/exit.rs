@@ -73,6 +73,8 @@ impl Posix<'_> {
         let code = if status & 0x7f == 0 { CLD_EXITED } else { CLD_KILLED };
         let value = if code == CLD_EXITED { status >> 8 & 0xff } else { status & 0x7f };
         self.tell_parent(process, code, value);
+        // Whoever has a descriptor of it.
+        self.wake(Event::Any);
         if unwanted {
             self.forget_unwaited(process);
         }

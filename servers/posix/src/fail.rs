@@ -208,24 +208,24 @@ const fn points(call_number: u64) -> [Option<Point>; 4] {
         // wait4, waitid
         61 | 247 => [None, None, Some(Point::WaitRecord), None],
         // open, close, pipe, dup, dup2, socket, socketpair, fcntl, creat; epoll_create; openat; signalfd, timerfd_create, eventfd; signalfd4, eventfd2,
-        // epoll_create1, dup3, pipe2; memfd_create; close_range, openat2
-        2 | 3 | 22 | 32 | 33 | 41 | 53 | 72 | 85 | 213 | 257 | 282..=284 | 289..=293 | 319 | 436 | 437 => {
+        // epoll_create1, dup3, pipe2; memfd_create; pidfd_open, close_range, openat2
+        2 | 3 | 22 | 32 | 33 | 41 | 53 | 72 | 85 | 213 | 257 | 282..=284 | 289..=293 | 319 | 434 | 436 | 437 => {
             all_of!(DescriptorIntent DescriptorEffect DescriptorRecord DescriptorReply)
         }
         // mmap to brk, mremap, madvise
         9..=12 | 25 | 28 => all_of!(MapIntent MapEffect MapRecord MapReply),
         // rt_sigaction to rt_sigreturn, rt_sigtimedwait, rt_sigsuspend, sigaltstack
         13..=15 | 128 | 130 | 131 => all_of!(MaskIntent MaskEffect MaskRecord MaskReply),
-        // kill, rt_sigqueueinfo, tkill, tgkill, rt_tgsigqueueinfo
-        62 | 129 | 200 | 234 | 297 => all_of!(KillIntent KillEffect KillRecord KillReply),
+        // kill, rt_sigqueueinfo, tkill, tgkill, rt_tgsigqueueinfo, pidfd_send_signal
+        62 | 129 | 200 | 234 | 297 | 424 => all_of!(KillIntent KillEffect KillRecord KillReply),
         // connect, accept, shutdown to listen, setsockopt, accept4
         42 | 43 | 48..=50 | 54 | 288 => all_of!(ConnectionIntent ConnectionEffect ConnectionRecord ConnectionReply),
         // epoll_wait, epoll_ctl, epoll_pwait, epoll_pwait2
         232 | 233 | 281 | 441 => all_of!(EpollIntent EpollEffect EpollRecord EpollReply),
         // nanosleep, alarm, setitimer, timer_create, timer_settime, timer_delete, clock_nanosleep, timerfd_settime
         35 | 37 | 38 | 222 | 223 | 226 | 230 | 286 => all_of!(TimerIntent TimerEffect TimerRecord TimerReply),
-        // chdir, fchdir, umask; setuid to setsid and setfsgid; personality; setpriority; sched_setparam, sched_setscheduler; prctl, arch_prctl, setrlimit, chroot; sethostname;
-        // sched_setaffinity; set_tid_address; set_robust_list; prlimit64
+        // chdir, fchdir, umask; setuid to setsid and setfsgid; personality; setpriority; sched_setparam, sched_setscheduler; prctl, arch_prctl, setrlimit,
+        // chroot; sethostname; sched_setaffinity; set_tid_address; set_robust_list; prlimit64
         80
         | 81
         | 95

@@ -75,9 +75,7 @@ pub(crate) struct FakeThread {
     /// Its registers were set during its call: they are the answer, even if the reply never comes.
     pub(crate) frame_set: bool,
     pub(crate) lane: Lane,
-    /// What it has used, as a test says.
     pub(crate) ticks: Ticks,
-    /// As it was last told, 0 for never.
     pub(crate) level: u64,
 }
 
@@ -527,10 +525,9 @@ impl Kernel for Shared {
     fn thread_configure(&mut self, thread: u32, setting: ThreadSetting, value: u64) -> Result<(), Error> {
         let mut machine = self.0.borrow_mut();
         let thread = machine.threads.get_mut(&thread).ok_or(Error::InvalidHandle)?;
-        match setting {
-            ThreadSetting::Lane => (thread.request, thread.redeliver) = (RequestNumber(value), false),
-            ThreadSetting::Priority => thread.level = value,
-            _ => {}
+        thread.level = if setting == ThreadSetting::Priority { value } else { thread.level };
+        if setting == ThreadSetting::Lane {
+            (thread.request, thread.redeliver) = (RequestNumber(value), false);
         }
         Ok(())
     }

@@ -42,6 +42,8 @@ pub mod kind {
     pub const TIMER: u32 = 11;
     /// Signals by descriptor: the detail is their set.
     pub const SIGNALS: u32 = 12;
+    /// A process: the object is its record, the detail its number, the offset when it began; see [`crate::syscall::pidfd`].
+    pub const PROCESS: u32 = 13;
     /// The master of a pseudo terminal: the object is the terminal's index.
     pub const MASTER: u32 = 16;
 }

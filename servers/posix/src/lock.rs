@@ -87,7 +87,7 @@ impl Place {
         let object = match file.kind {
             _ if file.node != 0 => [0; 3],
             // One inode for all of them, as on Linux.
-            kind::EVENT | kind::EPOLL | kind::TIMER | kind::SIGNALS => [kind::EVENT, 0, 0],
+            kind::EVENT | kind::EPOLL | kind::TIMER | kind::SIGNALS | kind::PROCESS => [kind::EVENT, 0, 0],
             kind::PROC => [kind::PROC, file.object, file.detail as u32],
             other => [other, file.object, 0],
         };

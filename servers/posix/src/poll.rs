@@ -36,6 +36,7 @@ impl Call<'_, '_> {
             kind::EPOLL => self.ready_epoll(file),
             kind::TIMER => when(self.posix.expirations(file) > 0, IN),
             kind::SIGNALS => when(self.pending_of(file.detail) != 0, IN),
+            kind::PROCESS => when(self.posix.has_ended(file), IN),
             kind::PLACE => INVALID,
             _ => IN | OUT,
         };

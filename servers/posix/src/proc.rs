@@ -472,6 +472,7 @@ fn anonymous_name(index: usize, file: &File) -> Vec<u8> {
         kind::EPOLL => "anon_inode:[eventpoll]".into(),
         kind::TIMER => "anon_inode:[timerfd]".into(),
         kind::SIGNALS => "anon_inode:[signalfd]".into(),
+        kind::PROCESS => "anon_inode:[pidfd]".into(),
         kind::EVENT => "anon_inode:[eventfd]".into(),
         _ => format!("anon_inode:[{index}]"),
     };

@@ -620,47 +620,11 @@ libsys::plain! {
     }
 }
 
-/// Bits of [`Process::flags`].
-pub mod flag {
-    /// It has executed a program since its fork.
-    pub const EXECUTED: u32 = 1;
-    /// A stop is to be reported to the parent.
-    pub const STOP_REPORT: u32 = 2;
-    /// A continuation is to be reported.
-    pub const CONTINUE_REPORT: u32 = 4;
-    /// Stopped by a signal.
-    pub const STOPPED: u32 = 8;
-    /// Killed or exiting: no lane of it runs again.
-    pub const EXITING: u32 = 16;
-    /// `PR_SET_CHILD_SUBREAPER`.
-    pub const SUBREAPER: u32 = 32;
-    /// `PR_SET_NO_NEW_PRIVS`.
-    pub const NO_NEW_PRIVILEGES: u32 = 64;
-    /// Not dumpable.
-    pub const NOT_DUMPABLE: u32 = 128;
-    /// `PR_SET_THP_DISABLE`: programs never have large pages, so this is for who asks.
-    pub const NO_HUGE_PAGES: u32 = 256;
-}
+pub mod flag;
 
-/// Values of [`Thread::redo`]: what is still to be done to the kernel's thread after a commit.
-pub mod redo {
-    /// Nothing.
-    pub const NONE: u32 = 0;
-    /// Stop it, set its space and its saved frame, start it. It cannot have run since the commit.
-    pub const FRAME: u32 = 1;
-    /// Start it. It may have been started already.
-    pub const START: u32 = 2;
-}
+pub mod redo;
 
-/// Values of [`Thread::operation`].
-pub mod operation {
-    /// None.
-    pub const NONE: u32 = 0;
-    /// fork, vfork or clone.
-    pub const FORK: u32 = 1;
-    /// execve.
-    pub const EXEC: u32 = 2;
-}
+pub mod operation;
 
 impl From<FileId> for Id {
     fn from(file: FileId) -> Self {

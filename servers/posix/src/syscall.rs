@@ -30,6 +30,7 @@ pub mod misc;
 pub mod mmap;
 pub mod names;
 pub mod open;
+pub mod pidfd;
 pub mod pipe;
 pub mod poll;
 pub mod prctl;

@@ -9,7 +9,7 @@ use crate::errno::Errno;
 use crate::saved::COUNTED_CALLS;
 use crate::syscall::{
     access, attributes, close, copy_file_range, directory, dup, epoll, execve, exit, fallocate, fcntl, fork, futex, getdents64, ids, ioctl, itimer,
-    kill, limits, lock, lseek, memfd_create, message, misc, mmap, names, open, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sched,
+    kill, limits, lock, lseek, memfd_create, message, misc, mmap, names, open, pidfd, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sched,
     sendfile, signalfd, socket, sockopt, stat, statfs, sync, time, timer, timerfd, uname, wait4, write, xattr,
 };
 
@@ -313,6 +313,8 @@ pub const CALLS: &[Entry] = &[
     entry(328, "pwritev2", readv::sys_pwritev2, &[Descriptor, Input, Length, Long, Long, Flags]),
     entry(332, "statx", stat::sys_statx, &[Directory, Path, Flags, Flags, Output]),
     entry(334, "rseq", misc::sys_rseq, &[Address, Size, Flags, Value]),
+    entry(424, "pidfd_send_signal", pidfd::sys_pidfd_send_signal, &[Descriptor, Signal, Input, Flags]),
+    entry(434, "pidfd_open", pidfd::sys_pidfd_open, &[Process, Flags]),
     entry(435, "clone3", fork::sys_clone3, &[Input, Size]),
     entry(436, "close_range", close::sys_close_range, &[Descriptor, Descriptor, Flags]),
     entry(437, "openat2", open::sys_openat2, &[Directory, Path, Input, Size]),

@@ -9,6 +9,7 @@ mod files;
 mod locks;
 mod memory;
 mod pending;
+mod pidfd;
 mod processes;
 mod signals;
 mod sockets;

@@ -51,8 +51,9 @@ static u64 any_argument(enum kind kind)
 /* Calls that would end or multiply the fuzzer, reach beyond it, or wait for nothing. */
 static int is_left_out(int number)
 {
-	static const int numbers[] = {SYS_kill, SYS_tkill, SYS_tgkill, SYS_exit, SYS_exit_group, SYS_clone, SYS_clone3, SYS_fork, SYS_vfork, SYS_pause,
-				      SYS_setpriority, SYS_rt_sigsuspend, SYS_nanosleep, SYS_clock_nanosleep, SYS_alarm, SYS_setitimer, SYS_timer_settime};
+	static const int numbers[] = {SYS_kill, SYS_tkill, SYS_tgkill, SYS_pidfd_send_signal, SYS_exit, SYS_exit_group, SYS_clone, SYS_clone3, SYS_fork,
+				      SYS_vfork, SYS_pause, SYS_setpriority, SYS_sched_setparam, SYS_sched_setscheduler, SYS_rt_sigsuspend, SYS_nanosleep,
+				      SYS_clock_nanosleep, SYS_alarm, SYS_setitimer, SYS_timer_settime};
 
 	for (size_t i = 0; i < COUNT(numbers); i++)
 		if (numbers[i] == number)

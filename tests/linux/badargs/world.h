@@ -24,7 +24,8 @@ enum {
 	OTHER_FD = 15,	/* its other end */
 	EPOLL_FD = 16,	/* watches the pipe, which can be read */
 	TIMER_FD = 17, SIGNAL_FD = 18,
-	LISTEN_FD = 19,	/* a listener, with somebody who waits */
+	PROCESS_FD = 19,	/* the process itself */
+	LISTEN_FD = 20,	/* a listener, with somebody who waits */
 	CLIENT_FD = 31,	/* a socket without a name or another end */
 	NOT_OPEN = 9999
 };
@@ -158,6 +159,7 @@ static void make_sockets(void)
 	close(client);
 	sigemptyset(&none);
 	keep(signalfd(-1, &none, SFD_NONBLOCK), SIGNAL_FD);
+	keep(syscall(SYS_pidfd_open, getpid(), 0), PROCESS_FD);
 	keep(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK), TIMER_FD);
 	keep(epoll_create1(0), EPOLL_FD);
 	if (epoll_ctl(EPOLL_FD, EPOLL_CTL_ADD, PIPE_READ, &event) != 0)

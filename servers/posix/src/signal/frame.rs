@@ -5,7 +5,7 @@
 
 use abi::{Frame, XSAVE_BYTES};
 
-use super::{SI_TIMER, SIGCHLD};
+use super::SIGCHLD;
 use crate::errno::Errno;
 use crate::saved::Origin;
 
@@ -111,7 +111,7 @@ impl Origin {
     /// Vector, error code and address, as a context tells them; zeros if it was no trap.
     #[must_use]
     pub fn as_trap(&self) -> [u64; 3] {
-        if self.pid != 0 || self.code == SI_TIMER {
+        if self.pid != 0 || self.code.cast_signed() < 0 {
             return [0; 3];
         }
         let vector = u64::from(self.status);
@@ -130,7 +130,8 @@ pub fn info(signal: usize, origin: &Origin) -> [u8; INFO_BYTES] {
 fn encode_info(info: &mut [u8], signal: usize, origin: &Origin) {
     put(info, 0, signal as u64);
     put(info, 8, u64::from(origin.code));
-    if origin.pid != 0 || signal == SIGCHLD || origin.code == SI_TIMER {
+    // What a program says of itself may be that it is nobody.
+    if origin.pid != 0 || signal == SIGCHLD || origin.code.cast_signed() < 0 {
         put(info, 16, u64::from(origin.pid) | u64::from(origin.uid) << 32);
         put(info, 24, if signal == SIGCHLD { u64::from(origin.status) } else { origin.value });
     } else {

@@ -94,17 +94,35 @@ fn said(call: &mut Call<'_, '_>, info: u64, to: u64) -> Result<Origin, Stop> {
     Ok(Origin { code, pid: sender as u32, uid: (sender >> 32) as u32, value, ..Origin::default() })
 }
 
+/// As [`said`], of one that must also say which signal it is.
+pub(super) fn said_of(call: &mut Call<'_, '_>, info: u64, signal: u64, to: u64) -> Result<Origin, Stop> {
+    let number = u32::from_le_bytes(call.read_bytes(info)?);
+    // All of it is looked at before any of it.
+    let origin = said(call, info, to);
+    if number != signal as u32 && !matches!(origin, Err(Stop::Errno(Errno::EFAULT))) { Err(Errno::EINVAL.into()) } else { origin }
+}
+
+/// What `kill` says of the caller.
+pub(super) fn sent_by(call: &Call<'_, '_>) -> Origin {
+    origin(call, SI_USER)
+}
+
+/// Sends to one process, if the caller may.
+pub(super) fn send_process(call: &mut Call<'_, '_>, process: ProcessIndex, signal: usize, origin: Origin) -> SysResult {
+    if !may_send(call, process, signal) {
+        return Err(Errno::EPERM.into());
+    }
+    call.posix.try_send(process, signal, origin)?;
+    Ok(0)
+}
+
 /// Sends a signal with a value to a process.
 pub fn sys_rt_sigqueueinfo(call: &mut Call<'_, '_>) -> SysResult {
     let [pid, signal, info, ..] = call.arguments;
     let origin = said(call, info, pid)?;
     let process = call.posix.find_pid(pid as u32).filter(|_| pid as u32 != 0).ok_or(Errno::ESRCH)?;
     let signal = signal::number(signal)?;
-    if !may_send(call, process, signal) {
-        return Err(Errno::EPERM.into());
-    }
-    call.posix.try_send(process, signal, origin)?;
-    Ok(0)
+    send_process(call, process, signal, origin)
 }
 
 /// Likewise, to a thread of a process.

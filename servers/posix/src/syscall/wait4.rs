@@ -131,14 +131,24 @@ pub fn sys_waitid(call: &mut Call<'_, '_>) -> SysResult {
     if wanted == 0 || options & !(WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | IGNORED) & 0xffff_ffff != 0 {
         return Err(Errno::EINVAL.into());
     }
+    let mut is_nonblocking = false;
     let which = match kind {
         0 => Which::Any,
         1 if id as i32 > 0 => Which::Pid(id as u32),
+        3 if id as i32 >= 0 => {
+            let file = call.process_file(id)?;
+            is_nonblocking = file.is_nonblocking() && options & WNOHANG == 0;
+            // One that is gone has the number of none of the caller's children.
+            call.posix.process_of_file(&file).map_or(Err(Errno::ECHILD), |_| Ok(Which::Pid(file.detail as u32)))?
+        }
         2 if id == 0 => Which::Group(call.me().group),
         2 if id as i32 > 0 => Which::Group(id as u32),
         _ => return Err(Errno::EINVAL.into()),
     };
-    let found = find(call, which, options)?;
+    let found = find(call, which, if is_nonblocking { options | WNOHANG } else { options })?;
+    if found.is_none() && is_nonblocking {
+        return Err(Errno::EAGAIN.into());
+    }
     if info != 0 {
         let bytes = match &found {
             Some(news) => {

@@ -222,7 +222,7 @@ fn timer_setting(system: &mut System, lane: usize, timer: u64, first_ns: u64, in
 }
 
 /// The number, code, timer, overrun and value of a signal that waits.
-fn take_signal(system: &mut System, lane: usize) -> Option<[u32; 5]> {
+pub(super) fn take_signal(system: &mut System, lane: usize) -> Option<[u32; 5]> {
     system.poke(lane, DATA + 0x700, &u64::MAX.to_le_bytes());
     system.poke(lane, DATA + 0x710, &[0; 16]);
     let signal = system.call(lane, 128, [DATA + 0x700, DATA + 0x780, DATA + 0x710, 8, 0, 0])?;
@@ -232,9 +232,9 @@ fn take_signal(system: &mut System, lane: usize) -> Option<[u32; 5]> {
 }
 
 const SI_TIMER: u32 = -2i32 as u32;
-const MS: u64 = 1_000_000;
+pub(super) const MS: u64 = 1_000_000;
 
-fn with_all_blocked() -> (System, usize) {
+pub(super) fn with_all_blocked() -> (System, usize) {
     let (mut system, lane) = System::start();
     system.poke(lane, DATA + 0x700, &u64::MAX.to_le_bytes());
     assert_eq!(system.call(lane, 14, [0, DATA + 0x700, 0, 8, 0, 0]), Some(0));
