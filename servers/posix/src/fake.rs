@@ -157,7 +157,6 @@ pub(crate) struct Machine {
     entropy: u64,
     /// The processor gives random words.
     pub(crate) has_random: bool,
-    pub(crate) processors: usize,
 }
 
 impl Machine {
@@ -167,7 +166,6 @@ impl Machine {
         let vfs_ready = Rc::new(Cell::new(false));
         let vfs = start_vfs(vfs_area.0, libsys::saved::Opened::Fresh, &cache, options, &vfs_ready);
         Self {
-            processors: 1,
             chunks: BTreeMap::new(),
             spaces: BTreeMap::new(),
             threads: BTreeMap::new(),
@@ -612,10 +610,6 @@ impl Kernel for Shared {
 
     fn ticks_per_second(&self) -> u64 {
         1_000_000_000
-    }
-
-    fn processors(&self) -> usize {
-        self.0.borrow().processors
     }
 
     fn cpuid(&self, leaf: u32) -> [u32; 4] {

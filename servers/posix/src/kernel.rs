@@ -155,7 +155,9 @@ pub trait Kernel {
     /// What the processor offers to programs.
     fn processor(&self) -> Processor;
     /// How many processors there are for programs.
-    fn processors(&self) -> usize;
+    fn processors(&self) -> usize {
+        1
+    }
     /// A leaf of CPUID, its first subleaf: EAX, EBX, ECX, EDX.
     fn cpuid(&self, leaf: u32) -> [u32; 4];
     /// Asks for a notification when [`Kernel::now_ns`] has passed `at_ns`, or for none.

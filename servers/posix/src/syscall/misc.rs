@@ -63,7 +63,7 @@ pub fn sys_getcpu(call: &mut Call<'_, '_>) -> SysResult {
     Ok(0)
 }
 
-/// A set without the one processor is refused, and so is who may not set it.
+/// A set without the thread's processor is refused, for threads do not move ([`place`]); and so is who may not set it.
 pub fn sys_sched_setaffinity(call: &mut Call<'_, '_>) -> SysResult {
     let [pid, length, from, ..] = call.arguments;
     let mut set = [0; 8];
@@ -74,7 +74,8 @@ pub fn sys_sched_setaffinity(call: &mut Call<'_, '_>) -> SysResult {
     if call.me().uid[1] != 0 && !call.owns(&owner) {
         return Err(Errno::EPERM.into());
     }
-    if set[0] & 1 == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+    let own = place::processor_of(lane, call.posix.kernel.processors());
+    if set[0] >> own & 1 == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
 }
 
 /// Barriers for all threads of a process at once: none is offered, and who asks first, as one should, does without.
