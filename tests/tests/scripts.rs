@@ -40,9 +40,7 @@ struct Comparison {
 }
 
 fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // One guest at a time: each wants a CPU of the host.
-    arguments.test_threads = Some(1);
+    let arguments = Arguments::from_args();
     match trials(&arguments) {
         Ok(trials) => libtest_mimic::run(&arguments, trials).exit_code(),
         Err(why) => {

@@ -1,13 +1,15 @@
 //! `cargo xtask test`: all tests, and one line that counts them.
 //!
-//! Three parts: `host` (plain `cargo test` and the image builder's), `vm` (the suite that boots QEMU, one machine at a time) and,
+//! Three parts: `host` (plain `cargo test` and the image builder's), `vm` (the suite that boots QEMU, a machine for each of the host's CPUs) and,
 //! with neither named, a small rotating share of what `soak` does at length. The counts are taken from what the test programs
 //! print; a call of cargo that fails without a failed test, because something does not compile or a test program died, counts
 //! as one failure.
 
 use std::io::{BufRead, BufReader};
+use std::num::NonZero;
 use std::ops::AddAssign;
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
@@ -20,6 +22,8 @@ use crate::soak::{matrix, mutate};
 use crate::workspace::Workspace;
 use crate::{build, setup};
 
+/// More guests than this at once would want more memory than a development machine has to spare.
+const MOST_GUESTS: usize = 8;
 /// How many mutations an ordinary run of the suite tries.
 const MUTATIONS: usize = 2;
 /// Seconds of a run of the suite that go to each of the programs of `soak`. Chaos boots once to know what is right, and then once more.
@@ -79,13 +83,18 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
         build::warm(workspace)?;
         let mut command = cargo(workspace, "test");
         workspace.introduce(&mut command);
-        counts += tests(command.args(["--no-fail-fast", "-p", "tests"]), name, &["--test-threads=1"])?;
+        counts += tests(command.args(["--no-fail-fast", "-p", "tests"]), name, &[&format!("--test-threads={}", guests())])?;
     }
     if options.part.is_none() && name.is_none() {
         counts += shares(workspace)?;
     }
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How many guests run at once: each wants a CPU of the host, and half a gigabyte.
+fn guests() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(MOST_GUESTS)
 }
 
 /// Runs test programs, showing their output on standard error.
