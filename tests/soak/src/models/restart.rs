@@ -7,7 +7,7 @@
 //! recovery, and when the work is done but not answered; and so may, at the points between stores, whoever waits for it. What must hold: each caller gets its answer, as if nobody
 //! had died, and every sum is that of all requests, each once. The kernel's own invariants are checked by `World` after every trap.
 //!
-//! [`Bug`] names what the model must not miss; its tests plant each.
+//! `Bug` names what the model must not miss; its tests plant each.
 
 use std::collections::HashSet;
 
