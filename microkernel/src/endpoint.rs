@@ -83,12 +83,22 @@ impl<M: Machine> Kernel<M> {
         while let Some(receiver) = self.receiver(endpoint) {
             self.leave_receivers(receiver);
             if self.reply_place(receiver).is_ok() {
+                self.follow(receiver);
                 return Some(receiver);
             }
             self.thread(receiver).fail(Error::SlotFull);
             self.make_runnable(receiver);
         }
         None
+    }
+
+    /// A receiver that was just taken out of its list comes to this processor, if it may and has nothing in the FPU: no other one has to be woken then.
+    fn follow(&mut self, receiver: Ref<Thread>) {
+        let here = self.machine.processor() as u8;
+        let thread = self.thread(receiver);
+        if thread.follows != 0 && !thread.has_fpu() {
+            thread.cpu = here;
+        }
     }
 
     /// A receiver got a message. It runs at once on the caller's account if the caller was running.

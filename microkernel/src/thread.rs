@@ -104,6 +104,8 @@ pub struct Thread {
     pub(crate) fpu_used: u8,
     /// How many instances died of its present request.
     pub(crate) attempts: u8,
+    /// Set when it goes to its callers' processors ([`abi::ANY_PROCESSOR`]).
+    pub(crate) follows: u8,
     /// What it was doing when it was stopped at another processor's request, which is not told yet.
     pub(crate) halted: u8,
     // The next four are one word to the fast path.
@@ -443,13 +445,16 @@ impl<M: Machine> Kernel<M> {
         self.is_current(thread) && usize::from(self.thread(thread).cpu) != self.machine.processor()
     }
 
-    /// Moves a thread that does not run to another processor. Its registers in the FPU it leaves behind in its frame.
+    /// Moves a thread that does not run to another processor, or lets it follow its callers. Its registers in the FPU it leaves behind in its frame.
     fn set_processor(&mut self, target: Ref<Thread>, processor: u64) -> Result<(), Error> {
-        let count = self.processors();
+        let (count, follows) = (self.processors(), processor == abi::ANY_PROCESSOR);
+        let present = u64::from(self.thread(target).cpu);
+        let processor = if follows { present } else { processor };
         let processor = usize::try_from(processor).ok().filter(|processor| *processor < count).ok_or(Error::InvalidArgument)?;
         if !matches!(self.thread(target).state(), State::Stopped | State::AwaitingReply) {
             return Err(Error::WrongState);
         }
+        self.thread(target).follows = u8::from(follows);
         self.drop_fpu(target);
         let thread = self.thread(target);
         thread.cpu = processor as u8;

@@ -18,6 +18,8 @@ pub const MAX_IRQS: usize = 2;
 pub const MAX_THREADS: u8 = 8;
 /// Processors of a machine at most.
 pub const MAX_PROCESSORS: u8 = 8;
+/// [`Entry::processor`] of a service whose receivers go where their callers are.
+pub const ANY_PROCESSOR: u8 = u8::MAX;
 /// Most bytes of a service's name.
 pub const MAX_NAME: usize = 24;
 
@@ -124,7 +126,7 @@ pub struct Entry {
     pub calls: Vec<u8, MAX_CALLS>,
     /// What it may buy.
     pub quota: Quota,
-    /// The processor that its threads run on, counted around where there are fewer.
+    /// The processor that its threads run on, counted around where there are fewer; or [`ANY_PROCESSOR`].
     pub processor: u8,
 }
 

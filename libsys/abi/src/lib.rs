@@ -64,6 +64,10 @@ pub const PRIORITIES: u8 = 32;
 /// How often a lease may be lent on.
 pub const LEASE_DEPTH: u32 = 4;
 
+/// For [`ThreadSetting::Processor`]: where the thread is, until it waits for a message and one comes from a caller on another processor, who has
+/// nobody there. Then it goes to that one.
+pub const ANY_PROCESSOR: u64 = u64::MAX;
+
 /// A thread's scheduling class and kind, for [`ThreadSetting::Flags`].
 pub mod thread_flags {
     /// The thread owns FPU state; without it an FPU instruction is an exception.
@@ -98,7 +102,7 @@ pub enum ThreadSetting {
     Lane = 9,
     /// Length of its time slice in TSC ticks.
     Slice = 10,
-    /// Number of the processor that it runs on, while it is stopped or awaits a reply.
+    /// Number of the processor that it runs on, or [`ANY_PROCESSOR`]; while it is stopped or awaits a reply.
     Processor = 11,
 }
 

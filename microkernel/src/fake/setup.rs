@@ -133,10 +133,10 @@ impl World {
         process
     }
 
-    /// Moves a thread to another processor, where it goes on with what it did.
-    pub fn place(&mut self, handle: u32, processor: usize) {
+    /// Moves a thread to another processor, where it goes on with what it did, or lets it follow its callers.
+    pub fn place(&mut self, handle: u32, processor: u64) {
         let was = self.must(handle, Operation::ThreadStop, &[]);
-        self.configure(handle, ThreadSetting::Processor, processor as u64);
+        self.configure(handle, ThreadSetting::Processor, processor);
         if was != 0 {
             self.must(handle, Operation::ThreadStart, &[]);
         }

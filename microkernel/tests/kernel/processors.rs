@@ -10,7 +10,7 @@ const BASE: u64 = 0x10_0000;
 const DEVICE_NOT_AVAILABLE: u64 = 7;
 
 /// A server and a client, each on the processor that is named.
-fn pair_on(world: &mut World, server: usize, client: usize) -> (Process, Process, u32) {
+fn pair_on(world: &mut World, server: u64, client: u64) -> (Process, Process, u32) {
     let (first, second, endpoint) = world.pair(7);
     world.place(first.handle, server);
     world.place(second.handle, client);
@@ -48,7 +48,7 @@ fn threads_run_where_they_are_placed_at_the_same_time() {
     let mut world = World::with_processors(3);
     let processes = [0, 1, 2].map(|processor| {
         let process = world.spawn();
-        world.place(process.handle, processor);
+        world.place(process.handle, processor as u64);
         process
     });
     let root = world.root.thread;
@@ -72,7 +72,7 @@ fn thread_is_placed_only_while_it_is_stopped_or_awaits_a_reply_and_only_where_th
     world.call(client.thread, 10, &Message::words(&[1]));
     assert_eq!(place(&mut world, &client, 1), Ok(()));
     world.must(server.handle, Operation::ThreadStop, &[]);
-    for wrong in [2, 7, 255, 256, u64::MAX] {
+    for wrong in [2, 7, 255, 256, 1 << 63] {
         assert_eq!(place(&mut world, &server, wrong), Err(Error::InvalidArgument), "{wrong}");
     }
     assert_eq!(place(&mut world, &server, 1), Ok(()));
@@ -91,7 +91,7 @@ fn call_goes_across_and_the_answer_comes_back() {
         world.reply_receive(server.thread, 10, &Message::words(&[33]));
         assert_eq!(world.outcome(client.thread).unwrap()[0], 33);
         world.switch_to(client.thread);
-        assert_eq!(world.processor(), calls, "each stays where it belongs");
+        assert_eq!(world.processor() as u64, calls, "each stays where it belongs");
     }
 }
 
@@ -118,6 +118,42 @@ fn receiver_of_the_callers_own_processor_is_preferred() {
     assert_eq!((world.state(server.thread), world.kernel.current_at(1)), (State::Receiving, Some(other.thread)));
     world.reply_receive(other.thread, 10, &Message::words(&[6]));
     assert_eq!(world.kernel.current_at(1), Some(client.thread));
+}
+
+#[test]
+fn receiver_that_follows_comes_to_its_caller_and_the_next_one() {
+    let mut world = World::with_processors(3);
+    let (server, client, endpoint) = pair_on(&mut world, 0, 1);
+    let other = world.spawn();
+    world.give(&other, 10, endpoint, Rights::CALL);
+    world.place(other.handle, 2);
+    world.place(server.handle, abi::ANY_PROCESSOR);
+    world.receive(server.thread, 10);
+    for caller in [client, other, other, client] {
+        world.call(caller.thread, 10, &Message::words(&[1]));
+        let processor = world.processor();
+        assert_eq!(world.kernel.current_at(processor), Some(server.thread), "nobody else was interrupted");
+        world.reply_receive(server.thread, 10, &Message::words(&[2]));
+        assert_eq!(world.kernel.current_at(processor), Some(caller.thread));
+        assert_eq!(world.outcome(caller.thread).unwrap()[0], 2);
+    }
+}
+
+#[test]
+fn receiver_follows_only_while_it_is_said_to_and_never_with_registers_in_the_fpu() {
+    let mut world = World::with_processors(2);
+    let (server, client, _) = pair_on(&mut world, 0, 1);
+    for (setting, flags, home) in [(abi::ANY_PROCESSOR, abi::thread_flags::FPU, true), (abi::ANY_PROCESSOR, 0, false), (0, 0, true)] {
+        world.must(server.handle, Operation::ThreadStop, &[]);
+        world.configure(server.handle, ThreadSetting::Flags, flags);
+        world.configure(server.handle, ThreadSetting::Processor, setting);
+        world.must(server.handle, Operation::ThreadStart, &[]);
+        world.receive(server.thread, 10);
+        world.call(client.thread, 10, &Message::words(&[1]));
+        assert_eq!(world.thread(server.thread).cpu == 0, home);
+        world.reply_receive(server.thread, 10, &Message::words(&[2]));
+        assert_eq!(world.outcome(client.thread).unwrap()[0], 2);
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Tally {
     }
 }
 
-/// The same on several processors, over which all threads but root are spread.
+/// The same on several processors, over which all threads but root are spread; each third one follows its callers.
 pub(crate) fn spread_opening(processors: usize) -> World {
     let mut world = opening();
     if processors > 1 {
@@ -48,7 +48,10 @@ pub(crate) fn spread_opening(processors: usize) -> World {
     }
     let threads = world.handles(world.root.thread).into_iter().filter(|(_, slot)| slot.kind() == ObjectKind::Thread);
     for (index, (handle, _)) in threads.enumerate() {
-        world.place(handle, index % processors);
+        world.place(handle, (index % processors) as u64);
+        if index % 3 == 2 {
+            world.place(handle, abi::ANY_PROCESSOR);
+        }
     }
     world
 }
@@ -296,6 +299,7 @@ fn setting_value(setting: u64, dice: &mut Dice, held: &[(u32, Slot)]) -> u64 {
         Some(ThreadSetting::MessagePage) => Handle(ObjectKind::Memory),
         Some(ThreadSetting::Priority) if dice.chance(90) => return 9 + dice.below(3),
         Some(ThreadSetting::Flags) => Below(4),
+        Some(ThreadSetting::Processor) if dice.chance(30) => return abi::ANY_PROCESSOR,
         Some(ThreadSetting::Processor) => Below(4),
         Some(ThreadSetting::Priority) => Below(40),
         Some(_) => Word,

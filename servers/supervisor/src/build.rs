@@ -157,7 +157,7 @@ fn configure(kernel: &mut impl Kernel, site: &Site<'_, '_>, thread: u32) -> Resu
     set(ThreadSetting::Priority, u64::from(site.spec.priority_of(thread)), 0)?;
     let badge = Badge::new(site.spec.service, site.instance).to_word_of_thread(thread as u8);
     set(ThreadSetting::Badge, badge, 0)?;
-    set(ThreadSetting::Processor, u64::from(u32::from(site.spec.processor) % site.processors.max(1)), 0)?;
+    set(ThreadSetting::Processor, site.spec.place(site.processors), 0)?;
     let rsp = layout::stack_top(u64::from(thread)) - 8;
     kernel.set_frame(handle, &Frame { rip: site.spec.image.entry, rsp, rdi: u64::from(thread), ..Frame::new() })
 }

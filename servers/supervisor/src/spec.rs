@@ -5,6 +5,7 @@
 
 use abi::boot::Image;
 use heapless::Vec;
+use protocols::manifest::ANY_PROCESSOR;
 use protocols::service::Service;
 use protocols::supervisor::{Buyer, Paged};
 
@@ -35,7 +36,7 @@ pub struct Spec<'a> {
     pub keeps: u32,
     /// What it may buy.
     pub quota: Quota,
-    /// The processor that its threads run on, counted around where there are fewer.
+    /// The processor that its threads run on, counted around where there are fewer; or [`ANY_PROCESSOR`].
     pub processor: u8,
     /// It is given the root file system's archive.
     pub rootfs: bool,
@@ -56,6 +57,12 @@ impl Spec<'_> {
     #[must_use]
     pub fn all_threads(&self) -> u32 {
         u32::from(self.threads) + u32::from(self.helpers)
+    }
+
+    /// Where they run, of so many processors, as the kernel is told.
+    #[must_use]
+    pub fn place(&self, processors: u32) -> u64 {
+        if self.processor == ANY_PROCESSOR { abi::ANY_PROCESSOR } else { u64::from(u32::from(self.processor) % processors.max(1)) }
     }
 
     /// The priority of one of them.

@@ -10,7 +10,7 @@ use abi::{EndpointState, MapFlags, PAGE_SIZE, Rights, ThreadSetting};
 use heapless::Vec as Bounded;
 use libsys::layout;
 use protocols::crash::Cause;
-use protocols::manifest::{OnGivingUp, Policy, Quota, Restart};
+use protocols::manifest::{ANY_PROCESSOR, OnGivingUp, Policy, Quota, Restart};
 use protocols::memory::vault;
 use protocols::service::{Badge, Service};
 use protocols::supervisor::{Error, STATUS_GAVE_UP, Service as _, StartInfo, State};
@@ -433,6 +433,25 @@ fn helpers_start_when_the_service_is_up_at_their_own_priority_and_die_with_it() 
     assert_eq!(start_info(&mut supervisor, Service::Vfs).instance, 1, "work without a request is not a hang");
     kill(&mut supervisor, Service::Vfs, 1);
     assert_eq!(supervisor.kernel().running(Service::Vfs).len(), 1, "the successor's first thread only");
+}
+
+#[test]
+fn threads_run_where_the_manifest_says_as_far_as_there_are_processors() {
+    let mut specs = specs();
+    for (spec, processor) in specs.iter_mut().zip([ANY_PROCESSOR, 1, 5]) {
+        spec.processor = processor;
+    }
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
+    supervisor.start_due();
+    let mut place = |service| {
+        let thread = supervisor.kernel().running(service)[0];
+        let place = setting(&mut supervisor, thread, ThreadSetting::Processor).0;
+        up(&mut supervisor, service, 1);
+        place
+    };
+    let places = [Service::Memory, Service::Vfs, Service::Posix].map(&mut place);
+    assert_eq!(places, [abi::ANY_PROCESSOR, 1, 1], "there are two");
+    assert_eq!(start_info(&mut supervisor, Service::Vfs).processors, 2);
 }
 
 #[test]

@@ -87,9 +87,9 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
     Ok(checked)
 }
 
-/// A processor that some machine has.
+/// A processor that some machine has, or none in particular.
 fn processor(entry: &Entry<'_>) -> Result<u8, Error> {
-    let written = &entry.service.processor;
+    let Some(written) = &entry.service.processor else { return Ok(manifest::ANY_PROCESSOR) };
     match *written.get_ref() {
         processor if processor < MAX_PROCESSORS => Ok(processor),
         processor => Err(entry.error(written.span(), format!("processor {processor}: 0 to {} are possible", MAX_PROCESSORS - 1))),

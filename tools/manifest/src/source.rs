@@ -77,8 +77,8 @@ pub(crate) struct Service {
     pub(crate) buys_pages: Option<Spanned<u32>>,
     #[serde(default)]
     pub(crate) rootfs: bool,
-    #[serde(default = "none")]
-    pub(crate) processor: Spanned<u8>,
+    #[serde(default)]
+    pub(crate) processor: Option<Spanned<u8>>,
     #[serde(default = "always")]
     pub(crate) restart: Spanned<Restart>,
     #[serde(default = "backoff_ms")]

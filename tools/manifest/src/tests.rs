@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use protocols::manifest::{OnGivingUp, Quota, Restart};
+use protocols::manifest::{ANY_PROCESSOR, OnGivingUp, Quota, Restart};
 
 use super::{Error, Services};
 
@@ -72,6 +72,13 @@ fn priority_below_a_callers_is_refused() {
 #[test]
 fn priority_of_the_supervisor_is_refused() {
     assert!(error(&MEMORY.replace("28", "30")).contains("not below the supervisor's"));
+}
+
+#[test]
+fn processor_is_one_that_some_machine_has_or_any() {
+    let processor = |lines: &str| parse(&vfs(lines)).expect("valid").manifest.services[1].processor;
+    assert_eq!([processor(""), processor("processor = 0"), processor("processor = 7")], [ANY_PROCESSOR, 0, 7]);
+    assert_eq!(error(&vfs("processor = 8")), "services.toml:10: processor 8: 0 to 7 are possible");
 }
 
 #[test]
