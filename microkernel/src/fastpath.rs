@@ -5,7 +5,8 @@
 //! are the entry of *all* system calls. Two kinds of caller meet in one middle: native threads, whose eight message words pass
 //! straight through the registers, and reflected ones, whose registers are all stored first and all loaded again at the end.
 //!
-//! Invariants: interrupts are off and the lock is held from the first look at an object to the exit, by the slow path too; `rsp` is the current thread, so nothing
+//! Invariants: interrupts are off and the lock is held from the first look at an object to the exit, by the slow path too, but for what is odd in the
+//! current thread: its kind changes only while it does not run, and the rest is looked at again; `rsp` is the current thread, so nothing
 //! is pushed; before the point of no return only the thread's saved registers change, which the slow path stores itself; no register
 //! of the kernel's or of another thread's reaches user code. [`crate::thread::odd`] says in one byte that a thread needs more than
 //! this path can do.
@@ -327,7 +328,7 @@ pub extern "C" fn entry() {
         "bts ebx, ecx",
         "mov gs:[{occupied}], ebx",
         "jmp 51b",
-        // A yield to a thread that is as important. One that is more would run already.
+        // A yield to a thread that is as important. One that is more would run already, or takes over at the exit.
         "58:",
         "movzx ecx, byte ptr [rsp + {priority}]",
         "mov ebx, gs:[{occupied}]",
@@ -379,7 +380,7 @@ pub extern "C" fn entry() {
         store!("rsp": rax rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r15),
         ring0!(native);
         {
-            Cpu: current user_rsp index list payer charged_at slice_end timer infos direct_map roots_loaded fpu_owner fpu_trap expired reschedule;
+            Cpu: current user_rsp index list payer charged_at slice_end timer infos direct_map kernel_root roots_loaded fpu_owner fpu_trap expired reschedule;
             PageInfo: revoked_at;
             CapTable: handles callers;
             Slot: rights kind first epoch object;
@@ -446,6 +447,8 @@ pub extern "C" fn entry() {
         returned = sym host::returned,
         #[cfg(not(target_os = "none"))]
         now = const offset_of!(Cpu, host) + offset_of!(host::Seam, now),
+        #[cfg(not(target_os = "none"))]
+        loaded = const offset_of!(Cpu, host) + offset_of!(host::Seam, loaded),
         #[cfg(not(target_os = "none"))]
         left = sym host::left,
     )

@@ -52,6 +52,8 @@ pub struct Cpu {
     /// Where the records of the pages lie, and where page 0 is mapped: for the fast path alone.
     pub(crate) infos: u64,
     pub(crate) direct_map: u64,
+    /// Where the kernel's own top-level table lies, which is loaded for a space that has none.
+    pub(crate) kernel_root: u64,
     /// How often a top-level table was loaded.
     pub(crate) roots_loaded: u64,
     /// The bases of FS and GS in the processor's registers.
@@ -91,6 +93,7 @@ impl Cpu {
             list: (index * size_of::<Ref<Thread>>()) as u64,
             infos: 0,
             direct_map: 0,
+            kernel_root: 0,
             roots_loaded: 0,
             loaded_bases: [0; 2],
             fpu_owner: Ref::NONE,

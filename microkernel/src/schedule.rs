@@ -157,7 +157,9 @@ impl<M: Machine> Kernel<M> {
         thread.state = State::Runnable as u8;
         let (level, cpu) = (usize::from(thread.priority), usize::from(thread.cpu));
         let outranked = self.cpu().queue.top().is_some_and(|top| top > level);
-        if outranked || cpu != self.machine.processor() || self.slice_ended(next) {
+        if cpu != self.machine.processor() {
+            self.enqueue(next);
+        } else if outranked || self.slice_ended(next) {
             self.queue_again(next);
         } else {
             self.cpu().current = next;
@@ -272,10 +274,15 @@ impl<M: Machine> Kernel<M> {
 
     /// From now on `payer` pays: with what it has left of its slice, or with a fresh one.
     fn start_slice(&mut self, payer: Ref<Thread>) {
+        let here = self.machine.processor();
+        self.start_slice_at(here, payer);
+    }
+
+    fn start_slice_at(&mut self, processor: usize, payer: Ref<Thread>) {
         let thread = self.thread(payer);
         let left = core::mem::take(&mut thread.slice_left);
         let slice = if left == 0 { thread.slice } else { left };
-        let record = self.cpu();
+        let record = self.cpu_at(processor);
         record.payer = payer;
         record.slice_end = record.charged_at.saturating_add(slice);
         record.expired = false;
@@ -354,11 +361,18 @@ impl<M: Machine> Kernel<M> {
         if record.halt == gone {
             record.halt = Ref::NONE;
         }
-        if record.payer == gone {
-            let current = record.current;
-            let payer = current.some().map_or(Ref::NONE, |current| self.payer_of(current));
-            self.cpu_at(processor).payer = payer;
+        if record.payer != gone {
+            return;
         }
+        let Some(current) = record.current.some() else {
+            record.payer = Ref::NONE;
+            return;
+        };
+        // Its slice may have ended while somebody worked for it: the next one's begins.
+        self.charge_at(processor);
+        let payer = self.payer_of(current);
+        self.start_slice_at(processor, payer);
+        self.reconsider(current);
     }
 
     fn program_timer(&mut self) {

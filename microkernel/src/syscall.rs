@@ -102,7 +102,11 @@ impl<M: Machine> Kernel<M> {
         match handler(self, thread, control.handle(), label) {
             Ok(Outcome::Done) => self.thread(thread).set_status(0, 0),
             Ok(Outcome::Settled) => {}
-            Ok(Outcome::Again) => self.thread(thread).rewind(),
+            Ok(Outcome::Again) => {
+                self.thread(thread).rewind();
+                // By the long way out, where who waits for the kernel gets in.
+                self.cpu().reschedule = true;
+            }
             Err(error) => self.thread(thread).fail(error),
         }
         self.goes_on(thread)

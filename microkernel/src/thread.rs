@@ -494,9 +494,10 @@ impl<M: Machine> Kernel<M> {
     /// was told to stop it: done again, this says what it was doing.
     pub(crate) fn stop_thread(&mut self, target: Ref<Thread>) -> Option<u64> {
         if self.runs_elsewhere(target) {
-            self.cpu_of(target).halt = target;
-            let processor = usize::from(self.thread(target).cpu);
-            self.machine.send_ipi(processor);
+            if core::mem::replace(&mut self.cpu_of(target).halt, target) != target {
+                let processor = usize::from(self.thread(target).cpu);
+                self.machine.send_ipi(processor);
+            }
             return None;
         }
         let was = match self.thread(target).state() {

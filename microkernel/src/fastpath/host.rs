@@ -24,6 +24,8 @@ pub struct Seam {
     pub(super) address: u64,
     pub(super) stack: u64,
     registers: u64,
+    /// CR3.
+    pub(super) loaded: u64,
 }
 
 /// User registers at `syscall`, and after it.
@@ -48,6 +50,14 @@ pub const LEFT: u64 = 1;
 pub const RESUME: u64 = 2;
 /// It left ring 0 by IRET.
 pub const RETURNED: u64 = 3;
+
+/// What stands for the kernel's own top-level table.
+const KERNEL_ROOT: u64 = 0x6b65_726e_0000;
+
+/// What CR3 is while a processor's record says that this table is loaded.
+fn loaded_by(root: u32) -> u64 {
+    if root == 0 { KERNEL_ROOT } else { u64::from(root) << 12 }
+}
 
 /// What C may leave in its registers.
 const STALE: u64 = 0x7761_6974_6564_0000;
@@ -74,8 +84,8 @@ pub unsafe fn enter(kernel: &mut Kernel<FakeMachine>, registers: &mut Registers,
     let (infos, now) = (kernel.machine.info_address(), kernel.machine.time);
     let address = fault.map_or(0, |fault| fault.address);
     let cpu = kernel.cpu();
-    (cpu.infos, cpu.direct_map) = (infos, crate::fake::FAKE_BASE);
-    cpu.host = Seam { now, address, stack: 0, registers: &raw mut *registers as u64 };
+    (cpu.infos, cpu.direct_map, cpu.kernel_root) = (infos, crate::fake::FAKE_BASE, KERNEL_ROOT);
+    cpu.host = Seam { now, address, stack: 0, registers: &raw mut *registers as u64, loaded: loaded_by(cpu.root) };
     LOCK.store(u32::from(waits), Ordering::Relaxed);
     // SAFETY: nothing else in this process uses `gs`; the call below does as the fast path says, and comes back here.
     unsafe {
@@ -86,7 +96,8 @@ pub unsafe fn enter(kernel: &mut Kernel<FakeMachine>, registers: &mut Registers,
         }
     }
     let cpu = kernel.cpu();
-    (cpu.infos, cpu.direct_map, cpu.user_rsp, cpu.host) = (0, 0, 0, Seam::default());
+    assert_eq!(cpu.host.loaded, loaded_by(cpu.root), "what is loaded is not what the record says");
+    (cpu.infos, cpu.direct_map, cpu.kernel_root, cpu.user_rsp, cpu.host) = (0, 0, 0, 0, Seam::default());
     LOCK.store(0, Ordering::Relaxed);
 }
 

@@ -93,7 +93,7 @@ pub extern "C" fn page_fault() {
         "94:",
         "jmp {kernel}";
         {
-            Cpu: current list charged_at payer infos direct_map roots_loaded fpu_trap;
+            Cpu: current list charged_at payer infos direct_map kernel_root roots_loaded fpu_trap;
             PageInfo: revoked_at;
             CapTable: callers;
             Slot: rights kind epoch object;
@@ -121,6 +121,8 @@ pub extern "C" fn page_fault() {
         stack = const super::STACK,
         #[cfg(not(target_os = "none"))]
         now = const offset_of!(Cpu, host) + offset_of!(host::Seam, now),
+        #[cfg(not(target_os = "none"))]
+        loaded = const offset_of!(Cpu, host) + offset_of!(host::Seam, loaded),
         #[cfg(not(target_os = "none"))]
         address = const offset_of!(Cpu, host) + offset_of!(host::Seam, address),
         #[cfg(not(target_os = "none"))]

@@ -85,7 +85,7 @@ macro_rules! ring0 {
         ""
     };
     (load_root) => {
-        ""
+        "mov gs:[{loaded}], rcx\n"
     };
     (set_trap) => {
         ""
@@ -211,8 +211,8 @@ macro_rules! look_up {
     };
 }
 
-/// The receiver of this processor that takes a call at endpoint `r14`: `rbp`; its empty reply slot: `rbx`. By the scheduler's invariant nobody outranks the
-/// caller, so nobody outranks a receiver that is as important. `r14` is where the list of receivers is afterwards.
+/// The receiver of this processor that takes a call at endpoint `r14`: `rbp`; its empty reply slot: `rbx`. Nobody outranks the
+/// caller, so nobody outranks a receiver that is as important; or another processor has queued somebody who does, and then its interrupt comes at the exit. `r14` is where the list of receivers is afterwards.
 macro_rules! find_receiver {
     ($slow:literal) => {
         concat!(
@@ -287,13 +287,16 @@ macro_rules! lock {
     };
 }
 
-/// Waits for the lock on the kernel's stack. Keeps `rbp`, `rbx` and `r12` to `r15`, and `rsp`, which is the current thread.
+/// Waits for the lock on the kernel's stack. Keeps `rbx` and `r12` to `r15`, `rsp`, which is the current thread, and `rbp`, which is in its frame and
+/// must not look like a frame of the kernel's meanwhile.
 macro_rules! wait {
     () => {
         "cld
         mov rsp, gs:[{stack}]
+        xor ebp, ebp
         call {wait}
         mov rsp, gs:[{current}]
+        mov rbp, [rsp + {rbp}]
         "
     };
 }
@@ -434,6 +437,7 @@ macro_rules! switch {
             mov gs:[{root}], ecx
             inc qword ptr gs:[{roots_loaded}]
             shl rcx, 12
+            cmovz rcx, gs:[{kernel_root}]
             ",
             ring0!(load_root),
             "2:\n",

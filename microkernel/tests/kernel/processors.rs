@@ -260,8 +260,14 @@ fn payer_that_goes_is_replaced_where_somebody_worked_for_it() {
     world.receive(server.thread, 10);
     world.call(caller.thread, 10, &Message::words(&[1]));
     assert_eq!(world.kernel.current_at(1), Some(server.thread));
+    let equal = world.spawn();
+    world.place(equal.handle, 1);
+    // The caller's slice ends while the server works for it, and then the caller goes.
+    world.advance(DEFAULT_SLICE * 2);
+    assert_eq!(world.kernel.current_at(1), Some(server.thread));
     assert_eq!(world.must(made.memory, Operation::Reclaim, &[0, 1]), 1);
     world.advance(DEFAULT_SLICE * 2);
+    assert_eq!(world.kernel.current_at(1), Some(equal.thread), "the server's own slice ends");
     world.reply_receive(server.thread, 10, &Message::words(&[]));
     assert_eq!(world.state(server.thread), State::Receiving);
 }

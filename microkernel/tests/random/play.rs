@@ -76,7 +76,8 @@ pub(crate) fn opening() -> World {
             world.give(process, slot, handle, Rights::ALL);
         }
     }
-    for process in processes.iter().chain(&programs) {
+    // One of the programs has no tables yet.
+    for process in processes.iter().chain(programs.first()) {
         world.map(process, 0x10_0000, 3, MapFlags::WRITE);
     }
     // Root keeps its own thread, space and table out of everybody's reach, its own included.

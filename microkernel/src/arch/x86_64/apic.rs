@@ -21,7 +21,7 @@ pub const LINES: u32 = MAX_LINES as u32;
 const REGISTER_ID: u64 = 0x20;
 const REGISTER_END_OF_INTERRUPT: u64 = 0xb0;
 const REGISTER_SPURIOUS: u64 = 0xf0;
-/// Which vectors wait to be taken, 32 in each register, 16 bytes apart (SDM vol. 3, 11.8.4): those of the lines and of the timer.
+/// Which vectors wait to be taken, 32 in each register, 16 bytes apart (SDM vol. 3, 11.8.4): those of the lines, of the timer and of other processors.
 const REGISTERS_REQUESTED: [u64; 2] = [0x210, 0x220];
 /// The interrupt command register's halves (SDM vol. 3, 11.6.1), and in it: a vector, INIT and start-up, all asserted, and that the last was not sent yet.
 const REGISTER_COMMAND: u64 = 0x300;

@@ -22,6 +22,9 @@ use crate::thread::Thread;
 /// Vectors below this are exceptions.
 const EXCEPTIONS: u64 = 32;
 
+/// Turns that a processor waits at most for another one to take the lock.
+const PATIENCE: u32 = 256;
+
 /// The kernel behind its one lock, [`LOCK`].
 struct Big(UnsafeCell<Option<Kernel<Hardware>>>);
 
@@ -48,6 +51,18 @@ pub extern "C" fn lock() {
     WAITING.fetch_sub(1, Ordering::Relaxed);
 }
 
+/// Who waits takes the lock before this processor can be back for it: an operation that waits for another processor is made again and again, and would
+/// keep that one out.
+fn give_way() {
+    for _ in 0..PATIENCE {
+        if !is_waited_for() || LOCK.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        duties::perform();
+        core::hint::spin_loop();
+    }
+}
+
 /// Whether another processor waits for the lock that this one has.
 pub fn is_waited_for() -> bool {
     WAITING.load(Ordering::Relaxed) != 0
@@ -66,8 +81,9 @@ pub fn install(kernel: Kernel<Hardware>, slow_path: bool) {
     // SAFETY: called once, before any trap can come and any other processor may come in.
     let place = unsafe { (*BIG.0.get()).insert(kernel) };
     let (infos, direct_map) = (place.machine.infos.as_ptr() as u64, place.machine.direct_map);
+    let root = u64::from(place.machine.root) << 12;
     for (index, cpu) in place.cpus.used_mut().iter_mut().enumerate() {
-        (cpu.infos, cpu.direct_map, cpu.stack) = (infos, direct_map, descriptors::kernel_stack_top(index));
+        (cpu.infos, cpu.direct_map, cpu.kernel_root, cpu.stack) = (infos, direct_map, root, descriptors::kernel_stack_top(index));
     }
     SLOW_PATH.store(slow_path, Ordering::Relaxed);
     if !slow_path {
@@ -98,6 +114,14 @@ pub fn join(index: usize) -> ! {
     // Who is to know its own record cannot wait as others do: nobody wants anything of it yet.
     while LOCK.swap(1, Ordering::Acquire) != 0 {
         core::hint::spin_loop();
+    }
+    if index >= with_kernel(|kernel| kernel.processors()) {
+        // It came when the first one had given it up.
+        LOCK.store(0, Ordering::Release);
+        loop {
+            // SAFETY: waits with interrupts off: for ever, but for what cannot be masked.
+            unsafe { core::arch::asm!("cli", "hlt", options(nomem, nostack)) }
+        }
     }
     use_record(index);
     with_kernel(|kernel| kernel.machine.apic.enable());
@@ -187,6 +211,7 @@ pub extern "C" fn resume() -> ! {
         Some(&raw const page::object(&mut kernel.machine, current).frame)
     });
     LOCK.store(0, Ordering::Release);
+    give_way();
     let Some(frame) = next else { entry::idle() };
     // SAFETY: the frame is that of the current thread, whose page lives while it runs; the kernel checked its values when they were set.
     unsafe {
