@@ -1,8 +1,8 @@
 //! Where programs run: the policy that the kernel leaves to this server.
 //!
-//! As long as the servers have receivers on one processor alone, a call from another one crosses twice, each time by an interrupt. Programs mostly call
-//! and wait, so they stay where their servers are, and the other processors are for what `services.toml` places there. With the option `place=spread`
-//! they are spread: by their lanes, of which the lowest free one is taken first. So the place of a thread is known from its lane
+//! Servers go where their callers are, so a call is as cheap from every processor. Yet programs stay on the first one unless the option `place=spread` spreads
+//! them: two of them that fault on the same page at the same time, or change mappings that another one uses, are what no test has run for long.
+//! They are spread by their lanes, of which the lowest free one is taken first. So the place of a thread is known from its lane
 //! alone, nothing about it has to outlive a death of this server, and as many threads as there are processors have one each.
 
 use crate::saved::Lane;
