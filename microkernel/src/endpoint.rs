@@ -12,7 +12,7 @@ use crate::page::{self, Object, Ref};
 use crate::thread::{CallKind, State, Thread};
 
 /// Receiver lists: one for each processor, so that a call stays on its own.
-pub const MAX_CPUS: usize = 8;
+pub const MAX_CPUS: usize = abi::MAX_PROCESSORS as usize;
 /// What a Linux program gets when its system is gone: EIO.
 const EIO: u64 = 5;
 

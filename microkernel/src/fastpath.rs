@@ -287,7 +287,7 @@ pub extern "C" fn entry() {
         "mov [rsp + {notification}], r14",
         "mov byte ptr [rsp + {state}], {waiting}",
         "jmp 59f",
-        // A signal. Whoever waits must be of this processor and not more important, and the timer must be set for the end of the slice where they share the processor then.
+        // A signal. Whoever waits must be of this processor and not more important, and the timer must be set for the end of the slice where they share it then.
         "55:",
         look_up!("{signallable}"),
         "mov rbp, [r14 + {waiter}]",

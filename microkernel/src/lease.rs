@@ -46,8 +46,7 @@ impl<M: Machine> Kernel<M> {
         let mut leases = [Lease::default(); MAX_LEASES];
         let mut tickets = [0; MAX_LEASES];
         for (index, (lease, ticket)) in leases.iter_mut().zip(&mut tickets).take(count).enumerate() {
-            let (described, _) = page::words(&mut self.machine, page)[first..].as_chunks::<LEASE_WORDS>();
-            let [address, length, source, rights] = described[index];
+            let [address, length, source, rights] = page::snapshot::<_, LEASE_WORDS>(&mut self.machine, page, first + index * LEASE_WORDS);
             if address.checked_add(length).is_none_or(|end| end > abi::USER_END) || rights & !(Lease::READ | Lease::WRITE) != 0 {
                 return Err(Error::InvalidLease);
             }

@@ -161,8 +161,7 @@ impl<M: Machine> Kernel<M> {
         if page == 0 {
             return [0; 4];
         }
-        let words = page::words(&mut self.machine, page);
-        let (first, second) = (words[offset / 8], words[offset / 8 + 1]);
+        let [first, second] = page::snapshot(&mut self.machine, page, offset / 8);
         [first as u32, (first >> 32) as u32, second as u32, (second >> 32) as u32]
     }
 

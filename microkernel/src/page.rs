@@ -131,6 +131,13 @@ pub fn words<M: Machine>(machine: &mut M, page: PageNumber) -> &mut [u64; PAGE_W
     unsafe { &mut *machine.resolve(address).cast::<[u64; PAGE_WORDS]>() }
 }
 
+/// Words of a page that user code may be writing to, on another processor: each is read once, here.
+pub fn snapshot<M: Machine, const N: usize>(machine: &mut M, page: PageNumber, first: usize) -> [u64; N] {
+    let words = words(machine, page);
+    // SAFETY: a word of the page; volatile, so that what is checked is what is used.
+    core::array::from_fn(|index| unsafe { (&raw const words[(first + index) % PAGE_WORDS]).read_volatile() })
+}
+
 /// Changes a word into which a processor may set bits at any moment, as it does in entries of page tables: `change` gets the word as it is when it is
 /// replaced.
 pub fn update_word<M: Machine>(machine: &mut M, page: PageNumber, index: usize, change: impl Fn(u64) -> u64) {

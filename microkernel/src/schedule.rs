@@ -330,13 +330,22 @@ impl<M: Machine> Kernel<M> {
         payer
     }
 
-    /// A thread's priority changed: its processor decides anew.
-    pub(crate) fn reconsider(&mut self, thread: Ref<Thread>) {
-        let processor = usize::from(self.thread(thread).cpu);
+    /// A processor decides anew.
+    fn reconsider(&mut self, processor: usize) {
         if processor == self.machine.processor() {
             self.cpu().reschedule = true;
         } else {
             self.call_attention(processor);
+        }
+    }
+
+    /// A thread's priority changed: its processor decides anew, and those that run on its account.
+    pub(crate) fn reconsider_thread(&mut self, thread: Ref<Thread>) {
+        let own = usize::from(self.thread(thread).cpu);
+        for processor in 0..self.processors() {
+            if processor == own || self.cpu_at(processor).payer == thread {
+                self.reconsider(processor);
+            }
         }
     }
 
@@ -355,8 +364,8 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A thread that is about to go pays no more, neither for itself nor for those who worked for it: who runs there pays from now on.
-    pub(crate) fn forget_payer(&mut self, processor: usize, gone: Ref<Thread>) {
+    /// A thread is about to go: nobody waits for it to stop, and it pays no more, neither for itself nor for those who worked for it.
+    pub(crate) fn forget_thread(&mut self, processor: usize, gone: Ref<Thread>) {
         let record = self.cpu_at(processor);
         if record.halt == gone {
             record.halt = Ref::NONE;
@@ -372,7 +381,7 @@ impl<M: Machine> Kernel<M> {
         self.charge_at(processor);
         let payer = self.payer_of(current);
         self.start_slice_at(processor, payer);
-        self.reconsider(current);
+        self.reconsider(processor);
     }
 
     fn program_timer(&mut self) {

@@ -431,7 +431,7 @@ impl<M: Machine> Kernel<M> {
         if queued {
             self.enqueue(target);
         }
-        self.reconsider(target);
+        self.reconsider_thread(target);
         Ok(())
     }
 
@@ -614,7 +614,7 @@ impl<M: Machine> Kernel<M> {
     /// Takes a thread's frame from the caller's message page. Each value is read once, into the kernel's own page, and checked there.
     pub(crate) fn set_frame(&mut self, caller: Ref<Thread>, handle: u32) -> Result<(), Error> {
         let (target, page) = self.framed(caller, handle)?;
-        let header = *page::words(&mut self.machine, page);
+        let header: [u64; 21] = page::snapshot(&mut self.machine, page, 0);
         let [rip, rsp, fs_base, gs_base] = [header[16], header[7], header[18], header[19]];
         if rip >= abi::USER_END || !is_user_canonical(rsp) || !is_user_canonical(fs_base) || !is_user_canonical(gs_base) {
             return Err(Error::InvalidArgument);
@@ -662,7 +662,7 @@ impl<M: Machine> Kernel<M> {
         }
         self.unpin(message_page);
         for processor in 0..self.processors() {
-            self.forget_payer(processor, target);
+            self.forget_thread(processor, target);
         }
         true
     }

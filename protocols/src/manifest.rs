@@ -16,8 +16,7 @@ pub const MAX_PORTS: usize = 4;
 pub const MAX_IRQS: usize = 2;
 /// Most threads of a service.
 pub const MAX_THREADS: u8 = 8;
-/// Processors of a machine at most.
-pub const MAX_PROCESSORS: u8 = 8;
+pub use abi::MAX_PROCESSORS;
 /// [`Entry::processor`] of a service whose receivers go where their callers are.
 pub const ANY_PROCESSOR: u8 = u8::MAX;
 /// Most bytes of a service's name.

@@ -109,7 +109,8 @@ pub enum Operation {
     ThreadConfigure = 0xc0,
     /// Thread (CONTROL). Makes it runnable.
     ThreadStart = 0xc1,
-    /// Thread (CONTROL). Stops it wherever it is; a call that it waits in is given up. Its frame is stored when this returns.
+    /// Thread (CONTROL). Stops it wherever it is; a call that it waits in is given up. Its frame is stored when this returns. Two threads that run at the same time and
+    /// stop each other both stop.
     /// Result 0: 1 if it was running or runnable, 2 if it waited in a call or fault, 3 if on a notification or endpoint, 0 if it was stopped before.
     ThreadStop = 0xc2,
     /// Thread (CONTROL). Ends its wait, of whatever kind. On a notification or an endpoint, or in a native call: it returns with

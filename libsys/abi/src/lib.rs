@@ -64,6 +64,8 @@ pub const PRIORITIES: u8 = 32;
 /// How often a lease may be lent on.
 pub const LEASE_DEPTH: u32 = 4;
 
+/// Processors that threads run on at most.
+pub const MAX_PROCESSORS: u8 = 8;
 /// For [`ThreadSetting::Processor`]: where the thread is, until it waits for a message and one comes from a caller on another processor, who has
 /// nobody there. Then it goes to that one.
 pub const ANY_PROCESSOR: u64 = u64::MAX;

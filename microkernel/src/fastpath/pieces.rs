@@ -212,7 +212,8 @@ macro_rules! look_up {
 }
 
 /// The receiver of this processor that takes a call at endpoint `r14`: `rbp`; its empty reply slot: `rbx`. Nobody outranks the
-/// caller, so nobody outranks a receiver that is as important; or another processor has queued somebody who does, and then its interrupt comes at the exit. `r14` is where the list of receivers is afterwards.
+/// caller, so nobody outranks a receiver that is as important; or another processor has queued somebody who does, and its interrupt comes at the exit.
+/// `r14` is where the list of receivers is afterwards.
 macro_rules! find_receiver {
     ($slow:literal) => {
         concat!(

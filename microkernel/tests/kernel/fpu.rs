@@ -7,7 +7,7 @@ use microkernel::thread::State;
 const DEVICE_NOT_AVAILABLE: u64 = 7;
 
 /// The thread executes an FPU instruction that leaves `value` in the registers.
-fn compute(world: &mut World, thread: microkernel::page::Ref<microkernel::thread::Thread>, value: u64) -> u64 {
+pub(super) fn compute(world: &mut World, thread: microkernel::page::Ref<microkernel::thread::Thread>, value: u64) -> u64 {
     world.switch_to(thread);
     if world.kernel.machine.core().fpu_trap {
         world.exception(thread, DEVICE_NOT_AVAILABLE, 0, 0);

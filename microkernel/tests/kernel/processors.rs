@@ -3,11 +3,11 @@
 use abi::{EndpointState, Error, MapFlags, Operation, Rights, ThreadSetting};
 use microkernel::fake::{Linux, Message, Process, World};
 use microkernel::fault::PAGE_FAULT;
-use microkernel::page::Ref;
-use microkernel::thread::{DEFAULT_SLICE, State, Thread};
+use microkernel::thread::{DEFAULT_SLICE, State};
+
+use crate::fpu::compute;
 
 const BASE: u64 = 0x10_0000;
-const DEVICE_NOT_AVAILABLE: u64 = 7;
 
 /// A server and a client, each on the processor that is named.
 fn pair_on(world: &mut World, server: u64, client: u64) -> (Process, Process, u32) {
@@ -26,13 +26,12 @@ fn elsewhere(world: &mut World) -> Process {
     process
 }
 
-/// The thread executes an FPU instruction that leaves `value` in the registers; what was there.
-fn compute(world: &mut World, thread: Ref<Thread>, value: u64) -> u64 {
-    world.switch_to(thread);
-    if world.kernel.machine.core().fpu_trap {
-        world.exception(thread, DEVICE_NOT_AVAILABLE, 0, 0);
-    }
-    core::mem::replace(&mut world.kernel.machine.core_mut().fpu, value)
+/// The same at another priority.
+fn elsewhere_at(world: &mut World, priority: u64) -> Process {
+    let process = world.spawn();
+    world.configure(process.handle, ThreadSetting::Priority, priority);
+    world.place(process.handle, 1);
+    process
 }
 
 /// Nobody runs on a processor but who is placed there afterwards.
@@ -408,6 +407,20 @@ fn slice_of_a_thread_ends_when_an_equal_one_comes_from_another_processor() {
     let end = world.kernel.machine.core().timer.expect("an equal thread waits");
     world.advance(end.saturating_sub(world.kernel.machine.time));
     assert_eq!(world.kernel.current_at(1), Some(other.thread));
+}
+
+#[test]
+fn priority_of_a_payer_counts_where_somebody_works_for_it() {
+    let mut world = World::with_processors(2);
+    let (server, client, _) = pair_on(&mut world, 1, 0);
+    let other = elsewhere_at(&mut world, 9);
+    world.receive(server.thread, 10);
+    world.call(client.thread, 10, &Message::words(&[1]));
+    world.play_on(1);
+    assert_eq!((world.kernel.current_at(1), world.kernel.machine.core().timer), (Some(server.thread), None));
+    world.configure(client.handle, ThreadSetting::Priority, 9);
+    world.play_on(1);
+    assert!(world.kernel.machine.core().timer.is_some(), "{other:?} is as important as who pays");
 }
 
 #[test]

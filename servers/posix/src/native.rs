@@ -17,12 +17,11 @@ use crate::place;
 use crate::replies::{self, Ending};
 use crate::saved::{LANES, Lane};
 use crate::server::{Incoming, Posix};
+use crate::syscall::sched::PROGRAM_LEVEL;
 use crate::vdso::clock::Rate;
 
 /// Own slot of the page cache's region.
 const PAGE_CACHE: u32 = own_slot::FREE;
-/// Priority of Linux programs; the manifest's text says so too.
-const PROGRAM_PRIORITY: u64 = 8;
 /// States of a thread, as `Counters` tells them.
 const STATE_STOPPED: u64 = 0;
 const STATE_RUNNABLE: u64 = 1;
@@ -201,7 +200,7 @@ impl Kernel for Native {
             (ThreadSetting::Personality, endpoint),
             (ThreadSetting::Flags, thread_flags::FPU | thread_flags::REFLECT),
             (ThreadSetting::Badge, Badge::LANE | lane as u64),
-            (ThreadSetting::Priority, PROGRAM_PRIORITY),
+            (ThreadSetting::Priority, PROGRAM_LEVEL),
             (ThreadSetting::Processor, place::processor_of(lane, self.processors()) as u64),
         ] {
             self.thread_configure(thread, setting, value)?;

@@ -25,7 +25,7 @@ const NO_EXECUTE: u64 = 1 << 63;
 /// Entry of the direct map in the top-level table.
 const DIRECT_MAP_ENTRY: usize = 256;
 
-/// The stack that the kernel boots on.
+/// The stack that the kernel boots on. Without optimisation the kernel's state lies on it several times over while it is made.
 const BOOT_STACK_BYTES: u64 = 512 * 1024;
 
 static CONFIG: BootloaderConfig = {
@@ -33,7 +33,6 @@ static CONFIG: BootloaderConfig = {
     config.mappings.physical_memory = Some(Mapping::FixedAddress(DIRECT_MAP));
     config.mappings.dynamic_range_start = Some(DYNAMIC_RANGE);
     config.mappings.dynamic_range_end = Some(0xffff_bfff_ffff_ffff);
-    // Without optimisation the kernel's state lies here several times over while it is made.
     config.kernel_stack_size = BOOT_STACK_BYTES;
     config
 };

@@ -53,9 +53,9 @@ pub unsafe fn use_record(cpu: *mut Cpu, slow_path: bool) {
 #[inline]
 pub fn processor() -> usize {
     let index: usize;
-    // SAFETY: `gs` is at the record in ring 0, and its index never changes.
+    // SAFETY: `gs` is at the record in ring 0. Its index never changes, but must not be read before `gs` is there: hence no `nomem`.
     unsafe {
-        core::arch::asm!("mov {}, gs:[{}]", out(reg) index, const offset_of!(Cpu, index), options(pure, nomem, nostack, preserves_flags));
+        core::arch::asm!("mov {}, gs:[{}]", out(reg) index, const offset_of!(Cpu, index), options(pure, readonly, nostack, preserves_flags));
     }
     index
 }

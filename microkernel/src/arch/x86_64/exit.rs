@@ -8,6 +8,11 @@ pub fn fail() -> ! {
     let mut port: Port<u32> = Port::new(EXIT_PORT);
     // SAFETY: the port belongs to QEMU's exit device, or to nothing.
     unsafe { port.write(EXIT_PANIC) }
+    halt()
+}
+
+/// This processor does nothing any more.
+pub fn halt() -> ! {
     loop {
         x86_64::instructions::interrupts::disable();
         x86_64::instructions::hlt();

@@ -2,14 +2,13 @@
 
 use core::arch::asm;
 
+use abi::TraceRecord;
 use x86_64::instructions::port::Port;
 use x86_64::registers::control::{Cr0, Cr0Flags};
 
 use super::apic::{Apic, LINES};
 use super::log::Log;
 use super::{clock, duties, entry, trap, xsave};
-use abi::TraceRecord;
-
 use crate::endpoint::MAX_CPUS;
 use crate::machine::{Duty, Machine, PageNumber};
 use crate::page::{self, PAGE_WORDS, PageInfo};

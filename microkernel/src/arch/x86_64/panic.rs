@@ -1,7 +1,8 @@
 //! A panic of the kernel: what, where from, and the end.
 
+use core::arch::x86_64::__cpuid;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::{exit, trace};
 use crate::klog;
@@ -11,14 +12,20 @@ const DEPTH: usize = 24;
 /// Lowest address of the kernel's half: a frame pointer below it ends the backtrace.
 const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
 
-static PANICKING: AtomicBool = AtomicBool::new(false);
+/// Which processor panics: its local APIC id, by CPUID, because nothing else can be relied upon any more.
+static PANICKING: AtomicU32 = AtomicU32::new(NOBODY);
+const NOBODY: u32 = u32::MAX;
 /// Where the boot loader put the kernel: subtracted from addresses, so that they are those of the file.
 pub static IMAGE_OFFSET: AtomicU64 = AtomicU64::new(0);
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    if PANICKING.swap(true, Ordering::SeqCst) {
-        exit::fail();
+    let own = __cpuid(1).ebx >> 24;
+    match PANICKING.compare_exchange(NOBODY, own, Ordering::SeqCst, Ordering::SeqCst) {
+        Ok(_) => {}
+        Err(first) if first == own => exit::fail(),
+        // The first one's report is the one to read.
+        Err(_) => exit::halt(),
     }
     klog!("kernel panic: {info}");
     backtrace();

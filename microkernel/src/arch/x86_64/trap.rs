@@ -12,7 +12,7 @@ use x86_64::registers::model_specific::{FsBase, KernelGsBase};
 use super::apic::{FIRST_LINE_VECTOR, IPI_VECTOR, LINES, SPURIOUS_VECTOR, TIMER_VECTOR};
 use super::entry::{self, Pushed};
 use super::hardware::Hardware;
-use super::{descriptors, duties};
+use super::{descriptors, duties, exit};
 use crate::fastpath::LOCK;
 use crate::fault::PAGE_FAULT;
 use crate::kernel::Kernel;
@@ -118,10 +118,7 @@ pub fn join(index: usize) -> ! {
     if index >= with_kernel(|kernel| kernel.processors()) {
         // It came when the first one had given it up.
         LOCK.store(0, Ordering::Release);
-        loop {
-            // SAFETY: waits with interrupts off: for ever, but for what cannot be masked.
-            unsafe { core::arch::asm!("cli", "hlt", options(nomem, nostack)) }
-        }
+        exit::halt();
     }
     use_record(index);
     with_kernel(|kernel| kernel.machine.apic.enable());

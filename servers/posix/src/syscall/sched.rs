@@ -29,8 +29,8 @@ const DEADLINE: u32 = 6;
 const HIGHEST: u32 = 99;
 /// Where the soft `RLIMIT_RTPRIO` stands among the limits.
 const LIMIT_PRIORITY: usize = 28;
-/// Level of programs, as `Native::thread_init` sets it and the manifest says.
-const PROGRAM_LEVEL: u64 = 8;
+/// Level of programs; the manifest's text says so too.
+pub const PROGRAM_LEVEL: u64 = 8;
 /// Levels above it and below posix's own, for real-time threads.
 const REAL_TIME_LEVELS: u64 = 7;
 const MS: u64 = 1_000_000;
