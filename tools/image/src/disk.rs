@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use abi::boot::checksum;
 use bootloader::{BootConfig, DiskImageBuilder};
 
-use crate::Error;
+use crate::{Error, fat};
+
+/// Counts the ways in which images of the same inputs were made, so that one made in an older way is written again.
+const WAY: u32 = 2;
 
 /// What a disk image starts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl Firmware {
 pub fn write(firmware: Firmware, folder: &Path, kernel: &[u8], archive: &[u8]) -> Result<(), Error> {
     let image = folder.join(format!("{}.img", firmware.name()));
     let stamp = image.with_extension("stamp");
-    let wanted = format!("{} {:016x} {:016x}\n", env!("CARGO_PKG_VERSION"), checksum(kernel), checksum(archive));
+    let wanted = format!("{WAY} {:016x} {:016x}\n", checksum(kernel), checksum(archive));
     if image.exists() && fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return Ok(());
     }
@@ -55,6 +58,9 @@ fn build(firmware: Firmware, folder: &Path, kernel: &[u8], archive: &[u8]) -> Re
         Firmware::Uefi => builder.create_uefi_image(&fresh),
     };
     built.map_err(|error| Error::Refused(format!("the boot loader's image builder: {error:#}")))?;
+    let mut image = fs::read(&fresh).map_err(Error::io("reading", &fresh))?;
+    fat::enlarge_clusters(firmware, &mut image).map_err(Error::io("formatting the volume of", &fresh))?;
+    fs::write(&fresh, image).map_err(Error::io("writing", &fresh))?;
     Ok(fresh)
 }
 

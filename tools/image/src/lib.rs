@@ -2,7 +2,7 @@
 //!
 //! Four layers, each a pure function of bytes and tested as such: an ELF file becomes a flat [`program`] image, files become
 //! the [`root`] file system, a [`cpio`] archive; both become entries of the boot [`archive`]; that and the kernel become a
-//! bootable [`disk`]. The same inputs give the same bytes: order is sorted and times are fixed.
+//! bootable [`disk`], whose volume is formatted for speed. The same inputs give the same bytes: order is sorted and times are fixed.
 //!
 //! A crate of its own, outside the default members, because it links the boot loader, whose build needs what set-up fetches.
 //! Absent on purpose: compiling anything, and the kernel's memory layout (which stands in the kernel).
@@ -11,6 +11,7 @@ pub mod archive;
 pub mod compose;
 pub mod cpio;
 pub mod disk;
+mod fat;
 pub mod program;
 pub mod root;
 
