@@ -87,7 +87,10 @@ fn collect(folder: &Dir<'_, Volume<'_>>, prefix: &str, entries: &mut Vec<Entry>)
     Ok(())
 }
 
+/// The rest of a file's last cluster is zero: the boot loader loads whole clusters, and has variables that it never clears
+/// behind the image of its own last stage.
 fn write(volume: &mut [u8], entries: &[Entry], label: [u8; 11]) -> io::Result<()> {
+    volume.fill(0);
     fatfs::format_volume(Cursor::new(&mut *volume), FormatVolumeOptions::new().bytes_per_cluster(CLUSTER).volume_label(label))?;
     let system = FileSystem::new(Cursor::new(volume), FsOptions::new())?;
     for (path, bytes) in entries {
@@ -154,6 +157,15 @@ mod tests {
             let system = FileSystem::new(Cursor::new(volume), FsOptions::new()).expect("a volume");
             assert_eq!(system.cluster_size(), CLUSTER);
         }
+    }
+
+    #[test]
+    fn what_follows_a_file_in_its_last_cluster_is_zero() {
+        let mut image = image(Firmware::Bios);
+        image[3 * SECTOR + (64 << 10)..].fill(0xa5);
+        fill(&mut image, &[("file".into(), Some(vec![7; 33_000]))]);
+        enlarge_clusters(Firmware::Bios, &mut image).expect("formatted again");
+        assert!(!image[3 * SECTOR..].contains(&0xa5));
     }
 
     #[test]
