@@ -18,7 +18,7 @@
 use core::mem::offset_of;
 use core::sync::atomic::AtomicU32;
 
-use abi::{Frame, Label, MAX_INLINE, MessageKind, ObjectKind, Operation, Rights};
+use abi::{FLAGS_STEP, Frame, Label, MAX_INLINE, MessageKind, ObjectKind, Operation, Rights};
 
 use crate::capability::{CapTable, Slot};
 use crate::endpoint::Endpoint;
@@ -190,7 +190,16 @@ pub extern "C" fn entry() {
         switch!(),
         settle_fpu_trap!(),
         "mov [rbp + {rax}], rdi",
+        "test dword ptr [rbp + {rflags}], {steps}",
+        "jnz 38f",
         leave_all!(),
+        // It executes one instruction at a time: after SYSRET it would trap before the first.
+        "38:",
+        "mov rcx, [rbp + {rip}]",
+        "mov [rbp + {rcx}], rcx",
+        "mov rcx, [rbp + {rflags}]",
+        "mov [rbp + {r11}], rcx",
+        "jmp 36f",
         // The caller faulted: its registers are all as they were.
         "39:",
         "mov cl, [rbp + {odd}]",
@@ -203,6 +212,7 @@ pub extern "C" fn entry() {
         answer!("{answered_fault}"),
         switch!(),
         settle_fpu_trap!(),
+        "36:",
         return_all!(),
         // A thread of which not everything is ordinary: all its registers are stored.
         "40:",
@@ -428,6 +438,7 @@ pub extern "C" fn entry() {
         awaits_fault = const status(State::AwaitingReply, CallKind::PageFault),
         answered_fault = const status(State::Runnable, CallKind::PageFault),
         attempted = const odd::ATTEMPTED,
+        steps = const FLAGS_STEP,
         remote = const odd::REMOTE,
         based = const odd::REFLECT | odd::BASES,
         answered_call = const status(State::Runnable, CallKind::Call),

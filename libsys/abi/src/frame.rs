@@ -4,6 +4,8 @@
 pub const XSAVE_BYTES: usize = 832;
 /// RFLAGS bits that a thread's owner may set: CF PF AF ZF SF TF DF OF AC ID. Never IOPL, NT, RF or VM.
 pub const FLAGS_USER: u64 = 0x0000_0000_0024_0dd5;
+/// RFLAGS.TF: a debug exception after each instruction.
+pub const FLAGS_STEP: u64 = 1 << 8;
 /// RFLAGS bits that are always set in ring 3: IF and the one that is always 1.
 pub const FLAGS_FIXED: u64 = 0x202;
 

@@ -30,7 +30,7 @@ mod trace;
 
 pub use control::{Control, Operation};
 pub use error::Error;
-pub use frame::{FLAGS_FIXED, FLAGS_USER, Frame, XSAVE_BYTES};
+pub use frame::{FLAGS_FIXED, FLAGS_STEP, FLAGS_USER, Frame, XSAVE_BYTES};
 pub use message::{FaultAccess, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_LEASES, MAX_MESSAGE, MessageKind, MessagePage, ReplyKind};
 pub use number::RequestNumber;
 pub use rights::{MapFlags, ObjectKind, Rights};

@@ -334,7 +334,7 @@ macro_rules! charge_current {
     };
 }
 
-/// The first thread in the queue of level `ecx` is `rbp`; it must be one that works for nobody and left by SYSCALL.
+/// The first thread in the queue of level `ecx` is `rbp`; it must be one that works for nobody, left by SYSCALL and goes on by SYSRET.
 macro_rules! find_next {
     () => {
         "mov rbp, gs:[rcx * 8 + {heads}]
@@ -348,6 +348,8 @@ macro_rules! find_next {
         mov rbx, [rbp + {rflags}]
         cmp rbx, [rbp + {r11}]
         jne 91f
+        test ebx, {steps}
+        jnz 91f
         "
     };
 }

@@ -195,8 +195,8 @@ pub struct Counters {
     pub doing: Doing,
     /// It has a request in hand.
     pub in_hand: bool,
-    /// The request that it received last.
-    pub request: u64,
+    /// When it received its last request, in ticks.
+    pub received_at: u64,
     /// How many calls it made.
     pub calls: u64,
     /// Ticks that it ran on its own account.

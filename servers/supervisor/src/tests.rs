@@ -484,7 +484,7 @@ fn memory_hangs(mut posix: impl FnMut(u64) -> Counters) -> Vec<(u32, u32)> {
     for service in [Service::Memory, Service::Vfs, Service::Posix] {
         up(&mut supervisor, service, 1);
     }
-    let hangs = Counters { doing: Doing::Running, in_hand: true, request: 1, calls: 0, own_ticks: 0 };
+    let hangs = Counters { doing: Doing::Running, in_hand: true, received_at: 1, calls: 0, own_ticks: 0 };
     let threads = [Service::Memory, Service::Posix].map(|service| supervisor.kernel().running(service)[0]);
     let instances = (0..8).map(|tick| {
         supervisor.kernel().counters.insert(threads[0], hangs);
@@ -501,8 +501,8 @@ fn memory_hangs(mut posix: impl FnMut(u64) -> Counters) -> Vec<(u32, u32)> {
 
 #[test]
 fn hang_is_laid_to_the_one_that_kept_the_others_from_running() {
-    let starved = Counters { doing: Doing::Running, in_hand: true, request: 7, calls: 0, own_ticks: 0 };
-    let goes_on = memory_hangs(|tick| Counters { request: 7 + tick.saturating_sub(4), ..starved });
+    let starved = Counters { doing: Doing::Running, in_hand: true, received_at: 7, calls: 0, own_ticks: 0 };
+    let goes_on = memory_hangs(|tick| Counters { received_at: 7 + tick.saturating_sub(4), ..starved });
     assert!(goes_on.contains(&(2, 1)) && goes_on.last() == Some(&(2, 1)), "{goes_on:?}");
     let hangs_too = memory_hangs(|_| starved);
     let found = hangs_too.iter().position(|instances| *instances == (2, 1)).expect("memory is found first");
@@ -520,7 +520,7 @@ fn watchdog_of_a_service_is_its_own() {
     }
     for service in [Service::Vfs, Service::Posix] {
         let thread = supervisor.kernel().running(service)[0];
-        supervisor.kernel().counters.insert(thread, Counters { doing: Doing::Running, in_hand: true, request: 1, calls: 0, own_ticks: 0 });
+        supervisor.kernel().counters.insert(thread, Counters { doing: Doing::Running, in_hand: true, received_at: 1, calls: 0, own_ticks: 0 });
     }
     let start = supervisor.kernel().ticks;
     let mut found = Vec::new();

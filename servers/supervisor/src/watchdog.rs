@@ -3,7 +3,8 @@
 //! By the kernel's counters, not by asking: a heartbeat misses one hung thread of four and accuses a busy one. Each sample compares a thread with the
 //! one before. It *stands still* when it has a request in hand, or runs without one although it is there to receive, and has since received and
 //! called nothing. A helper may run for as long as it likes. A thread that waits for another server's answer is never accused: that server is watched
-//! itself, and one that is held is being restarted. A service stands still as a whole when callers queue, nobody receives, and no thread has received
+//! itself, and one that is held is being restarted. Whether it has received is told by the time, not by the request's number: all page faults of one request
+//! share a number, and a program may do nothing else for seconds. A service stands still as a whole when callers queue, nobody receives, and no thread has received
 //! or called anything since the last sample. Standing still for as long as the service's `watchdog_ms` says is a hang.
 //!
 //! Why not a thread's time on the processor: that is charged to whoever it works for. So a thread that could run and does not cannot be told from one that runs
@@ -63,7 +64,7 @@ impl Watch {
         let mut progress = false;
         let mut hung = None;
         for (index, (sample, now)) in self.samples.iter_mut().zip(threads).enumerate() {
-            let moved = now.request != sample.last.request || now.calls != sample.last.calls;
+            let moved = now.received_at != sample.last.received_at || now.calls != sample.last.calls;
             progress |= moved || now.doing == Doing::Calling;
             self.worked |= moved || now.doing == Doing::Running || now.own_ticks != sample.last.own_ticks;
             let stands = match now.doing {
@@ -88,7 +89,7 @@ mod tests {
     use super::{Hung, Watch};
     use crate::kernel::{Counters, Doing};
 
-    const RUNS: Counters = Counters { doing: Doing::Running, in_hand: true, request: 7, calls: 0, own_ticks: 0 };
+    const RUNS: Counters = Counters { doing: Doing::Running, in_hand: true, received_at: 7, calls: 0, own_ticks: 0 };
 
     /// The sample at which one thread that receives is found, if it is.
     fn found(all: impl IntoIterator<Item = Counters>) -> Option<usize> {
@@ -114,7 +115,7 @@ mod tests {
         assert!(keeps(RUNS));
         assert!(!keeps(Counters { doing: Doing::Waiting, ..RUNS }) && !keeps(Counters { doing: Doing::Calling, ..RUNS }));
         let mut watch = Watch::default();
-        assert!((0..9).all(|tick| watch.sample(1, &[Counters { request: tick, ..RUNS }], false, 5).is_none() && !watch.keeps_running()));
+        assert!((0..9).all(|tick| watch.sample(1, &[Counters { received_at: tick, ..RUNS }], false, 5).is_none() && !watch.keeps_running()));
     }
 
     #[test]
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn thread_that_goes_from_request_to_request_is_not() {
-        assert_eq!(found((0..100).map(|tick| Counters { request: tick, ..RUNS })), None);
+        assert_eq!(found((0..100).map(|tick| Counters { received_at: tick, ..RUNS })), None);
     }
 
     #[test]
@@ -150,9 +151,9 @@ mod tests {
         };
         assert!(worked(idle) && !worked(idle), "its first sample tells what it did before");
         assert!(worked(Counters { own_ticks: 1, ..idle }), "it ran on its own account");
-        assert!(worked(Counters { request: 8, own_ticks: 1, ..idle }));
-        assert!(worked(Counters { request: 8, own_ticks: 1, doing: Doing::Running, ..idle }));
-        let quiet = Counters { request: 8, own_ticks: 1, ..idle };
+        assert!(worked(Counters { received_at: 8, own_ticks: 1, ..idle }));
+        assert!(worked(Counters { received_at: 8, own_ticks: 1, doing: Doing::Running, ..idle }));
+        let quiet = Counters { received_at: 8, own_ticks: 1, ..idle };
         assert!(!worked(quiet) && !worked(quiet), "it waits");
     }
 
@@ -173,7 +174,7 @@ mod tests {
         let hung: Vec<_> = (0..7).map(|_| watch.sample(1, &[waits], true, 5)).collect();
         assert_eq!(hung.iter().position(|hung| *hung == Some(Hung::Service)), Some(5), "{hung:?}");
         let mut watch = Watch::default();
-        assert!((0..99).all(|tick| watch.sample(1, &[Counters { request: tick, ..waits }], true, 5).is_none()), "it is merely busy");
+        assert!((0..99).all(|tick| watch.sample(1, &[Counters { received_at: tick, ..waits }], true, 5).is_none()), "it is merely busy");
         let mut watch = Watch::default();
         assert!((0..99).all(|_| watch.sample(1, &[Counters { doing: Doing::Calling, ..waits }], true, 5).is_none()), "another is restarted");
     }

@@ -6,6 +6,7 @@
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use abi::{FLAGS_STEP, Frame};
 use x86_64::registers::control::Cr2;
 use x86_64::registers::model_specific::{FsBase, KernelGsBase};
 
@@ -211,10 +212,13 @@ pub extern "C" fn resume() -> ! {
     give_way();
     let Some(frame) = next else { entry::idle() };
     // SAFETY: the frame is that of the current thread, whose page lives while it runs; the kernel checked its values when they were set.
-    unsafe {
-        let fast = (*frame).rcx == (*frame).rip && (*frame).r11 == (*frame).rflags;
-        entry::leave(frame, u64::from(fast))
-    }
+    unsafe { entry::leave(frame, u64::from(can_sysret(&*frame))) }
+}
+
+/// SYSRET takes two registers. With the trap flag set it traps before the first instruction instead of after it, so that a thread that executes one
+/// instruction at a time would never get past the place where it returned to.
+fn can_sysret(frame: &Frame) -> bool {
+    frame.rcx == frame.rip && frame.r11 == frame.rflags && frame.rflags & FLAGS_STEP == 0
 }
 
 /// Loads the segment bases where they matter and changed: a write is dear.

@@ -185,6 +185,11 @@ impl Posix<'_> {
             frame = match self.push_frame(lane, signal, origin, &frame) {
                 Ok(entered) => entered,
                 Err(Stop::Wait(wait)) => return self.put_handler_off(lane, wait),
+                // The handler of that may have another stack (Linux: `force_sigsegv`).
+                Err(_) if signal != SIGSEGV => {
+                    self.force_pending(lane, SIGSEGV, Origin::trap(0, 0, SI_KERNEL, 0));
+                    frame
+                }
                 Err(_) => {
                     self.exit_process(process, SIGSEGV as u32);
                     self.store.commit();
@@ -310,7 +315,7 @@ impl Posix<'_> {
         let address = if matches!(vector, DIVIDE | INVALID_OPCODE | X87 | SIMD) { instruction(self) } else { address };
         let (signal, code) = match vector {
             DIVIDE => (SIGFPE, 1),
-            X87 | SIMD => (SIGFPE, 7),
+            X87 | SIMD => (SIGFPE, self.kernel.get_frame(slot::thread(lane)).map_or(0, |frame| float_code(vector, &frame.xsave))),
             DEBUG => (SIGTRAP, 2),
             BREAKPOINT => (SIGTRAP, SI_KERNEL),
             INVALID_OPCODE => (SIGILL, 2),
@@ -321,6 +326,12 @@ impl Posix<'_> {
     }
 
     fn force(&mut self, lane: Lane, signal: usize, origin: Origin) {
+        self.force_pending(lane, signal, origin);
+        self.return_to_program(lane, Resume::Instruction);
+    }
+
+    /// The thread's next signal is one that it cannot block or ignore.
+    fn force_pending(&mut self, lane: Lane, signal: usize, origin: Origin) {
         let thread = self.store.thread(lane);
         let process = thread.process as usize;
         let action = self.store.action(process, signal);
@@ -333,7 +344,6 @@ impl Posix<'_> {
         }
         self.store.set_thread_origin(lane, signal, origin);
         self.store.edit_thread(lane, |thread| thread.pending |= bit(signal));
-        self.return_to_program(lane, Resume::Instruction);
     }
 
     /// As Linux does, for whoever looks for the reason of a program's sudden end.
@@ -345,6 +355,15 @@ impl Posix<'_> {
     }
 }
 
+/// The `si_code` of a floating-point exception, from the flags of those that happened and are not masked (SDM vol. 1, 8.1.3 and 10.2.3; Linux:
+/// `fpu__exception_code`).
+fn float_code(vector: u64, xsave: &[u8; abi::XSAVE_BYTES]) -> u32 {
+    const CODES: [(u16, u32); 5] = [(1, 7), (4, 3), (8, 4), (0x12, 5), (0x20, 6)];
+    let word = |at: usize| u16::from_le_bytes([xsave[at], xsave[at + 1]]);
+    let raised = if vector == X87 { word(2) & !word(0) } else { word(24) & !(word(24) >> 7) };
+    CODES.iter().find(|(flags, _)| raised & flags != 0).map_or(0, |(_, code)| *code)
+}
+
 /// The error code that the processor gave for a page fault of a program (SDM vol. 3, 4.7).
 fn page_fault_code(access: u64) -> u64 {
     const PRESENT: u64 = 1;
@@ -353,4 +372,22 @@ fn page_fault_code(access: u64) -> u64 {
     const FETCH: u64 = 0x10;
     let bit = |of: u64, to: u64| if access & of != 0 { to } else { 0 };
     USER | bit(FaultAccess::PRESENT, PRESENT) | bit(FaultAccess::WRITE, WRITE) | bit(FaultAccess::EXECUTE, FETCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SIMD, X87, float_code};
+    use crate::signal::frame::initial_fpu;
+
+    #[test]
+    fn floating_point_exception_is_told_by_its_flags() {
+        for (flag, code) in [(1u8, 7), (2, 5), (4, 3), (8, 4), (0x10, 5), (0x20, 6)] {
+            let mut state = initial_fpu();
+            (state[0], state[2], state[24]) = (0x7f & !flag, flag, 0xbf);
+            assert_eq!((float_code(X87, &state), float_code(SIMD, &state)), (code, 0), "flag {flag:#x}");
+            let mask = 0x1f80 & !(u16::from(flag) << 7);
+            state[24..26].copy_from_slice(&(mask | u16::from(flag)).to_le_bytes());
+            assert_eq!(float_code(SIMD, &state), code, "flag {flag:#x}");
+        }
+    }
 }

@@ -253,6 +253,24 @@ fn queue_ends_with_its_pool_and_with_its_process() {
 }
 
 #[test]
+fn handler_without_a_stack_becomes_sigsegv_on_the_other_one() {
+    let (mut system, lane) = System::start();
+    let stack = [DATA, 0, 0x2000].map(u64::to_le_bytes).concat();
+    system.poke(lane, DATA + 0x900, &stack);
+    assert_eq!(system.call(lane, 131, [DATA + 0x900, 0, 0, 0, 0, 0]), Some(0));
+    handle(&mut system, lane, 10, 0);
+    handle(&mut system, lane, 11, 0x0800_0000);
+    system.machine.0.borrow_mut().threads.get_mut(&slot::thread(lane)).unwrap().frame.rsp = 8;
+    let pid = u64::from(system.pid(lane));
+    system.call(lane, 62, [pid, 10, 0, 0, 0, 0]);
+    let inside = frame(&system, lane);
+    assert_eq!((inside.rip, inside.rdi), (HANDLER, 11));
+    assert!((DATA..DATA + 0x2000).contains(&inside.rsp));
+    return_from_handler(&mut system, lane);
+    assert_eq!(frame(&system, lane).rsp, 8, "back to where it was, without the first signal");
+}
+
+#[test]
 pub(super) fn handlers_of_signals_that_waited_together_nest() {
     let (mut system, lane) = System::start();
     block_all(&mut system, lane);

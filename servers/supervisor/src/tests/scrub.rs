@@ -23,9 +23,9 @@ fn flip(supervisor: &mut Supervisor<'_, Fake>, service: Service, address: u64) {
 }
 
 /// The service's first thread receives another request.
-fn work(supervisor: &mut Supervisor<'_, Fake>, service: Service, request: u64) {
+fn work(supervisor: &mut Supervisor<'_, Fake>, service: Service, received_at: u64) {
     let thread = supervisor.kernel().running(service)[0];
-    supervisor.kernel().counters.insert(thread, Counters { request, ..Counters::default() });
+    supervisor.kernel().counters.insert(thread, Counters { received_at, ..Counters::default() });
 }
 
 /// The next sample, and all of its pass.
