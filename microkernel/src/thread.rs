@@ -641,10 +641,8 @@ impl<M: Machine> Kernel<M> {
         for processor in 0..self.processors() {
             self.charge_at(processor);
         }
-        let now = self.machine.now();
         let thread = self.thread(target);
-        let since = now.saturating_sub(thread.received_at);
-        [thread.own_ticks, thread.served_ticks, thread.calls, u64::from(thread.state), thread.received, since]
+        [thread.own_ticks, thread.served_ticks, thread.calls, u64::from(thread.state), thread.received, thread.received_at]
     }
 
     /// Ends a thread for good, before its page becomes memory again; `false` while it still runs on another processor.

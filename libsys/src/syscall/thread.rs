@@ -41,8 +41,8 @@ pub struct Counters {
     pub state: u64,
     /// The request that it received last.
     pub request: u64,
-    /// Ticks since then.
-    pub request_ticks: u64,
+    /// When that was, in ticks.
+    pub received_at: u64,
 }
 
 /// Sets one of a thread's settings; unused values are 0.
@@ -101,8 +101,8 @@ pub fn set_frame(thread: u32, frame: &Frame) -> Result<(), Error> {
 /// # Errors
 /// What the kernel says.
 pub fn counters(thread: u32) -> Result<Counters, Error> {
-    let [own_ticks, behalf_ticks, calls, state, request, request_ticks, ..] = operate(Operation::Counters, thread, [])?;
-    Ok(Counters { own_ticks, behalf_ticks, calls, state, request, request_ticks })
+    let [own_ticks, behalf_ticks, calls, state, request, received_at, ..] = operate(Operation::Counters, thread, [])?;
+    Ok(Counters { own_ticks, behalf_ticks, calls, state, request, received_at })
 }
 
 /// The request that a thread has in hand.
