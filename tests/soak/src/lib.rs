@@ -26,3 +26,5 @@ mod samples;
 #[path = "../../../microkernel/tests/fastpath/talk.rs"]
 #[allow(clippy::unwrap_used, reason = "it may panic as tests may")]
 mod talk;
+#[path = "../../../servers/inference/tests/suite/writer.rs"]
+mod writer;

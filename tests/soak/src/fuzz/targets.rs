@@ -5,6 +5,7 @@ mod fastpath;
 mod files;
 mod kernel;
 mod messages;
+mod models;
 mod programs;
 
 use super::Target;
@@ -25,5 +26,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "archive", run: boot::archive, seeds: boot::archive_seeds, most_bytes: 6 * 4096 },
     Target { name: "image", run: boot::image, seeds: boot::image_seeds, most_bytes: 4096 },
     Target { name: "manifest", run: boot::manifest, seeds: boot::manifest_seeds, most_bytes: 2048 },
+    Target { name: "gguf", run: models::gguf, seeds: models::gguf_seeds, most_bytes: 2048 },
     Target { name: "options", run: boot::options, seeds: boot::option_seeds, most_bytes: 512 },
 ];

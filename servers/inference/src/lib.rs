@@ -1,0 +1,18 @@
+//! The engine of the inference server: language models of the llama family, from GGUF files, on the CPU.
+//!
+//! - [`gguf`] reads a file in place, [`value`] its metadata; [`quant`] and [`dequantise`] know the types of tensors, [`half`] numbers of 16 bits.
+//!
+//! Absent: threads, files, clocks and system calls. Whoever uses the library brings the bytes of a file.
+#![cfg_attr(not(test), no_std)]
+
+extern crate alloc;
+
+mod bytes;
+pub mod dequantise;
+pub mod error;
+pub mod gguf;
+pub mod half;
+pub mod quant;
+pub mod value;
+
+pub use error::Error;
