@@ -1,6 +1,7 @@
 //! The engine of the inference server: language models of the llama family, from GGUF files, on the CPU.
 //!
 //! - [`gguf`] reads a file in place, [`value`] its metadata; [`quant`] and [`dequantise`] know the types of tensors, [`half`] numbers of 16 bits.
+//! - [`config`] checks the model's numbers, [`model`] finds its tensors. [`reference`] runs it slowly and exactly: the oracle.
 //!
 //! Absent: threads, files, clocks and system calls. Whoever uses the library brings the bytes of a file.
 #![cfg_attr(not(test), no_std)]
@@ -8,11 +9,14 @@
 extern crate alloc;
 
 mod bytes;
+pub mod config;
 pub mod dequantise;
 pub mod error;
 pub mod gguf;
 pub mod half;
+pub mod model;
 pub mod quant;
+pub mod reference;
 pub mod value;
 
 pub use error::Error;

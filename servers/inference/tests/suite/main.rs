@@ -1,6 +1,10 @@
 //! Everything about the engine that is seen from outside: hostile files, the project's own small models, and the reference vectors where they are.
 
 mod blocks;
+mod dice;
+mod generator;
 mod gguf;
+mod inflate;
+mod reference;
 mod vectors;
 mod writer;

@@ -1,0 +1,130 @@
+//! The forward pass as the papers write it: plain loops over dequantised weights, sums in `f64`. It is the oracle for the engine, and slow.
+//!
+//! One token at a time; keys and values are kept as they are. Nothing here shares code with the engine beyond the reading of the model, so that
+//! no mistake can be in both.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::config::{Config, Pairs};
+use crate::dequantise::dequantise;
+use crate::error::Error;
+use crate::gguf::Tensor;
+use crate::model::{Layer, Linear, Model};
+
+/// A model and the tokens that it has seen.
+#[derive(Debug)]
+pub struct Reference<'m, 'a> {
+    model: &'m Model<'a>,
+    /// Keys and values of each layer, position by position.
+    seen: Vec<(Vec<f32>, Vec<f32>)>,
+    position: usize,
+}
+
+fn row(tensor: &Tensor<'_>, index: usize) -> Vec<f32> {
+    let mut weights = vec![0.0; tensor.columns];
+    dequantise(tensor.kind, tensor.row(index), &mut weights);
+    weights
+}
+
+fn dot(left: &[f32], right: &[f32]) -> f64 {
+    left.iter().zip(right).map(|(left, right)| f64::from(*left) * f64::from(*right)).sum()
+}
+
+fn multiply(tensor: &Tensor<'_>, input: &[f32]) -> Vec<f32> {
+    (0..tensor.rows).map(|index| dot(&row(tensor, index), input) as f32).collect()
+}
+
+fn apply(linear: &Linear<'_>, input: &[f32]) -> Vec<f32> {
+    let mut output = multiply(&linear.weight, input);
+    if let Some(bias) = &linear.bias {
+        add(&mut output, bias);
+    }
+    output
+}
+
+fn add(to: &mut [f32], what: &[f32]) {
+    to.iter_mut().zip(what).for_each(|(to, what)| *to += what);
+}
+
+fn norm(input: &[f32], weights: &[f32], epsilon: f32) -> Vec<f32> {
+    let mean = dot(input, input) / input.len() as f64;
+    let scale = 1.0 / libm::sqrt(mean + f64::from(epsilon));
+    input.iter().zip(weights).map(|(input, weight)| (f64::from(*input) * scale * f64::from(*weight)) as f32).collect()
+}
+
+/// Turns each head's pairs by their angles at `position`.
+fn turn(config: &Config, turns: &[f64], position: usize, heads: &mut [f32]) {
+    for head in heads.chunks_exact_mut(config.head) {
+        for (pair, turn) in turns.iter().enumerate() {
+            let (first, second) = match config.pairs {
+                Pairs::Neighbours => (2 * pair, 2 * pair + 1),
+                Pairs::Halves => (pair, pair + turns.len()),
+            };
+            let (sine, cosine) = libm::sincos(position as f64 * turn);
+            let (a, b) = (f64::from(head[first]), f64::from(head[second]));
+            (head[first], head[second]) = ((a * cosine - b * sine) as f32, (a * sine + b * cosine) as f32);
+        }
+    }
+}
+
+fn softmax(scores: &mut [f64]) {
+    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    scores.iter_mut().for_each(|score| *score = libm::exp(*score - most));
+    let sum: f64 = scores.iter().sum();
+    scores.iter_mut().for_each(|score| *score /= sum);
+}
+
+fn attend(config: &Config, queries: &[f32], keys: &[f32], values: &[f32]) -> Vec<f32> {
+    let (head, width) = (config.head, config.kv_width());
+    let mut output = Vec::with_capacity(queries.len());
+    for (index, query) in queries.chunks_exact(head).enumerate() {
+        let start = index / (config.heads / config.kv_heads) * head;
+        let of_head = |all: &[f32]| all.chunks_exact(width).map(|kept| kept[start..start + head].to_vec()).collect::<Vec<_>>();
+        let mut scores: Vec<f64> = of_head(keys).iter().map(|key| dot(query, key) / libm::sqrt(head as f64)).collect();
+        softmax(&mut scores);
+        let values = of_head(values);
+        let element = |at: usize| scores.iter().zip(&values).map(|(score, value)| score * f64::from(value[at])).sum::<f64>() as f32;
+        output.extend((0..head).map(element));
+    }
+    output
+}
+
+fn feed(layer: &Layer<'_>, input: &[f32]) -> Vec<f32> {
+    let (gate, up) = (apply(&layer.gate, input), apply(&layer.up, input));
+    let inner: Vec<f32> = gate.iter().zip(up).map(|(gate, up)| gate / (1.0 + libm::expf(-gate)) * up).collect();
+    apply(&layer.down, &inner)
+}
+
+impl<'m, 'a> Reference<'m, 'a> {
+    /// A model that has seen nothing.
+    #[must_use]
+    pub fn new(model: &'m Model<'a>) -> Self {
+        Self { model, seen: vec![(Vec::new(), Vec::new()); model.layers.len()], position: 0 }
+    }
+
+    /// Shows it one more token; what it makes of all so far, one number for each token that may come next.
+    ///
+    /// # Errors
+    /// There is no such token.
+    pub fn next(&mut self, token: u32) -> Result<Vec<f32>, Error> {
+        let (model, config) = (self.model, &self.model.config);
+        if token as usize >= model.tokens() {
+            return Err(Error::Token(token));
+        }
+        let mut residual = row(&model.embedding, token as usize);
+        for (layer, (keys, values)) in model.layers.iter().zip(&mut self.seen) {
+            let input = norm(&residual, &layer.attention_norm, config.epsilon);
+            let (mut queries, mut key) = (apply(&layer.query, &input), apply(&layer.key, &input));
+            turn(config, &model.turns, self.position, &mut queries);
+            turn(config, &model.turns, self.position, &mut key);
+            keys.extend(key);
+            values.extend(apply(&layer.value, &input));
+            add(&mut residual, &apply(&layer.attention_output, &attend(config, &queries, keys, values)));
+            let input = norm(&residual, &layer.feed_norm, config.epsilon);
+            add(&mut residual, &feed(layer, &input));
+        }
+        self.position += 1;
+        Ok(multiply(&model.output, &norm(&residual, &model.output_norm, config.epsilon)))
+    }
+}
