@@ -2,6 +2,7 @@
 //!
 //! - [`gguf`] reads a file in place, [`value`] its metadata; [`quant`] and [`dequantise`] know the types of tensors, [`half`] numbers of 16 bits.
 //! - [`config`] checks the model's numbers, [`model`] finds its tensors. [`reference`] runs it slowly and exactly: the oracle.
+//! - [`tokenizer`] turns text into tokens and back.
 //!
 //! Absent: threads, files, clocks and system calls. Whoever uses the library brings the bytes of a file.
 #![cfg_attr(not(test), no_std)]
@@ -17,6 +18,7 @@ pub mod half;
 pub mod model;
 pub mod quant;
 pub mod reference;
+pub mod tokenizer;
 pub mod value;
 
 pub use error::Error;

@@ -6,5 +6,6 @@ mod generator;
 mod gguf;
 mod inflate;
 mod reference;
+mod tokenizer;
 mod vectors;
 mod writer;

@@ -57,3 +57,9 @@ fn numbers(json: &str, name: &str) -> Vec<f64> {
 pub(crate) fn exact(name: &str, prompt: usize) -> Option<Vec<f32>> {
     bytes(&format!("vectors/out/{name}.exact.npz")).map(|archive| super::inflate::array(&archive, &format!("logits{prompt}")))
 }
+
+/// The tokens of the text for perplexity.
+pub(crate) fn story() -> Vec<u32> {
+    let text = String::from_utf8(bytes("vectors/ppl.tokens.json").expect("the reference data")).expect("text");
+    text.trim_matches(['[', ']', '\n']).split(',').map(|number| number.trim().parse().expect("a number")).collect()
+}
