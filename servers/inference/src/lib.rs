@@ -2,6 +2,7 @@
 //!
 //! - [`gguf`] reads a file in place, [`value`] its metadata; [`quant`] and [`dequantise`] know the types of tensors, [`half`] numbers of 16 bits.
 //! - [`config`] checks the model's numbers, [`model`] finds its tensors. [`reference`] runs it slowly and exactly: the oracle.
+//! - [`packed`] lays matrices out for the [`kernel`]s, [`input`] what they are multiplied by.
 //! - [`tokenizer`] turns text into tokens and back.
 //!
 //! Absent: threads, files, clocks and system calls. Whoever uses the library brings the bytes of a file.
@@ -15,7 +16,10 @@ pub mod dequantise;
 pub mod error;
 pub mod gguf;
 pub mod half;
+pub mod input;
+pub mod kernel;
 pub mod model;
+pub mod packed;
 pub mod quant;
 pub mod reference;
 pub mod tokenizer;

@@ -5,6 +5,7 @@ mod dice;
 mod generator;
 mod gguf;
 mod inflate;
+mod kernel;
 mod reference;
 mod tokenizer;
 mod vectors;

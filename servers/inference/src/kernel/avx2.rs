@@ -1,0 +1,235 @@
+//! The kernels for AVX2, FMA and F16C.
+//!
+//! One vector has the same four columns of eight rows; `vpmaddubsw` multiplies it by the same four columns of the input in every lane. Sums stay in 16 bits as
+//! long as they fit: eight products of pairs of 4-bit codes with 127 (8 * 2 * 15 * 127 = 30480), four of 5 bits (31496), two of 6 bits (32004).
+//! For signed codes the sign goes to the input (`vpsignb`): codes of the input never reach -128, so a pair is at most 2 * 128 * 127 = 32512.
+#![allow(unsafe_code, reason = "vector instructions that a processor may lack, and loads by pointer")]
+
+use core::arch::x86_64::{
+    __m128i, __m256, __m256i, _mm_loadl_epi64, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256,
+    _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi16, _mm256_slli_epi32,
+    _mm256_srli_epi16, _mm256_storeu_ps,
+};
+
+use crate::input::{Block, Inputs};
+use crate::packed::{HEAD_BYTES, Layout, PANEL, Packed};
+
+/// That the processor has the instructions: only [`Proof::find`] makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof(());
+
+impl Proof {
+    /// Looks whether the processor has AVX2, FMA and F16C, and the system saves their registers (SDM volume 1, 14.3).
+    #[must_use]
+    pub fn find() -> Option<Self> {
+        use core::arch::x86_64::{__cpuid, __cpuid_count};
+        const FMA_XSAVE_AVX_F16C: u32 = 1 << 12 | 1 << 27 | 1 << 28 | 1 << 29;
+        if __cpuid(0).eax < 7 || __cpuid(1).ecx & FMA_XSAVE_AVX_F16C != FMA_XSAVE_AVX_F16C || __cpuid_count(7, 0).ebx & 1 << 5 == 0 {
+            return None;
+        }
+        let saved: u32;
+        // SAFETY: OSXSAVE is set, so XGETBV exists; it reads one register.
+        unsafe { core::arch::asm!("xgetbv", in("ecx") 0, out("eax") saved, out("edx") _, options(nomem, nostack)) };
+        (saved & 6 == 6).then_some(Self(()))
+    }
+}
+
+/// See [`super::Processor::panel`].
+pub(super) fn panel(_: Proof, matrix: &Packed, panel: usize, inputs: &Inputs, first: usize, out: &mut [[f32; PANEL]]) {
+    let bytes = matrix.panel(panel);
+    // SAFETY: the proof says that the instructions are there.
+    unsafe {
+        match out.len() {
+            1 => columns::<1>(matrix.layout, bytes, inputs, first, out),
+            2 => columns::<2>(matrix.layout, bytes, inputs, first, out),
+            3 => columns::<3>(matrix.layout, bytes, inputs, first, out),
+            _ => columns::<4>(matrix.layout, bytes, inputs, first, out),
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn columns<const COLUMNS: usize>(layout: Layout, bytes: &[u8], inputs: &Inputs, first: usize, out: &mut [[f32; PANEL]]) {
+    let numbers: [&[f32]; COLUMNS] = core::array::from_fn(|index| inputs.column(first + index));
+    let blocks: [&[Block]; COLUMNS] = core::array::from_fn(|index| inputs.column_blocks(first + index));
+    let sums = match (layout.bits, layout.parts) {
+        (4, 1) => quantised::<4, 1, COLUMNS>(bytes, blocks),
+        (4, _) => quantised::<4, 8, COLUMNS>(bytes, blocks),
+        (5, 1) => quantised::<5, 1, COLUMNS>(bytes, blocks),
+        (5, _) => quantised::<5, 8, COLUMNS>(bytes, blocks),
+        (6, _) => quantised::<6, 8, COLUMNS>(bytes, blocks),
+        (8, _) => quantised::<8, 1, COLUMNS>(bytes, blocks),
+        (16, _) => plain::<16, COLUMNS>(bytes, numbers),
+        _ => plain::<32, COLUMNS>(bytes, numbers),
+    };
+    for (out, sum) in out.iter_mut().zip(sums) {
+        // SAFETY: eight numbers have room for eight numbers.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sum) };
+    }
+}
+
+/// The 32 bytes at `at`.
+#[target_feature(enable = "avx2")]
+fn vector(bytes: &[u8], at: usize) -> __m256i {
+    let bytes = &bytes[at..at + 32];
+    // SAFETY: they are 32 bytes.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx2,f16c")]
+fn halves(bytes: &[u8], at: usize) -> __m256 {
+    let bytes = &bytes[at..at + 16];
+    // SAFETY: they are 16 bytes.
+    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
+}
+
+#[target_feature(enable = "avx2")]
+fn eight(bytes: &[u8], at: usize) -> __m128i {
+    let bytes = &bytes[at..at + 8];
+    // SAFETY: they are 8 bytes.
+    unsafe { _mm_loadl_epi64(bytes.as_ptr().cast()) }
+}
+
+/// Four codes of the input, in every lane.
+#[target_feature(enable = "avx2")]
+fn quad(block: &Block, index: usize) -> __m256i {
+    let codes = &block.codes[4 * index..4 * index + 4];
+    // SAFETY: they are four bytes, and a byte may be read as a part of anything.
+    _mm256_set1_epi32(unsafe { codes.as_ptr().cast::<i32>().read_unaligned() })
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn plain<const BITS: usize, const COLUMNS: usize>(bytes: &[u8], inputs: [&[f32]; COLUMNS]) -> [__m256; COLUMNS] {
+    let mut sums = [[_mm256_setzero_ps(); 2]; COLUMNS];
+    let length = bytes.len() / BITS;
+    let inputs = inputs.map(|input| &input[..length]);
+    for column in 0..length {
+        let weights = if BITS == 16 {
+            halves(bytes, column * 16)
+        } else {
+            let bytes = &bytes[column * 32..column * 32 + 32];
+            // SAFETY: 32 bytes are eight numbers.
+            unsafe { _mm256_loadu_ps(bytes.as_ptr().cast()) }
+        };
+        for index in 0..COLUMNS {
+            let sum = &mut sums[index][column % 2];
+            *sum = _mm256_fmadd_ps(weights, _mm256_set1_ps(inputs[index][column]), *sum);
+        }
+    }
+    sums.map(|sums| _mm256_add_ps(sums[0], sums[1]))
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn quantised<const BITS: usize, const PARTS: usize, const COLUMNS: usize>(bytes: &[u8], inputs: [&[Block]; COLUMNS]) -> [__m256; COLUMNS] {
+    let layout = const { Layout { bits: BITS, parts: PARTS } };
+    let mut sums = [_mm256_setzero_ps(); COLUMNS];
+    for (index, group) in bytes.chunks_exact(HEAD_BYTES + PARTS * layout.part_bytes()).enumerate() {
+        let (head, parts) = group.split_at(HEAD_BYTES);
+        let (scale, minimum) = (halves(head, 0), halves(head, 16));
+        let blocks = inputs.map(|input| &input[index * PARTS..(index + 1) * PARTS]);
+        for (part, bytes) in parts.chunks_exact(layout.part_bytes()).enumerate() {
+            let (small, codes) = bytes.split_at(layout.small_bytes());
+            let blocks = blocks.map(|blocks| &blocks[part]);
+            if BITS == 6 {
+                six_bits(scale, small, codes, blocks, &mut sums);
+                continue;
+            }
+            let (scale, minimum) = if PARTS == 1 { (scale, minimum) } else { (times(scale, small, 0), times(minimum, small, 8)) };
+            let ones = [_mm256_set1_epi16(1); 2];
+            let products = if BITS == 8 { signed(codes, blocks) } else { unsigned::<BITS, COLUMNS>(codes, ones, blocks) };
+            for column in 0..COLUMNS {
+                let both = _mm256_mul_ps(scale, _mm256_set1_ps(blocks[column].scale));
+                sums[column] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[column]), both, sums[column]);
+                if BITS != 8 {
+                    sums[column] = _mm256_fnmadd_ps(minimum, _mm256_set1_ps(blocks[column].sum), sums[column]);
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// Eight numbers times the eight small ones at `at`.
+#[target_feature(enable = "avx2")]
+fn times(numbers: __m256, small: &[u8], at: usize) -> __m256 {
+    _mm256_mul_ps(numbers, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(eight(small, at))))
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn six_bits<const COLUMNS: usize>(scale: __m256, small: &[u8], codes: &[u8], blocks: [&Block; COLUMNS], sums: &mut [__m256; COLUMNS]) {
+    let scales = [_mm256_cvtepi8_epi32(eight(small, 0)), _mm256_cvtepi8_epi32(eight(small, 8))];
+    let low = _mm256_set1_epi32(0xffff);
+    let pairs = scales.map(|scale| _mm256_or_si256(_mm256_and_si256(scale, low), _mm256_slli_epi32::<16>(scale)));
+    let products = unsigned::<6, COLUMNS>(codes, pairs, blocks);
+    let centre = _mm256_mul_ps(scale, _mm256_set1_ps(32.0));
+    let centres = scales.map(|scale| _mm256_mul_ps(centre, _mm256_cvtepi32_ps(scale)));
+    for column in 0..COLUMNS {
+        let both = _mm256_mul_ps(scale, _mm256_set1_ps(blocks[column].scale));
+        let sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[column]), both, sums[column]);
+        let sum = _mm256_fnmadd_ps(centres[0], _mm256_set1_ps(blocks[column].halves[0]), sum);
+        sums[column] = _mm256_fnmadd_ps(centres[1], _mm256_set1_ps(blocks[column].halves[1]), sum);
+    }
+}
+
+/// Sums of products of 32 columns; those of each half are multiplied by that half's factor, which stands in every 16 bits.
+#[target_feature(enable = "avx2")]
+fn unsigned<const BITS: usize, const COLUMNS: usize>(codes: &[u8], factors: [__m256i; 2], blocks: [&Block; COLUMNS]) -> [__m256i; COLUMNS] {
+    let wide_after = const { if BITS == 4 { 4 } else if BITS == 5 { 2 } else { 1 } };
+    let mut sums = [_mm256_setzero_si256(); COLUMNS];
+    let mut narrow = [_mm256_setzero_si256(); COLUMNS];
+    let nibble = _mm256_set1_epi8(15);
+    for pair in 0..4 {
+        let both = vector(codes, pair * 32);
+        let mut low = _mm256_and_si256(both, nibble);
+        let mut high = _mm256_and_si256(_mm256_srli_epi16::<4>(both), nibble);
+        if BITS > 4 {
+            low = _mm256_or_si256(low, upper::<BITS>(codes, 2 * pair));
+            high = _mm256_or_si256(high, upper::<BITS>(codes, 2 * pair + 1));
+        }
+        for column in 0..COLUMNS {
+            let product = _mm256_maddubs_epi16(low, quad(blocks[column], 2 * pair));
+            narrow[column] = if pair % wide_after == 0 { product } else { _mm256_add_epi16(narrow[column], product) };
+            narrow[column] = _mm256_add_epi16(narrow[column], _mm256_maddubs_epi16(high, quad(blocks[column], 2 * pair + 1)));
+            if pair % wide_after == wide_after - 1 {
+                sums[column] = _mm256_add_epi32(sums[column], _mm256_madd_epi16(narrow[column], factors[pair / 2]));
+            }
+        }
+    }
+    sums
+}
+
+/// The bits above the fourth of quad `index`, at their place.
+#[target_feature(enable = "avx2")]
+fn upper<const BITS: usize>(codes: &[u8], index: usize) -> __m256i {
+    let (at, shift, mask) = if BITS == 5 { (128, index, 0x10) } else { (128 + index / 4 * 32, index % 4 * 2, 0x30) };
+    let bits = vector(codes, at);
+    let shifted = match shift {
+        0 => _mm256_slli_epi16::<4>(bits),
+        1 => _mm256_slli_epi16::<3>(bits),
+        2 => _mm256_slli_epi16::<2>(bits),
+        3 => _mm256_slli_epi16::<1>(bits),
+        4 => bits,
+        5 => _mm256_srli_epi16::<1>(bits),
+        6 => _mm256_srli_epi16::<2>(bits),
+        _ => _mm256_srli_epi16::<3>(bits),
+    };
+    _mm256_and_si256(shifted, _mm256_set1_epi8(mask))
+}
+
+/// Sums of products of 32 columns of signed codes.
+#[target_feature(enable = "avx2")]
+fn signed<const COLUMNS: usize>(codes: &[u8], blocks: [&Block; COLUMNS]) -> [__m256i; COLUMNS] {
+    let mut sums = [_mm256_setzero_si256(); COLUMNS];
+    let ones = _mm256_set1_epi16(1);
+    for index in 0..8 {
+        let weights = vector(codes, index * 32);
+        let sizes = _mm256_abs_epi8(weights);
+        for column in 0..COLUMNS {
+            let product = _mm256_maddubs_epi16(sizes, _mm256_sign_epi8(quad(blocks[column], index), weights));
+            sums[column] = _mm256_add_epi32(sums[column], _mm256_madd_epi16(product, ones));
+        }
+    }
+    sums
+}
