@@ -12,6 +12,8 @@ use crate::value::Value;
 
 /// Most of anything: width, layers, tokens, context.
 const MOST: u64 = 1 << 22;
+/// Most elements of a head.
+pub(crate) const MOST_HEAD: usize = 512;
 /// The base of rotary positions where the file names none.
 const ROPE_BASE: f64 = 10_000.0;
 
@@ -121,7 +123,7 @@ impl Config {
         if !self.heads.is_multiple_of(self.kv_heads) {
             return wrong("attention.head_count_kv");
         }
-        if self.head == 0 || !self.head.is_multiple_of(2) || self.head * self.heads > MOST as usize {
+        if self.head == 0 || self.head > MOST_HEAD || !self.head.is_multiple_of(2) || self.head * self.heads > MOST as usize {
             return wrong("attention.head_count");
         }
         if self.turned > self.head || !self.turned.is_multiple_of(2) {

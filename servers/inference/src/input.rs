@@ -43,8 +43,14 @@ impl Inputs {
     pub fn of(length: usize, numbers: &[f32]) -> Self {
         let mut inputs = Self::new(length, numbers.len() / length);
         inputs.numbers.copy_from_slice(numbers);
-        quantise(numbers, &mut inputs.blocks);
+        (0..numbers.len() / length).for_each(|column| inputs.quantise(column));
         inputs
+    }
+
+    /// Writes column `index` in eight bits.
+    fn quantise(&mut self, index: usize) {
+        let count = self.length / SMALL_BLOCK;
+        quantise(&self.numbers[index * self.length..(index + 1) * self.length], &mut self.blocks[index * count..(index + 1) * count]);
     }
 
     pub(crate) fn column(&self, index: usize) -> &[f32] {

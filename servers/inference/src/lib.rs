@@ -3,6 +3,7 @@
 //! - [`gguf`] reads a file in place, [`value`] its metadata; [`quant`] and [`dequantise`] know the types of tensors, [`half`] numbers of 16 bits.
 //! - [`config`] checks the model's numbers, [`model`] finds its tensors. [`reference`] runs it slowly and exactly: the oracle.
 //! - [`packed`] lays matrices out for the [`kernel`]s, [`input`] what they are multiplied by.
+//! - [`engine`] runs a model at speed, by a [`team`] of threads.
 //! - [`tokenizer`] turns text into tokens and back.
 //!
 //! Absent: threads, files, clocks and system calls. Whoever uses the library brings the bytes of a file.
@@ -10,9 +11,12 @@
 
 extern crate alloc;
 
+mod attention;
 mod bytes;
 pub mod config;
 pub mod dequantise;
+mod elementwise;
+pub mod engine;
 pub mod error;
 pub mod gguf;
 pub mod half;
@@ -22,6 +26,8 @@ pub mod model;
 pub mod packed;
 pub mod quant;
 pub mod reference;
+mod shared;
+pub mod team;
 pub mod tokenizer;
 pub mod value;
 

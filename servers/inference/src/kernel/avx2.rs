@@ -13,6 +13,8 @@ use core::arch::x86_64::{
     _mm256_srli_epi16, _mm256_storeu_ps,
 };
 
+use crate::attention::{Queries, Seen, attend_with};
+use crate::half::from_f16;
 use crate::input::{Block, Inputs};
 use crate::packed::{HEAD_BYTES, Layout, PANEL, Packed};
 
@@ -176,7 +178,15 @@ fn six_bits<const COLUMNS: usize>(scale: __m256, small: &[u8], codes: &[u8], blo
 /// Sums of products of 32 columns; those of each half are multiplied by that half's factor, which stands in every 16 bits.
 #[target_feature(enable = "avx2")]
 fn unsigned<const BITS: usize, const COLUMNS: usize>(codes: &[u8], factors: [__m256i; 2], blocks: [&Block; COLUMNS]) -> [__m256i; COLUMNS] {
-    let wide_after = const { if BITS == 4 { 4 } else if BITS == 5 { 2 } else { 1 } };
+    let wide_after = const {
+        if BITS == 4 {
+            4
+        } else if BITS == 5 {
+            2
+        } else {
+            1
+        }
+    };
     let mut sums = [_mm256_setzero_si256(); COLUMNS];
     let mut narrow = [_mm256_setzero_si256(); COLUMNS];
     let nibble = _mm256_set1_epi8(15);
@@ -232,4 +242,23 @@ fn signed<const COLUMNS: usize>(codes: &[u8], blocks: [&Block; COLUMNS]) -> [__m
         }
     }
     sums
+}
+
+/// See [`crate::attention::attend`].
+pub(crate) fn attend(_: Proof, queries: &mut Queries<'_>, seen: &mut Seen<'_>) {
+    // SAFETY: the proof says that the instructions are there.
+    unsafe { attend_wide(queries, seen) };
+}
+
+/// The portable code, compiled for these instructions.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn attend_wide(queries: &mut Queries<'_>, seen: &mut Seen<'_>) {
+    attend_with(queries, seen, |from, to| {
+        let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<8>(), to.as_chunks_mut::<8>());
+        for (from, to) in from.iter().zip(to) {
+            // SAFETY: eight halves are read and eight numbers written; the closure is a part of a function that has the instructions.
+            unsafe { _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast()))) };
+        }
+        from_rest.iter().zip(to_rest).for_each(|(from, to)| *to = from_f16(*from));
+    });
 }

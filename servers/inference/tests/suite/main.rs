@@ -2,6 +2,7 @@
 
 mod blocks;
 mod dice;
+mod engine;
 mod generator;
 mod gguf;
 mod inflate;

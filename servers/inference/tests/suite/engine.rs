@@ -1,0 +1,136 @@
+//! The engine against the oracle and against exact logits, and the same bits for every batch and every team.
+
+use inference::engine::{Engine, Session, Want};
+use inference::gguf::File;
+use inference::kernel::Processor;
+use inference::model::Model;
+use inference::quant::Kind;
+use inference::team::{Alone, Team};
+
+use super::generator::{Plan, model};
+use super::reference::{self, rms};
+use super::vectors::{self, Prompt};
+
+/// Threads that are made for each phase: slow, and nothing to be wrong about.
+struct Threads(usize);
+
+impl Team for Threads {
+    fn threads(&self) -> usize {
+        self.0
+    }
+
+    fn run(&self, work: &(dyn Fn(usize) + Sync)) {
+        std::thread::scope(|scope| (0..self.0).for_each(|thread| drop(scope.spawn(move || work(thread)))));
+    }
+}
+
+fn with_engine<T>(file: &[u8], test: impl FnOnce(&Engine<'_>) -> T) -> T {
+    let file = File::read(file).expect("a model's file");
+    let model = Model::read(&file).expect("a model");
+    test(&Engine::new(&model, Processor::detect(), |_, _| ()))
+}
+
+/// Logits of all tokens, fed `batch` at a time.
+fn logits(engine: &Engine<'_>, tokens: &[u32], batch: usize, team: &dyn Team) -> Vec<f32> {
+    let mut session = Session::new(engine, tokens.len(), team.threads());
+    let mut logits = Vec::new();
+    tokens.chunks(batch).for_each(|tokens| engine.feed(&mut session, tokens, Want::All, team, &mut logits).expect("tokens"));
+    logits
+}
+
+/// Most that logits of a model may differ from the exact ones, and the least gap of two tokens that the choice must not depend on.
+const EXACT: [(&str, f64, f32); 7] = [
+    ("stories260K-F32", 0.02, 0.02),
+    ("stories260K-Q8_0", 0.052, 0.5),
+    ("stories260K-Q4_0", 0.1, 0.5),
+    ("wide512-Q4_0", 0.1, 0.5),
+    ("wide512-Q4_K_M", 0.074, 0.5),
+    ("wide512-Q6_K", 0.096, 0.5),
+    ("wide512-Q8_0", 0.052, 0.5),
+];
+
+#[test]
+fn logits_are_as_near_to_the_exact_ones_as_promised() {
+    for (name, most, _) in EXACT {
+        let Some(file) = vectors::bytes(&format!("{name}.gguf")) else { return };
+        let (mut seen, mut exact) = (Vec::new(), Vec::new());
+        for (index, prompt) in Prompt::all(name).iter().enumerate() {
+            seen.extend(with_engine(&file, |engine| logits(engine, &prompt.tokens, 64, &Alone)));
+            exact.extend(vectors::exact(name, index).expect("there with the model"));
+        }
+        let error = rms(&seen, &exact);
+        println!("{name}: rms {error:.4}");
+        assert!(error <= most, "{name}: rms {error}");
+    }
+}
+
+#[test]
+fn greedy_tokens_are_those_of_another_engine_while_the_choice_is_clear() {
+    for (name, _, least) in EXACT {
+        let Some(file) = vectors::bytes(&format!("{name}.gguf")) else { return };
+        with_engine(&file, |engine| {
+            for prompt in Prompt::all(name) {
+                let mut session = Session::new(engine, 512, 1);
+                let mut next = prompt.tokens.clone();
+                for (token, gap) in prompt.greedy.iter().zip(&prompt.gaps) {
+                    let mut logits = Vec::new();
+                    engine.feed(&mut session, &next, Want::Last, &Alone, &mut logits).expect("tokens");
+                    let best = (0..logits.len()).max_by(|one, other| logits[*one].total_cmp(&logits[*other])).expect("logits") as u32;
+                    if *gap < least {
+                        break;
+                    }
+                    assert_eq!(best, *token, "{name}: {} at {}", prompt.text, session.position());
+                    next = vec![best];
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn generated_models_run_as_the_oracle_does() {
+    let small = Plan::small(Kind::F32, 9);
+    let mut plans: Vec<Plan> = Kind::ALL.map(|kind| Plan::small(kind, 3)).to_vec();
+    plans.push(Plan { architecture: "qwen2", biased: true, tied: true, ..small.clone() });
+    plans.push(Plan { architecture: "mistral", kv_heads: 1, inner: 172, ..small });
+    for plan in plans {
+        let (file, tokens) = (model(&plan), [1, 260, 270, 3, 280, 7, 7]);
+        let expected = reference::logits(&file, &tokens);
+        let error = rms(&with_engine(&file, |engine| logits(engine, &tokens, 3, &Threads(2))), &expected);
+        let most = if plan.kind.block() == 1 { 0.002 } else { 0.04 };
+        assert!(error < most, "{plan:?}: rms {error}");
+    }
+}
+
+#[test]
+fn batches_and_threads_change_no_bit() {
+    for kind in [Kind::F16, Kind::Q8_0, Kind::Q4_0, Kind::Q4_K, Kind::Q6_K] {
+        let tokens: Vec<u32> = (0..520).map(|index| (index * 37 + 1) % 288).collect();
+        with_engine(&model(&Plan { layers: 1, ..Plan::small(kind, 5) }), |engine| {
+            let expected = logits(engine, &tokens, 512, &Alone);
+            for (batch, threads) in [(1, 1), (2, 1), (7, 2), (64, 3), (512, 2), (512, 3)] {
+                let seen = logits(engine, &tokens, batch, &Threads(threads));
+                let same = seen.len() == expected.len() && seen.iter().zip(&expected).all(|(one, other)| one.to_bits() == other.to_bits());
+                assert!(same, "{kind:?}: batches of {batch}, {threads} threads");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_session_forgets_and_goes_on_as_if_it_had_not_seen() {
+    with_engine(&model(&Plan::small(Kind::Q8_0, 5)), |engine| {
+        let mut session = Session::new(engine, 5, 1);
+        let mut feed = |session: &mut Session, tokens: &[u32]| {
+            let mut logits = Vec::new();
+            engine.feed(session, tokens, Want::Last, &Alone, &mut logits).map(|()| logits)
+        };
+        let first = feed(&mut session, &[1, 5, 9]).expect("room");
+        feed(&mut session, &[11, 12]).expect("room");
+        assert_eq!(feed(&mut session, &[1]), Err(inference::Error::ContextFull));
+        session.truncate(2);
+        assert_eq!(feed(&mut session, &[9]).expect("room"), first);
+        assert_eq!(feed(&mut session, &[288]), Err(inference::Error::Token(288)));
+        assert_eq!(session.position(), 3);
+    });
+}
