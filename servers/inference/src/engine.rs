@@ -66,6 +66,8 @@ pub struct Engine<'a> {
 pub struct Session {
     position: usize,
     capacity: usize,
+    /// Where the last token's numbers are among the normed ones.
+    embedding: usize,
     /// For each layer and head: halves, position by position.
     keys: Vec<u16>,
     values: Vec<u16>,
@@ -191,6 +193,7 @@ impl Session {
         Self {
             position: 0,
             capacity,
+            embedding: 0,
             keys: vec![0; kept],
             values: vec![0; kept],
             residual: vec![0.0; config.width * batch],
@@ -212,6 +215,12 @@ impl Session {
     #[must_use]
     pub const fn position(&self) -> usize {
         self.position
+    }
+
+    /// What the last token became behind the last norm, before the output matrix, of the last call that wanted its logits.
+    #[must_use]
+    pub fn embedding(&self) -> &[f32] {
+        &self.narrow.numbers[self.embedding..self.embedding + self.narrow.length]
     }
 
     /// Forgets all but the first `position` tokens, so that a text that begins alike need not be seen again.
@@ -419,6 +428,7 @@ impl Pass<'_, '_> {
             let from = (wanted.start + index) * width;
             columns.fill(index, |column| norm(&residual[from..from + width], &engine.output_norm, engine.config.epsilon, column));
         });
+        self.session.embedding = (count - 1) * width;
         let start = logits.len();
         logits.resize(start + count * engine.tokens(), 0.0);
         let output = Shared::new(&mut logits[start..]);

@@ -38,35 +38,41 @@ fn logits(engine: &Engine<'_>, tokens: &[u32], batch: usize, team: &dyn Team) ->
     logits
 }
 
-/// Most that logits of a model may differ from the exact ones, and the least gap of two tokens that the choice must not depend on.
-const EXACT: [(&str, f64, f32); 7] = [
-    ("stories260K-F32", 0.02, 0.02),
-    ("stories260K-Q8_0", 0.052, 0.5),
-    ("stories260K-Q4_0", 0.1, 0.5),
-    ("wide512-Q4_0", 0.1, 0.5),
-    ("wide512-Q4_K_M", 0.074, 0.5),
-    ("wide512-Q6_K", 0.096, 0.5),
-    ("wide512-Q8_0", 0.052, 0.5),
+/// A model; most that its logits may differ from the exact ones by root mean square: after the third prompt (what another engine reaches there), and over
+/// all tokens of all prompts; and the least gap of two tokens below which another engine's choice means nothing.
+const EXACT: [(&str, f64, f64, f32); 7] = [
+    ("stories260K-F32", 0.0032, 0.003, 0.02),
+    ("stories260K-Q8_0", 0.052, 0.06, 0.5),
+    ("stories260K-Q4_0", 0.1, 0.07, 0.5),
+    ("wide512-Q4_0", 0.1, 0.07, 0.5),
+    ("wide512-Q4_K_M", 0.074, 0.045, 0.5),
+    ("wide512-Q6_K", 0.096, 0.06, 0.5),
+    ("wide512-Q8_0", 0.052, 0.065, 0.5),
 ];
 
 #[test]
 fn logits_are_as_near_to_the_exact_ones_as_promised() {
-    for (name, most, _) in EXACT {
+    for (name, after_third, over_all, _) in EXACT {
         let Some(file) = vectors::bytes(&format!("{name}.gguf")) else { return };
-        let (mut seen, mut exact) = (Vec::new(), Vec::new());
+        let (mut all, mut all_exact): (Vec<f32>, Vec<f32>) = (Vec::new(), Vec::new());
         for (index, prompt) in Prompt::all(name).iter().enumerate() {
-            seen.extend(with_engine(&file, |engine| logits(engine, &prompt.tokens, 64, &Alone)));
-            exact.extend(vectors::exact(name, index).expect("there with the model"));
+            let seen = with_engine(&file, |engine| logits(engine, &prompt.tokens, 64, &Alone));
+            let exact = vectors::exact(name, index).expect("there with the model");
+            let last = seen.len() - seen.len() / prompt.tokens.len();
+            let error = rms(&seen[last..], &exact[last..]);
+            assert!(index != 2 || error <= after_third, "{name}: rms {error} after the third prompt");
+            all.extend(seen);
+            all_exact.extend(exact);
         }
-        let error = rms(&seen, &exact);
+        let error = rms(&all, &all_exact);
         println!("{name}: rms {error:.4}");
-        assert!(error <= most, "{name}: rms {error}");
+        assert!(error <= over_all, "{name}: rms {error} over all");
     }
 }
 
 #[test]
 fn greedy_tokens_are_those_of_another_engine_while_the_choice_is_clear() {
-    for (name, _, least) in EXACT {
+    for (name, _, _, least) in EXACT {
         let Some(file) = vectors::bytes(&format!("{name}.gguf")) else { return };
         with_engine(&file, |engine| {
             for prompt in Prompt::all(name) {
@@ -121,7 +127,7 @@ fn batches_and_threads_change_no_bit() {
 fn a_session_forgets_and_goes_on_as_if_it_had_not_seen() {
     with_engine(&model(&Plan::small(Kind::Q8_0, 5)), |engine| {
         let mut session = Session::new(engine, 5, 1);
-        let mut feed = |session: &mut Session, tokens: &[u32]| {
+        let feed = |session: &mut Session, tokens: &[u32]| {
             let mut logits = Vec::new();
             engine.feed(session, tokens, Want::Last, &Alone, &mut logits).map(|()| logits)
         };

@@ -1,0 +1,298 @@
+//! Drives the engine on the host, so that anyone can hold it against other engines.
+//!
+//! `cargo run --release -p inference --example llm -- logits|generate|tokenize|perplexity|embed|bench --help` says what each takes.
+
+mod pool;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use inference::engine::{Engine, Session, Want};
+use inference::gguf::File;
+use inference::kernel::Processor;
+use inference::model::Model;
+use inference::tokenizer::Tokenizer;
+use pool::Pool;
+
+/// Why the program ends early.
+type Failure = Box<dyn std::error::Error>;
+
+/// Runs language models from GGUF files.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Args)]
+struct Common {
+    /// The model's file.
+    #[arg(long)]
+    model: PathBuf,
+    /// Threads.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Without AVX2.
+    #[arg(long)]
+    portable: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Writes the logits after each token, as little-endian f32.
+    Logits {
+        #[command(flatten)]
+        common: Common,
+        /// The tokens, with commas.
+        #[arg(long, value_delimiter = ',', required = true)]
+        tokens: Vec<u32>,
+        /// Where to.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Continues a text.
+    Generate {
+        #[command(flatten)]
+        common: Common,
+        /// The text.
+        #[arg(long)]
+        prompt: String,
+        /// Most tokens to add.
+        #[arg(short, default_value_t = 64)]
+        n: usize,
+        /// Temperature; only 0, the most likely token, is there.
+        #[arg(long, default_value_t = 0.0)]
+        temp: f32,
+        /// Prints the tokens' numbers too.
+        #[arg(long)]
+        ids: bool,
+    },
+    /// Prints the tokens of a text.
+    Tokenize {
+        #[command(flatten)]
+        common: Common,
+        /// The text.
+        #[arg(long)]
+        prompt: String,
+    },
+    /// How well the model foretells a text: exp of the mean negative log likelihood over the second half of each piece.
+    Perplexity {
+        #[command(flatten)]
+        common: Common,
+        /// The text's file.
+        #[arg(long)]
+        file: PathBuf,
+        /// Tokens of a piece.
+        #[arg(long, default_value_t = 256)]
+        ctx: usize,
+    },
+    /// Prints the token's row of numbers after the last norm, for the last token of a text.
+    Embed {
+        #[command(flatten)]
+        common: Common,
+        /// The text.
+        #[arg(long)]
+        prompt: String,
+    },
+    /// Measures tokens per second.
+    Bench {
+        #[command(flatten)]
+        common: Common,
+        /// Tokens of the prompts, with commas.
+        #[arg(long, value_delimiter = ',', default_values_t = [128, 512])]
+        prompt: Vec<usize>,
+        /// Tokens to generate.
+        #[arg(long, default_value_t = 128)]
+        generate: usize,
+        /// How many tokens come before the generated ones, with commas.
+        #[arg(long, value_delimiter = ',', default_values_t = [0])]
+        depth: Vec<usize>,
+        /// How often.
+        #[arg(long, default_value_t = 3)]
+        times: usize,
+    },
+}
+
+impl Command {
+    fn common(&self) -> &Common {
+        match self {
+            Self::Logits { common, .. }
+            | Self::Generate { common, .. }
+            | Self::Tokenize { common, .. }
+            | Self::Perplexity { common, .. }
+            | Self::Embed { common, .. }
+            | Self::Bench { common, .. } => common,
+        }
+    }
+}
+
+/// A model with its threads.
+struct Runner<'a> {
+    engine: Engine<'a>,
+    pool: Pool,
+}
+
+impl Runner<'_> {
+    fn session(&self, capacity: usize) -> Session {
+        Session::new(&self.engine, capacity, self.pool_threads())
+    }
+
+    fn pool_threads(&self) -> usize {
+        inference::team::Team::threads(&self.pool)
+    }
+
+    fn feed(&self, session: &mut Session, tokens: &[u32], want: Want) -> Result<Vec<f32>, Failure> {
+        let mut logits = Vec::new();
+        self.engine.feed(session, tokens, want, &self.pool, &mut logits)?;
+        Ok(logits)
+    }
+}
+
+fn main() -> Result<(), Failure> {
+    let command = Arguments::parse().command;
+    let common = command.common();
+    let bytes = std::fs::read(&common.model)?;
+    let file = File::read(&bytes)?;
+    if let Command::Tokenize { prompt, .. } = &command {
+        println!("{:?}", with_begin(&Tokenizer::read(&file)?, prompt));
+        return Ok(());
+    }
+    let processor = if common.portable { Processor::Portable } else { Processor::detect() };
+    let model = Model::read(&file)?;
+    let runner = Runner { engine: Engine::new(&model, processor, |_, _| ()), pool: Pool::new(common.threads) };
+    match &command {
+        Command::Logits { tokens, out, .. } => logits(&runner, tokens, out),
+        Command::Generate { prompt, n, temp, ids, .. } => generate(&runner, &Tokenizer::read(&file)?, prompt, *n, *temp, *ids),
+        Command::Perplexity { file: text, ctx, .. } => perplexity(&runner, &Tokenizer::read(&file)?, &std::fs::read_to_string(text)?, *ctx),
+        Command::Embed { prompt, .. } => embed(&runner, &Tokenizer::read(&file)?, prompt),
+        Command::Bench { prompt, generate, depth, times, .. } => bench(&runner, prompt, *generate, depth, *times),
+        Command::Tokenize { .. } => Ok(()),
+    }
+}
+
+fn with_begin(tokenizer: &Tokenizer<'_>, text: &str) -> Vec<u32> {
+    tokenizer.begin().into_iter().chain(tokenizer.tokens(text, true)).collect()
+}
+
+fn logits(runner: &Runner<'_>, tokens: &[u32], out: &PathBuf) -> Result<(), Failure> {
+    let logits = runner.feed(&mut runner.session(tokens.len()), tokens, Want::All)?;
+    std::fs::write(out, logits.iter().flat_map(|logit| logit.to_le_bytes()).collect::<Vec<_>>())?;
+    println!("{} rows of {}", tokens.len(), runner.engine.tokens());
+    Ok(())
+}
+
+/// The most likely token, the first of equals.
+fn best(logits: &[f32]) -> u32 {
+    let better = |best: usize, other: usize| if logits[other] > logits[best] { other } else { best };
+    (0..logits.len()).fold(0, better) as u32
+}
+
+fn generate(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, prompt: &str, n: usize, temp: f32, ids: bool) -> Result<(), Failure> {
+    if temp != 0.0 {
+        return Err("only --temp 0 is there".into());
+    }
+    let tokens = with_begin(tokenizer, prompt);
+    let mut session = runner.session(tokens.len() + n);
+    let mut logits = runner.feed(&mut session, &tokens, Want::Last)?;
+    let (started, mut made) = (Instant::now(), Vec::new());
+    while made.len() < n {
+        let token = best(&logits);
+        if Some(token) == tokenizer.end() {
+            break;
+        }
+        made.push(token);
+        let mut text = Vec::new();
+        tokenizer.append(token, false, &mut text);
+        std::io::stdout().write_all(&text)?;
+        std::io::stdout().flush()?;
+        logits = runner.feed(&mut session, &[token], Want::Last)?;
+    }
+    println!();
+    if ids {
+        println!("{made:?}");
+    }
+    eprintln!("{} tokens, {:.1} tokens/s", made.len(), made.len() as f64 / started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Minus the logarithm of the likelihood of `token`.
+fn surprise(logits: &[f32], token: u32) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|logit| f64::from(logit - most).exp()).sum();
+    sum.ln() - f64::from(logits[token as usize] - most)
+}
+
+fn perplexity(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, text: &str, ctx: usize) -> Result<(), Failure> {
+    let tokens = with_begin(tokenizer, text);
+    let mut surprises = Vec::new();
+    for piece in tokens.chunks_exact(ctx) {
+        let mut piece = piece.to_vec();
+        if let (Some(first), Some(begin)) = (piece.first_mut(), tokenizer.begin()) {
+            *first = begin;
+        }
+        let logits = runner.feed(&mut runner.session(ctx), &piece, Want::All)?;
+        let rows: Vec<&[f32]> = logits.chunks_exact(runner.engine.tokens()).collect();
+        surprises.extend((ctx / 2..ctx - 1).map(|index| surprise(rows[index], piece[index + 1])));
+    }
+    if surprises.is_empty() {
+        return Err(format!("the text has {} tokens, fewer than a piece", tokens.len()).into());
+    }
+    println!("perplexity {:.4} over {} tokens", (surprises.iter().sum::<f64>() / surprises.len() as f64).exp(), surprises.len());
+    Ok(())
+}
+
+fn embed(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, prompt: &str) -> Result<(), Failure> {
+    let tokens = with_begin(tokenizer, prompt);
+    let mut session = runner.session(tokens.len());
+    runner.feed(&mut session, &tokens, Want::Last)?;
+    println!("{:?}", session.embedding());
+    Ok(())
+}
+
+/// Runs `work` some times and prints the median of tokens per second.
+fn measure(name: &str, tokens: usize, times: usize, bytes: usize, mut work: impl FnMut() -> Result<f64, Failure>) -> Result<(), Failure> {
+    let mut seconds = (0..times.max(1)).map(|_| work()).collect::<Result<Vec<_>, _>>()?;
+    seconds.sort_by(f64::total_cmp);
+    let speeds: Vec<f64> = seconds.iter().map(|seconds| tokens as f64 / seconds).collect();
+    let median = speeds[speeds.len() / 2];
+    println!(
+        "{name}: {median:.1} tokens/s (slowest {:.1}, fastest {:.1}); weights {:.2} GB/s",
+        speeds[speeds.len() - 1],
+        speeds[0],
+        median * bytes as f64 / 1e9
+    );
+    Ok(())
+}
+
+fn bench(runner: &Runner<'_>, prompts: &[usize], generated: usize, depths: &[usize], times: usize) -> Result<(), Failure> {
+    let token = |index: usize| ((index * 7919 + 1) % runner.engine.tokens()) as u32;
+    println!("{} threads, {} MB of weights", runner.pool_threads(), runner.engine.bytes() / 1_000_000);
+    for length in prompts {
+        let tokens: Vec<u32> = (0..*length).map(token).collect();
+        measure(&format!("prompt {length}"), *length, times, 0, || {
+            let mut session = runner.session(*length);
+            let started = Instant::now();
+            runner.feed(&mut session, &tokens, Want::Last)?;
+            Ok(started.elapsed().as_secs_f64())
+        })?;
+    }
+    for depth in depths {
+        let mut session = runner.session(depth + generated);
+        let before: Vec<u32> = (0..*depth).map(token).collect();
+        if !before.is_empty() {
+            runner.feed(&mut session, &before, Want::Last)?;
+        }
+        measure(&format!("generate {generated} after {depth}"), generated, times, runner.engine.bytes(), || {
+            session.truncate(*depth);
+            let started = Instant::now();
+            for index in 0..generated {
+                runner.feed(&mut session, &[token(index)], Want::Last)?;
+            }
+            Ok(started.elapsed().as_secs_f64())
+        })?;
+    }
+    Ok(())
+}
