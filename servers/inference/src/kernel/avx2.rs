@@ -73,6 +73,7 @@ fn columns<const COLUMNS: usize>(layout: Layout, bytes: &[u8], inputs: &Inputs, 
 }
 
 /// The 32 bytes at `at`.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn vector(bytes: &[u8], at: usize) -> __m256i {
     let bytes = &bytes[at..at + 32];
@@ -80,6 +81,7 @@ fn vector(bytes: &[u8], at: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
+#[inline]
 #[target_feature(enable = "avx2,f16c")]
 fn halves(bytes: &[u8], at: usize) -> __m256 {
     let bytes = &bytes[at..at + 16];
@@ -87,6 +89,7 @@ fn halves(bytes: &[u8], at: usize) -> __m256 {
     _mm256_cvtph_ps(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
 }
 
+#[inline]
 #[target_feature(enable = "avx2")]
 fn eight(bytes: &[u8], at: usize) -> __m128i {
     let bytes = &bytes[at..at + 8];
@@ -95,6 +98,7 @@ fn eight(bytes: &[u8], at: usize) -> __m128i {
 }
 
 /// Four codes of the input, in every lane.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn quad(block: &Block, index: usize) -> __m256i {
     let codes = &block.codes[4 * index..4 * index + 4];
@@ -102,25 +106,42 @@ fn quad(block: &Block, index: usize) -> __m256i {
     _mm256_set1_epi32(unsafe { codes.as_ptr().cast::<i32>().read_unaligned() })
 }
 
+/// Even and odd columns are summed apart, so that two additions are under way at once.
 #[target_feature(enable = "avx2,fma,f16c")]
 fn plain<const BITS: usize, const COLUMNS: usize>(bytes: &[u8], inputs: [&[f32]; COLUMNS]) -> [__m256; COLUMNS] {
     let mut sums = [[_mm256_setzero_ps(); 2]; COLUMNS];
     let length = bytes.len() / BITS;
     let inputs = inputs.map(|input| &input[..length]);
-    for column in 0..length {
-        let weights = if BITS == 16 {
-            halves(bytes, column * 16)
-        } else {
-            let bytes = &bytes[column * 32..column * 32 + 32];
-            // SAFETY: 32 bytes are eight numbers.
-            unsafe { _mm256_loadu_ps(bytes.as_ptr().cast()) }
-        };
+    for column in (0..length - length % 2).step_by(2) {
+        let (even, odd) = (eight_weights::<BITS>(bytes, column), eight_weights::<BITS>(bytes, column + 1));
         for index in 0..COLUMNS {
-            let sum = &mut sums[index][column % 2];
-            *sum = _mm256_fmadd_ps(weights, _mm256_set1_ps(inputs[index][column]), *sum);
+            sums[index][0] = _mm256_fmadd_ps(even, _mm256_set1_ps(inputs[index][column]), sums[index][0]);
+            sums[index][1] = _mm256_fmadd_ps(odd, _mm256_set1_ps(inputs[index][column + 1]), sums[index][1]);
         }
     }
-    sums.map(|sums| _mm256_add_ps(sums[0], sums[1]))
+    if !length.is_multiple_of(2) {
+        let last = eight_weights::<BITS>(bytes, length - 1);
+        for index in 0..COLUMNS {
+            sums[index][0] = _mm256_fmadd_ps(last, _mm256_set1_ps(inputs[index][length - 1]), sums[index][0]);
+        }
+    }
+    let mut totals = [_mm256_setzero_ps(); COLUMNS];
+    for index in 0..COLUMNS {
+        totals[index] = _mm256_add_ps(sums[index][0], sums[index][1]);
+    }
+    totals
+}
+
+/// Column `column` of eight rows.
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn eight_weights<const BITS: usize>(bytes: &[u8], column: usize) -> __m256 {
+    if BITS == 16 {
+        return halves(bytes, column * 16);
+    }
+    let bytes = &bytes[column * 32..column * 32 + 32];
+    // SAFETY: 32 bytes are eight numbers.
+    unsafe { _mm256_loadu_ps(bytes.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -130,10 +151,9 @@ fn quantised<const BITS: usize, const PARTS: usize, const COLUMNS: usize>(bytes:
     for (index, group) in bytes.chunks_exact(HEAD_BYTES + PARTS * layout.part_bytes()).enumerate() {
         let (head, parts) = group.split_at(HEAD_BYTES);
         let (scale, minimum) = (halves(head, 0), halves(head, 16));
-        let blocks = inputs.map(|input| &input[index * PARTS..(index + 1) * PARTS]);
         for (part, bytes) in parts.chunks_exact(layout.part_bytes()).enumerate() {
             let (small, codes) = bytes.split_at(layout.small_bytes());
-            let blocks = blocks.map(|blocks| &blocks[part]);
+            let blocks = at(inputs, index * PARTS + part);
             if BITS == 6 {
                 six_bits(scale, small, codes, blocks, &mut sums);
                 continue;
@@ -153,20 +173,31 @@ fn quantised<const BITS: usize, const PARTS: usize, const COLUMNS: usize>(bytes:
     sums
 }
 
+/// Block `index` of each column. A loop and no `map`: a closure with these instructions is not inlined into a function without them.
+#[inline]
+fn at<const COLUMNS: usize>(inputs: [&[Block]; COLUMNS], index: usize) -> [&Block; COLUMNS] {
+    let mut blocks = [&inputs[0][index]; COLUMNS];
+    for (block, input) in blocks.iter_mut().zip(inputs) {
+        *block = &input[index];
+    }
+    blocks
+}
+
 /// Eight numbers times the eight small ones at `at`.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn times(numbers: __m256, small: &[u8], at: usize) -> __m256 {
     _mm256_mul_ps(numbers, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(eight(small, at))))
 }
 
+#[inline]
 #[target_feature(enable = "avx2,fma")]
 fn six_bits<const COLUMNS: usize>(scale: __m256, small: &[u8], codes: &[u8], blocks: [&Block; COLUMNS], sums: &mut [__m256; COLUMNS]) {
     let scales = [_mm256_cvtepi8_epi32(eight(small, 0)), _mm256_cvtepi8_epi32(eight(small, 8))];
-    let low = _mm256_set1_epi32(0xffff);
-    let pairs = scales.map(|scale| _mm256_or_si256(_mm256_and_si256(scale, low), _mm256_slli_epi32::<16>(scale)));
+    let pairs = [twice(scales[0]), twice(scales[1])];
     let products = unsigned::<6, COLUMNS>(codes, pairs, blocks);
     let centre = _mm256_mul_ps(scale, _mm256_set1_ps(32.0));
-    let centres = scales.map(|scale| _mm256_mul_ps(centre, _mm256_cvtepi32_ps(scale)));
+    let centres = [_mm256_mul_ps(centre, _mm256_cvtepi32_ps(scales[0])), _mm256_mul_ps(centre, _mm256_cvtepi32_ps(scales[1]))];
     for column in 0..COLUMNS {
         let both = _mm256_mul_ps(scale, _mm256_set1_ps(blocks[column].scale));
         let sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[column]), both, sums[column]);
@@ -175,10 +206,38 @@ fn six_bits<const COLUMNS: usize>(scale: __m256, small: &[u8], codes: &[u8], blo
     }
 }
 
+/// Small numbers, each in both halves of its 32 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn twice(numbers: __m256i) -> __m256i {
+    _mm256_or_si256(_mm256_and_si256(numbers, _mm256_set1_epi32(0xffff)), _mm256_slli_epi32::<16>(numbers))
+}
+
 /// Sums of products of 32 columns; those of each half are multiplied by that half's factor, which stands in every 16 bits.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn unsigned<const BITS: usize, const COLUMNS: usize>(codes: &[u8], factors: [__m256i; 2], blocks: [&Block; COLUMNS]) -> [__m256i; COLUMNS] {
-    let wide_after = const {
+    assert!(codes.len() == 32 * BITS, "the codes of a part");
+    let mut sums = [_mm256_setzero_si256(); COLUMNS];
+    let mut narrow = sums;
+    add_pair::<BITS, COLUMNS, 0>(codes, factors[0], blocks, &mut narrow, &mut sums);
+    add_pair::<BITS, COLUMNS, 1>(codes, factors[0], blocks, &mut narrow, &mut sums);
+    add_pair::<BITS, COLUMNS, 2>(codes, factors[1], blocks, &mut narrow, &mut sums);
+    add_pair::<BITS, COLUMNS, 3>(codes, factors[1], blocks, &mut narrow, &mut sums);
+    sums
+}
+
+/// Adds the products of two quads. The narrow sums are widened after as many pairs as they can hold.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_pair<const BITS: usize, const COLUMNS: usize, const PAIR: usize>(
+    codes: &[u8],
+    factor: __m256i,
+    blocks: [&Block; COLUMNS],
+    narrow: &mut [__m256i; COLUMNS],
+    sums: &mut [__m256i; COLUMNS],
+) {
+    let held = const {
         if BITS == 4 {
             4
         } else if BITS == 5 {
@@ -187,30 +246,28 @@ fn unsigned<const BITS: usize, const COLUMNS: usize>(codes: &[u8], factors: [__m
             1
         }
     };
-    let mut sums = [_mm256_setzero_si256(); COLUMNS];
-    let mut narrow = [_mm256_setzero_si256(); COLUMNS];
     let nibble = _mm256_set1_epi8(15);
-    for pair in 0..4 {
-        let both = vector(codes, pair * 32);
-        let mut low = _mm256_and_si256(both, nibble);
-        let mut high = _mm256_and_si256(_mm256_srli_epi16::<4>(both), nibble);
-        if BITS > 4 {
-            low = _mm256_or_si256(low, upper::<BITS>(codes, 2 * pair));
-            high = _mm256_or_si256(high, upper::<BITS>(codes, 2 * pair + 1));
-        }
-        for column in 0..COLUMNS {
-            let product = _mm256_maddubs_epi16(low, quad(blocks[column], 2 * pair));
-            narrow[column] = if pair % wide_after == 0 { product } else { _mm256_add_epi16(narrow[column], product) };
-            narrow[column] = _mm256_add_epi16(narrow[column], _mm256_maddubs_epi16(high, quad(blocks[column], 2 * pair + 1)));
-            if pair % wide_after == wide_after - 1 {
-                sums[column] = _mm256_add_epi32(sums[column], _mm256_madd_epi16(narrow[column], factors[pair / 2]));
-            }
+    let both = vector(codes, PAIR * 32);
+    let mut low = _mm256_and_si256(both, nibble);
+    let mut high = _mm256_and_si256(_mm256_srli_epi16::<4>(both), nibble);
+    if BITS > 4 {
+        low = _mm256_or_si256(low, upper::<BITS>(codes, 2 * PAIR));
+        high = _mm256_or_si256(high, upper::<BITS>(codes, 2 * PAIR + 1));
+    }
+    for column in 0..COLUMNS {
+        let block = blocks[column];
+        let first = _mm256_maddubs_epi16(low, quad(block, 2 * PAIR));
+        let second = _mm256_maddubs_epi16(high, quad(block, 2 * PAIR + 1));
+        let product = _mm256_add_epi16(first, second);
+        narrow[column] = if PAIR.is_multiple_of(held) { product } else { _mm256_add_epi16(narrow[column], product) };
+        if PAIR % held == held - 1 {
+            sums[column] = _mm256_add_epi32(sums[column], _mm256_madd_epi16(narrow[column], factor));
         }
     }
-    sums
 }
 
 /// The bits above the fourth of quad `index`, at their place.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn upper<const BITS: usize>(codes: &[u8], index: usize) -> __m256i {
     let (at, shift, mask) = if BITS == 5 { (128, index, 0x10) } else { (128 + index / 4 * 32, index % 4 * 2, 0x30) };
@@ -229,19 +286,32 @@ fn upper<const BITS: usize>(codes: &[u8], index: usize) -> __m256i {
 }
 
 /// Sums of products of 32 columns of signed codes.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn signed<const COLUMNS: usize>(codes: &[u8], blocks: [&Block; COLUMNS]) -> [__m256i; COLUMNS] {
+    assert!(codes.len() == 256, "the codes of a part");
     let mut sums = [_mm256_setzero_si256(); COLUMNS];
-    let ones = _mm256_set1_epi16(1);
-    for index in 0..8 {
-        let weights = vector(codes, index * 32);
-        let sizes = _mm256_abs_epi8(weights);
-        for column in 0..COLUMNS {
-            let product = _mm256_maddubs_epi16(sizes, _mm256_sign_epi8(quad(blocks[column], index), weights));
-            sums[column] = _mm256_add_epi32(sums[column], _mm256_madd_epi16(product, ones));
-        }
-    }
+    add_signed::<COLUMNS, 0>(codes, blocks, &mut sums);
+    add_signed::<COLUMNS, 2>(codes, blocks, &mut sums);
+    add_signed::<COLUMNS, 4>(codes, blocks, &mut sums);
+    add_signed::<COLUMNS, 6>(codes, blocks, &mut sums);
     sums
+}
+
+/// Adds the products of quad `FIRST` and the next.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_signed<const COLUMNS: usize, const FIRST: usize>(codes: &[u8], blocks: [&Block; COLUMNS], sums: &mut [__m256i; COLUMNS]) {
+    let ones = _mm256_set1_epi16(1);
+    let (one, other) = (vector(codes, FIRST * 32), vector(codes, FIRST * 32 + 32));
+    let (one_size, other_size) = (_mm256_abs_epi8(one), _mm256_abs_epi8(other));
+    for column in 0..COLUMNS {
+        let block = blocks[column];
+        let first = _mm256_maddubs_epi16(one_size, _mm256_sign_epi8(quad(block, FIRST), one));
+        let second = _mm256_maddubs_epi16(other_size, _mm256_sign_epi8(quad(block, FIRST + 1), other));
+        let both = _mm256_add_epi32(_mm256_madd_epi16(first, ones), _mm256_madd_epi16(second, ones));
+        sums[column] = _mm256_add_epi32(sums[column], both);
+    }
 }
 
 /// See [`crate::attention::attend`].
