@@ -1,6 +1,6 @@
 //! The numbers that describe a model, from its file's metadata, checked once.
 //!
-//! What a [`Config`] holds divides as it must and lies below [`MOST`], so that products of a few of them cannot overflow. An architecture, and a variant
+//! What a [`Config`] holds divides as it must and lies below `MOST`, so that products of a few of them cannot overflow. An architecture, and a variant
 //! of one that would need other arithmetic (experts, YaRN), is refused by name rather than run wrongly.
 
 use alloc::borrow::ToOwned;

@@ -1,7 +1,7 @@
 //! Weights as `f32`, from every type: the scalar oracle that all fast code is held against.
 //!
-//! A quantised weight is `scale * code - offset`. A block's codes are laid out here once ([`codes`]), 32 neighbours at a time, for this module and for
-//! those that repack weights; what scale and offset are made of differs by type and stands in [`steps`].
+//! A quantised weight is `scale * code - offset`. A block's codes are laid out here once (`codes`), 32 neighbours at a time, for this module and for
+//! those that repack weights; what scale and offset are made of differs by type and stands in `steps`.
 
 use crate::half::{from_bf16, from_f16};
 use crate::quant::{Kind, SMALL_BLOCK};

@@ -1,6 +1,6 @@
 //! Text to tokens and back, by the vocabulary in a model's file.
 //!
-//! Two kinds: [`spm`] joins pieces by score (SentencePiece), [`bpe`] joins bytes by rank after [`split`] has cut the text into words. Special tokens (control
+//! Two kinds: `spm` joins pieces by score (SentencePiece), `bpe` joins bytes by rank after `split` has cut the text into words. Special tokens (control
 //! and user-defined ones) are found in the text first, the longest at each place, when the caller asks for it; text from strangers must not be able to write them.
 //!
 //! Detokenising yields bytes: a token may hold a part of a character, which only the next one completes.
