@@ -105,7 +105,7 @@ impl Posix<'_> {
         self.unshare(map, page)?;
         let pages = ((area.end - page) / PAGE).min(OWN_AROUND);
         for next in (1..pages).map(|index| page + index * PAGE) {
-            let is_cached = |present: u64| present & (MapFlags::SHARED | MapFlags::COW | MapFlags::WRITE) == MapFlags::SHARED;
+            let is_cached = |present: u64| present & (MapFlags::SHARED | MapFlags::COW | MapFlags::WRITE | MapFlags::NONE) == MapFlags::SHARED;
             if !self.page_at(map, next).is_some_and(is_cached) {
                 break;
             }

@@ -7,6 +7,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use abi::MapFlags;
+
 use crate::saved::{MAPS, MapIndex};
 use crate::server::Posix;
 use crate::vma::{PAGE, SHARED, WRITE};
@@ -56,12 +58,20 @@ impl Posix<'_> {
             if !self.store.area_at(from, page).is_some_and(|area| private(area.flags)) {
                 continue;
             }
-            // In this order: once the clone has its copy, the original is the page's last holder and copies nothing. A page that is not there, or no
-            // memory for a copy, is left to a fault.
+            // Given up or closed since it was written: left to a fault.
+            if !self.is_open_copy(map, page) || !self.is_open_copy(from, page) {
+                continue;
+            }
+            // In this order: once the clone has its copy, the original is the page's last holder and copies nothing. No memory for a copy is left to a fault.
             if self.unshare(map, page).and_then(|()| self.unshare(from, page)).is_err() {
                 continue;
             }
         }
+    }
+
+    /// Whether a page is there, copy-on-write, and may be accessed: another one the kernel refuses to unshare.
+    fn is_open_copy(&mut self, map: MapIndex, page: u64) -> bool {
+        self.page_at(map, page).is_some_and(|present| present & (MapFlags::COW | MapFlags::NONE) == MapFlags::COW)
     }
 }
 

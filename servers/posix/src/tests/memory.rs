@@ -387,3 +387,33 @@ fn try_call(system: &mut System, lane: usize, number: u16, kinds: &[Kind], bad: 
     while system.call(lane, 61, [u64::MAX, 0, 1, 0, 0, 0]).is_some_and(|pid| (pid as i64) > 0) {}
     assert_eq!(system.posix().processes.len(), 1, "call {number}");
 }
+
+/// What was written after one fork is copied at once at the next, unless it is not there any more, closed, or not for children.
+#[test]
+fn forks_pass_over_hot_pages_that_were_given_up_closed_or_kept_back() {
+    const DONTNEED: u64 = 4;
+    const DONTFORK: u64 = 10;
+    let (mut system, lane) = System::start();
+    let page = DATA + 0x5000;
+    let write_after_a_fork = |system: &mut System| {
+        system.poke(lane, page, b"hot");
+        let child = system.fork(lane);
+        fault(system, lane, page, FaultAccess::WRITE | FaultAccess::PRESENT);
+        child
+    };
+    let _first = write_after_a_fork(&mut system);
+    assert_eq!(system.call(lane, 28, [page, 0x1000, DONTNEED, 0, 0, 0]), Some(0));
+    let child = system.fork(lane);
+    assert_eq!(system.peek(child, page, 3), [0; 3]);
+
+    let _second = write_after_a_fork(&mut system);
+    assert_eq!(system.call(lane, 10, [page, 0x1000, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 10, [page, 0x1000, 3, 0, 0, 0]), Some(0));
+    let child = system.fork(lane);
+    assert_eq!(system.peek(child, page, 3), *b"hot");
+
+    let _third = write_after_a_fork(&mut system);
+    assert_eq!(system.call(lane, 28, [page, 0x1000, DONTFORK, 0, 0, 0]), Some(0));
+    let _child = system.fork(lane);
+    assert_eq!(system.peek(lane, page, 3), *b"hot");
+}
