@@ -1,6 +1,7 @@
 //! Programs and servers on several processors at the same time.
 
-use tests::Boot;
+use tests::compare::staged::Staged;
+use tests::{Boot, Outcome};
 
 /// Programs on all processors, which share the servers on the first one.
 fn spread(name: &str, processors: &str) -> Boot {
@@ -46,4 +47,46 @@ fn servers_die_while_programs_run_on_all_processors() {
 #[test]
 fn slow_path_does_it_too() {
     spread("spread-slow", "2").with("--option", "slowpath").script(AT_ONCE).expect_output("8 alike\n");
+}
+
+/// A number that `cargo xtask soak stress` gives, or the one of an ordinary run.
+fn asked(name: &str, otherwise: u32) -> u32 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// Runs random calls of many processes and threads beside `beside`, on so many processors. They check themselves; one line says how much was done.
+fn stress(name: &str, processors: &str, beside: &str) -> Outcome {
+    let (seconds, seed) = (asked("SYNOS_STRESS_SECONDS", 8), asked("SYNOS_STRESS_SEED", 1));
+    let staged = Staged::lay_out(&["stress".into()]).expect("the program can be compiled");
+    let boot = spread(&format!("{name}-{processors}"), processors).within_seconds(300 + 10 * seconds);
+    let boot = ["posix", "vfs", "memory"].into_iter().fold(boot, |boot, server| boot.policy(server, "burst = 255\nbackoff_ms = [1, 1]"));
+    let boot = boot.with("--add", format!("{}:/run", staged.guest().display()));
+    let outcome = boot.script(&format!("{beside}/run/programs/stress {seconds} {seed} && touch /over; wait\n"));
+    assert!(outcome.status == 0 && outcome.stdout.starts_with("stress: 0 wrong; ") && outcome.stderr.is_empty(), "seed {seed}: {outcome}");
+    println!("{name} on {processors} processors, seed {seed}: {}", outcome.stdout.trim_end());
+    outcome
+}
+
+/// Numbers of processors to be tried: more than the host has only where it is asked for.
+fn numbers_of_processors() -> &'static [&'static str] {
+    if std::env::var_os("SYNOS_STRESS_SECONDS").is_some() { &["2", "4"] } else { &["2"] }
+}
+
+#[test]
+fn random_calls_on_all_processors_come_out_right() {
+    for processors in numbers_of_processors() {
+        let outcome = stress("stress", processors, "");
+        let deaths = ["posix", "vfs", "memory", "console"].map(|server| outcome.deaths(server));
+        assert_eq!(deaths, [0; 4], "nobody killed them: {outcome}");
+    }
+}
+
+#[test]
+fn random_calls_on_all_processors_come_out_right_while_servers_die() {
+    let kills =
+        "(until [ -e /over ]; do for server in posix vfs memory posix; do /usr/bin/svc crash $server wild > /dev/null; sleep 1; done; done) &\n";
+    for processors in numbers_of_processors() {
+        let outcome = stress("stress-deaths", processors, kills);
+        assert!(outcome.deaths("posix") >= 2 && outcome.deaths("vfs") >= 1 && outcome.deaths("memory") >= 1, "{outcome}");
+    }
 }

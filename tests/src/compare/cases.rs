@@ -42,21 +42,34 @@ const PLACES: [(&str, &str, Kind); 5] = [
 ];
 
 /// Programs of those places that are no cases, and why.
-const NO_CASES: [(&str, &str); 2] =
-    [("bench", "what it prints is how fast the machine is"), ("svc", "Linux has no servers to look at; tests/svc.rs runs it")];
+const NO_CASES: [(&str, &str); 3] = [
+    ("bench", "what it prints is how fast the machine is"),
+    ("stress", "what it prints is how much it did; tests/processors.rs runs it"),
+    ("svc", "Linux has no servers to look at; tests/svc.rs runs it"),
+];
 
 /// All cases of the project in `root`, sorted by name.
 ///
 /// # Errors
 /// Those of reading its folders.
 pub fn all(root: &Path) -> io::Result<Vec<Case>> {
+    let mut cases = with_helpers(root)?;
+    cases.retain(|case| NO_CASES.iter().all(|(no_case, _)| *no_case != case.name));
+    Ok(cases)
+}
+
+/// Likewise, and the programs that are no cases, for tests that run them in their own way.
+///
+/// # Errors
+/// Those of reading its folders.
+pub fn with_helpers(root: &Path) -> io::Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (folder, ending, kind) in PLACES {
         for entry in fs::read_dir(root.join(folder))? {
             let source = entry?.path();
             let is_one = source.extension().unwrap_or_default() == ending && source.is_dir() == ending.is_empty();
             let name = source.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-            if is_one && NO_CASES.iter().all(|(no_case, _)| *no_case != name) {
+            if is_one {
                 cases.push(Case { name: name.into(), source: source.clone(), kind });
             }
         }
@@ -124,7 +137,9 @@ mod tests {
             assert!(cases.iter().any(|case| case.name == name && case.kind == kind), "{name}");
         }
         assert!(cases.windows(2).all(|pair| pair[0].name != pair[1].name));
-        assert!(cases.iter().all(|case| case.name != "bench" && case.name != "svc"));
+        assert!(cases.iter().all(|case| !["bench", "stress", "svc"].contains(&case.name.as_str())));
+        let helpers = with_helpers(&crate::root()).expect("the project can be read");
+        assert!(helpers.iter().any(|case| case.name == "stress" && case.kind == Kind::C));
     }
 
     #[test]

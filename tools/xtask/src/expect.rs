@@ -49,7 +49,7 @@ pub(crate) struct ExpectOptions {
 
 /// The command `expect`.
 pub(crate) fn run(workspace: &Workspace, options: &ExpectOptions) -> Result<()> {
-    let cases = selected(workspace, &options.name)?;
+    let cases = selected(workspace, &options.name, options.stage.is_some())?;
     if let Some(folder) = &options.stage {
         let ready = setup::ensure(workspace, options.busybox.as_deref(), Voice::Quiet)?;
         return stage::lay_out(workspace, &ready.busybox, &cases, folder, Voice::Quiet).map(drop);
@@ -64,9 +64,10 @@ pub(crate) fn run(workspace: &Workspace, options: &ExpectOptions) -> Result<()> 
     keep(workspace, &cases, &told.output, &kernel.name, &facts)
 }
 
-/// The cases called `names`, or all.
-fn selected(workspace: &Workspace, names: &[String]) -> Result<Vec<Case>> {
-    let all = cases::all(workspace.root()).map_err(Error::io("looking for cases in", workspace.root()))?;
+/// The cases called `names`, or all. Tests may have programs staged that are no cases.
+fn selected(workspace: &Workspace, names: &[String], staged: bool) -> Result<Vec<Case>> {
+    let find = if staged && !names.is_empty() { cases::with_helpers } else { cases::all };
+    let all = find(workspace.root()).map_err(Error::io("looking for cases in", workspace.root()))?;
     if let Some(unknown) = names.iter().find(|name| !all.iter().any(|case| case.name == **name)) {
         return Err(Error::Refused(format!("there is no case called {unknown}")));
     }

@@ -22,6 +22,8 @@ use program::Program;
 
 /// Faults from outside where nobody says how many.
 const FAULTS: usize = 2000;
+/// Seconds of each boot of random calls where nobody says how many.
+const STRESS_SECONDS: u64 = 60;
 
 /// Options of the command `soak`.
 #[derive(Args, Debug)]
@@ -64,10 +66,12 @@ enum Kind {
     Models,
     /// Every server dies in every way, so many times each, under a load in which nobody may notice
     Crashes,
+    /// Random calls of many processes and threads on 2 and 4 processors, with and without deaths of servers, which check themselves
+    Stress,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [Self::Mutate, Self::Fuzz, Self::Chaos, Self::Matrix, Self::Models, Self::Crashes];
+    const ALL: [Self; 7] = [Self::Mutate, Self::Fuzz, Self::Chaos, Self::Matrix, Self::Models, Self::Crashes, Self::Stress];
 }
 
 /// The command `soak`.
@@ -78,7 +82,7 @@ pub(crate) fn run(workspace: &Workspace, options: &SoakOptions) -> Result<ExitCo
     let has_names = |kind: Kind| match kind {
         Kind::Mutate | Kind::Fuzz | Kind::Matrix | Kind::Crashes => true,
         Kind::Chaos => options.faults.is_some(),
-        Kind::Models => false,
+        Kind::Models | Kind::Stress => false,
     };
     if options.name.is_some() && !options.kind.is_some_and(has_names) {
         let names =
@@ -100,6 +104,7 @@ fn soak(workspace: &Workspace, options: &SoakOptions, kind: Kind, seed: u64) -> 
         Kind::Matrix => matrix::run(workspace, name, time, seed),
         Kind::Fuzz => Program::Fuzz.run(workspace, name, options.input.as_deref(), options.seconds, seed),
         Kind::Crashes => crashes(workspace, options),
+        Kind::Stress => stress(workspace, options.seconds.unwrap_or(STRESS_SECONDS), seed),
         Kind::Models => Program::Models.run(workspace, None, None, options.seconds, seed),
         Kind::Chaos if options.faults.is_some() || options.seconds.is_some() => chaos(workspace, options, seed),
         Kind::Chaos => {
@@ -124,6 +129,17 @@ fn crashes(workspace: &Workspace, options: &SoakOptions) -> Result<bool> {
     workspace.introduce(&mut command);
     command.args(["-p", "tests", "--test", "crashes", "--", "--nocapture"]);
     command.env("SYNOS_CRASH_TIMES", options.times.to_string()).env("SYNOS_CRASH_SERVERS", options.name.as_deref().unwrap_or_default());
+    program::found_nothing(&mut command)
+}
+
+/// The suite's test of random calls, for so many seconds in each of its boots.
+fn stress(workspace: &Workspace, seconds: u64, seed: u64) -> Result<bool> {
+    build::warm(workspace)?;
+    let mut command = cargo(workspace, "test");
+    workspace.introduce(&mut command);
+    command.args(["-p", "tests", "--test", "processors", "random_calls", "--", "--nocapture", "--test-threads=1"]);
+    // The program's seed is an int.
+    command.env("SYNOS_STRESS_SECONDS", seconds.to_string()).env("SYNOS_STRESS_SEED", (seed & 0x7fff_ffff).to_string());
     program::found_nothing(&mut command)
 }
 

@@ -43,6 +43,9 @@ pub(crate) struct TestOptions {
     part: Option<Part>,
     /// Only tests whose name contains this
     name: Option<String>,
+    /// CPUs of every machine whose test does not ask for a number itself
+    #[arg(long, value_name = "N")]
+    smp: Option<u32>,
 }
 
 /// A part of the tests.
@@ -83,6 +86,9 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
         build::warm(workspace)?;
         let mut command = cargo(workspace, "test");
         workspace.introduce(&mut command);
+        if let Some(number) = options.smp {
+            command.env("SYNOS_RUN", format!("--smp {number}"));
+        }
         counts += tests(command.args(["--no-fail-fast", "-p", "tests"]), name, &[&format!("--test-threads={}", guests())])?;
     }
     if options.part.is_none() && name.is_none() {
