@@ -126,10 +126,16 @@ impl System {
 
     /// Posix dies, and a successor starts; the calls in hand are made again.
     pub(crate) fn restart(&mut self) {
+        self.restart_and(|_| ());
+    }
+
+    /// Likewise; `meanwhile` is done before any call is delivered again, as a thread of the program may that runs on another processor.
+    fn restart_and(&mut self, meanwhile: impl FnOnce(&mut Self)) {
         self.end_instance();
         self.machine.0.borrow_mut().server_died();
         self.area.recover();
         self.boot();
+        meanwhile(self);
         self.redeliver();
     }
 
@@ -171,11 +177,23 @@ impl System {
 
     /// Likewise, dying at the `nth` store to saved state. Whether it came to that.
     pub(crate) fn call_crashing_at_store(&mut self, lane: Lane, number: u64, arguments: [u64; 6], nth: u64) -> (bool, Option<u64>) {
+        self.call_crashing_while(lane, number, arguments, nth, |_| ())
+    }
+
+    /// Likewise; `meanwhile` is done between the death and the call's second delivery.
+    pub(crate) fn call_crashing_while(
+        &mut self,
+        lane: Lane,
+        number: u64,
+        arguments: [u64; 6],
+        nth: u64,
+        meanwhile: impl FnOnce(&mut Self),
+    ) -> (bool, Option<u64>) {
         self.machine.0.borrow_mut().answers.clear();
         self.calls[lane] = Some((number, arguments));
         let died = host::crash_at_store(nth, || self.deliver(lane, number, arguments)).is_none();
         if died {
-            self.restart();
+            self.restart_and(meanwhile);
         }
         (died, self.result(lane))
     }
@@ -250,6 +268,12 @@ impl System {
             assert!(matches!(stop, Stop::Wait(_)), "memory that cannot be read: {stop:?}");
         }
         bytes
+    }
+
+    /// Writes to a program's memory as one of its threads would; whether it may.
+    pub(crate) fn may_write(&mut self, lane: Lane, address: u64, bytes: &[u8]) -> bool {
+        let map = self.map_of(lane);
+        self.posix().write_guest(map, address, bytes, abi::RequestNumber::default()).is_ok()
     }
 
     pub(crate) fn map_of(&mut self, lane: Lane) -> usize {

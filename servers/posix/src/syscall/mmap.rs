@@ -28,6 +28,8 @@ const TOP_OF_32_BITS: u64 = 1 << 31;
 const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
 const MREMAP_MAYMOVE: u64 = 1;
 const MREMAP_FIXED: u64 = 2;
+/// Progress of a move, beside the address of the new place: all pages are there.
+const MOVED: u64 = 1;
 
 fn pages(length: u64) -> Result<u64, Errno> {
     match length.checked_next_multiple_of(PAGE) {
@@ -240,18 +242,33 @@ pub fn sys_mremap(call: &mut Call<'_, '_>) -> SysResult {
         return Err(if flags & MREMAP_FIXED != 0 { Errno::EINVAL } else { Errno::ENOMEM }.into());
     }
     let moved = area.part(old, end);
-    let start = if begun == 0 { begin_move(call, &mut areas, moved, (flags & MREMAP_FIXED != 0).then_some(target), bytes)? } else { begun };
-    let flags = map_flags(area.flags & !WRITE);
-    if let Err(errno) = call.posix.move_pages(call.map, old, start, old_bytes.min(bytes) / PAGE, flags) {
-        call.posix.unmap(call.map, start, start + bytes)?;
-        areas.remove(start, start + bytes);
-        call.posix.set_areas(call.map, &areas)?;
-        return Err(errno.into());
+    let start = if begun == 0 { begin_move(call, &mut areas, moved, (flags & MREMAP_FIXED != 0).then_some(target), bytes)? } else { begun & !MOVED };
+    if begun & MOVED == 0 {
+        if begun != 0 {
+            // All pages are still at the old place, where a sibling may have written to those that were copied before the crash.
+            call.posix.unmap(call.map, start, start + bytes)?;
+        }
+        let moved = call.posix.move_pages(call.map, old, start, old_bytes.min(bytes) / PAGE, map_flags(area.flags & !WRITE));
+        if let Err(errno) = moved.and_then(|()| close_old_place(call, areas.clone(), old, end, start)) {
+            call.posix.unmap(call.map, start, start + bytes)?;
+            areas.remove(start, start + bytes);
+            call.posix.set_areas(call.map, &areas)?;
+            return Err(errno.into());
+        }
     }
     call.posix.unmap(call.map, old, end)?;
     areas.remove(old, end);
     call.posix.set_areas(call.map, &areas)?;
     Ok(start)
+}
+
+/// Says that all pages are at the new place. Nobody can write at the old one from here on, and it is nobody else's before it is empty: a crash finds it as it was.
+fn close_old_place(call: &mut Call<'_, '_>, mut areas: Areas, old: u64, end: u64, start: u64) -> Result<(), Errno> {
+    areas.protect(old, end, 0);
+    call.posix.set_areas(call.map, &areas)?;
+    call.set_progress(start | MOVED);
+    call.posix.store.commit();
+    Ok(())
 }
 
 /// Chooses where an area goes, and says so before a page is there: after a crash the place must be nobody else's, and what was moved already must not be taken

@@ -82,6 +82,31 @@ fn moved_pages_are_there_once_whichever_store_is_the_last() {
     }
 }
 
+/// A thread on another processor goes on writing while posix is away: what it could write is there after the move.
+#[test]
+fn what_a_sibling_writes_while_a_move_is_begun_again_is_moved_too() {
+    const MAY_MOVE: u64 = 1;
+    const BYTES: u64 = 0x3000;
+    let (mut nth, mut written) = (0, 0);
+    loop {
+        let (mut system, lane) = System::start();
+        let map = |system: &mut System, protection| system.call(lane, 9, [0, BYTES, protection, 0x22, u64::MAX, 0]).unwrap();
+        let (_wall, from) = (map(&mut system, 1), map(&mut system, 3));
+        system.poke(lane, from, &[7; BYTES as usize]);
+        let mut late = None;
+        let arguments = [from, BYTES, BYTES + 0x1000, MAY_MOVE, 0, 0];
+        let (died, result) = system.call_crashing_while(lane, 25, arguments, nth, |system| late = Some(system.may_write(lane, from, b"late")));
+        let first = if late == Some(true) { b"late" } else { &[7; 4] };
+        assert_eq!(system.peek(lane, result.unwrap(), 4), first, "store {nth}");
+        written += u64::from(late == Some(true));
+        if !died {
+            break;
+        }
+        nth += 1;
+    }
+    assert!(nth > written && written > 4, "{written} of {nth}");
+}
+
 fn check_one_child(system: &mut System, lane: usize, what: &str) {
     assert_eq!(system.posix().processes.len(), 2, "{what}: one child");
     assert_eq!(system.machine.0.borrow().objects(), (2, 2), "{what}");
