@@ -176,6 +176,7 @@ impl Machine for FakeMachine {
     fn send_ipi(&mut self, processor: usize) {
         assert_ne!(processor, self.here, "a processor interrupts itself");
         self.cores[processor].ipi = true;
+        self.meter.ipis += 1;
     }
 
     fn delegate(&mut self, processor: usize, duty: Duty) {

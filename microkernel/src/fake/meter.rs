@@ -33,6 +33,8 @@ pub struct Meter {
     pub points: u64,
     /// After how many points of a trap an interrupt comes, which waits until its end; 0 for never.
     pub interrupt_at: u64,
+    /// How often a processor was interrupted by another.
+    pub ipis: u64,
 }
 
 impl Hash for Meter {

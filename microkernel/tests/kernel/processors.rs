@@ -383,11 +383,13 @@ fn more_important_thread_takes_another_processor_over_and_a_less_important_one_d
     let process = elsewhere(&mut world);
     let other = world.spawn_thread(&process);
     world.must(other.handle, Operation::ThreadStop, &[]);
-    for (priority, runs) in [(9, process.thread), (11, other.thread)] {
+    for (priority, runs, interrupts) in [(9, process.thread, 0), (11, other.thread, 1)] {
         world.configure(other.handle, ThreadSetting::Processor, 1);
         world.configure(other.handle, ThreadSetting::Priority, priority);
+        let before = world.kernel.machine.meter.ipis;
         world.must(other.handle, Operation::ThreadStart, &[]);
         assert_eq!(world.kernel.current_at(1), Some(runs));
+        assert_eq!(world.kernel.machine.meter.ipis - before, interrupts, "who does not take over interrupts nobody");
         world.must(other.handle, Operation::ThreadStop, &[]);
     }
     world.must(other.handle, Operation::ThreadStart, &[]);
