@@ -80,6 +80,7 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
     if options.part != Some(Part::Vm) {
         setup::toolchain(workspace, Voice::Plain)?;
         counts += tests(cargo(workspace, "test").arg("--no-fail-fast"), name, &[])?;
+        counts += tests(cargo(workspace, "test").args(["--no-fail-fast", "-p", "svc"]), name, &[])?;
         counts += tests(unlocked(workspace, "test", Profile::Release).args(["--no-fail-fast", "-p", "image"]), name, &[])?;
     }
     if options.part != Some(Part::Host) {
