@@ -156,3 +156,22 @@ fn sleeping_read_gets_its_line_though_console_and_posix_died() {
     let shown = run(&mut session, "echo $((6 * 7))");
     assert!(shown.contains("\r\n42\r\n"), "{shown:?}");
 }
+
+/// A program sleeps in a read of one key, without a line discipline's help, while the terminal's server dies twice and every other one once.
+#[test]
+fn read_that_slept_through_five_crashes_gets_its_key() {
+    let mut session = Boot::new("read-five").within_seconds(240).session();
+    session.expect(PROMPT);
+    let crashes = "for name in console posix vfs memory console; do svc crash $name panic >/dev/null; sleep 0.5; done; echo all gone";
+    session.send(&format!("stty raw -echo; (sleep 0.5; {crashes}) & dd bs=1 count=1 2>/dev/null | hexdump -C\n"));
+    session.expect("\nall gone\n");
+    session.pause_ms(200);
+    session.send("k");
+    session.expect("00000000  6b ");
+    session.send("stty sane\n");
+    session.expect(PROMPT);
+    let log = session.log();
+    for (name, deaths) in [("console", 2), ("posix", 1), ("vfs", 1), ("memory", 1)] {
+        assert_eq!(log.matches(&format!(": {name} died, instance")).count(), deaths, "{name}: {log}");
+    }
+}
