@@ -139,3 +139,30 @@ fn commands_that_make_no_sense_are_errors_in_words() {
     );
     assert_eq!(SERVERS.map(|name| outcome.deaths(name)), [0; 4], "{outcome}");
 }
+
+/// The example server, which is given up at its second death.
+const MORTAL: &str =
+    "[[service]]\nname = \"victim\"\npriority = 20\nheap_pages = 16\nsaved_pages = 64\ncalls = [\"memory\"]\nburst = 1\nbackoff_ms = [1, 1]\n";
+
+#[test]
+fn server_that_dies_too_often_is_given_up_until_root_revives_it() {
+    let state = "svc list | while read -r name state rest; do [ $name = victim ] && echo $state; done\n";
+    let crash = "svc crash victim panic; sleep 0.3\n";
+    let script = format!("{crash}{state}{crash}{state}svc crash victim panic; echo $?\n{state}svc restart victim; sleep 0.3\n{state}");
+    let outcome = run(Boot::new("svc-given-up").services(MORTAL), &script);
+    assert_eq!(outcome.stdout, "up\ngiven-up\n1\ngiven-up\nup\n", "{outcome}");
+    assert_eq!(outcome.stderr, "svc: crash victim panic: No such process (os error 3)\n", "{outcome}");
+    assert!(outcome.status == 0 && outcome.deaths("victim") == 2, "{outcome}");
+    assert!(outcome.log.contains("victim is given up: it died too often"), "{outcome}");
+}
+
+/// What `run` answers when the machine is of no use any more.
+const UNUSABLE: i32 = 125;
+
+#[test]
+fn server_that_the_shell_depends_on_ends_the_machine_when_it_dies_too_often() {
+    let boot = Boot::new("svc-power-off").policy("vfs", "burst = 1");
+    let outcome = run(boot, "echo before\nsvc crash vfs panic\nsvc crash vfs panic\nsleep 30\necho never\n");
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (UNUSABLE, "before\n"), "{outcome}");
+    assert!(outcome.log.contains("vfs is given up: it died too often") && outcome.deaths("vfs") == 2, "{outcome}");
+}

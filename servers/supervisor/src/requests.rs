@@ -66,6 +66,7 @@ impl<K: Kernel> supervisor::Service for Supervisor<'_, K> {
             Some((Life::GivenUp, ..)) => self.revive(index).map_err(|_| Error::NotRunning)?,
             Some((Life::Waiting | Life::Dead { .. }, ..)) | None => {}
         }
+        self.note_done(number);
         Ok(())
     }
 
@@ -82,7 +83,9 @@ impl<K: Kernel> supervisor::Service for Supervisor<'_, K> {
         let thread = body.block.thread(0);
         let frame = Frame { rip: entry, rsp: layout::stack_top(0) - 8, rdi: death::argument(how), ..Frame::new() };
         let started = self.kernel.stop(thread).and_then(|()| self.kernel.set_frame(thread, &frame)).and_then(|()| self.kernel.start(thread));
-        started.map_err(|_| Error::NotRunning)
+        started.map_err(|_| Error::NotRunning)?;
+        self.note_done(number);
+        Ok(())
     }
 
     fn health(&mut self, index: u8) -> Result<Health, Error> {
@@ -140,17 +143,18 @@ impl<K: Kernel> Supervisor<'_, K> {
         self.services.iter().position(|record| record.spec.service.id() == service).ok_or(Error::UnknownService)
     }
 
-    /// Whether this request was done before; from now on it was. The one who asks may die of it, and then asks again.
-    fn is_done(&mut self, number: RequestNumber) -> bool {
-        if self.done.iter().any(|done| *done == number.0) {
-            return true;
-        }
+    /// Whether this request was done before: the one who asks may die of it, and then asks again.
+    fn is_done(&self, number: RequestNumber) -> bool {
+        self.done.iter().any(|done| *done == number.0)
+    }
+
+    /// What failed is not noted: made again it must fail again.
+    fn note_done(&mut self, number: RequestNumber) {
         if self.done.is_full() {
             self.done.pop_front();
         }
         // There is room now.
         let _full = self.done.push_back(number.0);
-        false
     }
 
     /// Samples the threads' counters when that is due, and ends instances that hang. Returns when the next sample is due.
