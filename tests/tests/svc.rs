@@ -166,3 +166,13 @@ fn server_that_the_shell_depends_on_ends_the_machine_when_it_dies_too_often() {
     assert_eq!((outcome.status, outcome.stdout.as_str()), (UNUSABLE, "before\n"), "{outcome}");
     assert!(outcome.log.contains("vfs is given up: it died too often") && outcome.deaths("vfs") == 2, "{outcome}");
 }
+
+#[test]
+fn record_of_a_death_names_the_request_in_hand_and_its_attempt() {
+    let boot = Boot::new("svc-request").failing("vfs", "write.effect", 1);
+    let outcome = run(boot, "echo hello > /tmp/file\ncat /tmp/file\nsvc status vfs\n");
+    passed(&outcome);
+    let request = outcome.stdout.lines().find(|line| line.starts_with("  request "));
+    assert!(request.is_some_and(|line| line.starts_with("  request a call, posix:") && line.ends_with(", attempt 1")), "{outcome}");
+    assert!(outcome.stdout.starts_with("hello\n") && outcome.stdout.contains("  log [vfs] failpoint write.effect\n"), "{outcome}");
+}
