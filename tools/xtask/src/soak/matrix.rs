@@ -19,7 +19,7 @@ const CORE: [&str; 3] = ["scripts", "restart", "terminal"];
 /// One test of the core, for a share.
 const BRIEF: [&str; 2] = ["restart", "four_servers_die_in_one_session"];
 /// Kinds of machines: a name, and the options of `run`.
-const MACHINES: [(&str, &[&str]); 9] = [
+const MACHINES: [(&str, &[&str]); 10] = [
     ("bios", &[]),
     ("uefi", &["--uefi"]),
     ("memory-128m", &["--memory", "128M"]),
@@ -28,6 +28,7 @@ const MACHINES: [(&str, &[&str]); 9] = [
     ("uefi-two-cpus-1g", &["--uefi", "--smp", "2", "--memory", "1G"]),
     ("icount", &["--icount"]),
     ("slowpath", &["--option", "slowpath"]),
+    ("pending", &["--option", "vfs-pending=11"]),
     ("kvm", &["--accel", "kvm"]),
 ];
 /// The machine that only some hosts have.
