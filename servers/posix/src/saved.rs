@@ -361,13 +361,13 @@ libsys::plain! {
         pub number: u64,
         /// The last request with a result.
         pub done: Done,
-        /// Request that `deadline`, `progress` and the step belong to.
+        /// Request that `deadline`, `progress`, `futex` and the step belong to.
         pub wait_number: u64,
         /// Absolute deadline in ns, 0 for none.
         pub deadline: u64,
         /// What a partly done request has achieved.
         pub progress: u64,
-        /// Key of the futex it waits for.
+        /// Key of the futex it waits for; zeros for none.
         pub futex: [u64; 2],
         /// Bits that it waits for.
         pub futex_bits: u64,

@@ -204,7 +204,9 @@ impl Call<'_, '_> {
         let (thread, number) = (self.posix.store.thread(self.lane), self.number.0);
         let runs = thread.wait_number == number && thread.deadline != 0 && thread.progress == unread;
         let deadline = if runs { thread.deadline } else { self.posix.kernel.now_ns() + u64::from(timer_ms) * 1_000_000 };
-        self.posix.store.edit_thread(self.lane, |thread| (thread.wait_number, thread.deadline, thread.progress) = (number, deadline, unread));
+        self.posix.store.edit_thread(self.lane, |thread| {
+            (thread.wait_number, thread.deadline, thread.progress, thread.futex) = (number, deadline, unread, [0; 2]);
+        });
         self.wait(wait.until(deadline), true)
     }
 

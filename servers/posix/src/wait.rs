@@ -135,7 +135,7 @@ impl Call<'_, '_> {
         let number = self.number.0;
         self.posix.store.edit_thread(self.lane, |thread| {
             if thread.wait_number != number {
-                thread.progress = 0;
+                (thread.progress, thread.futex) = (0, [0; 2]);
             }
             thread.wait_number = number;
             thread.deadline = deadline;
@@ -168,7 +168,7 @@ impl Call<'_, '_> {
         let number = self.number.0;
         self.posix.store.edit_thread(self.lane, |thread| {
             if thread.wait_number != number {
-                thread.deadline = 0;
+                (thread.deadline, thread.futex) = (0, [0; 2]);
             }
             thread.wait_number = number;
             thread.progress = progress;

@@ -130,7 +130,7 @@ impl System {
     }
 
     /// Likewise; `meanwhile` is done before any call is delivered again, as a thread of the program may that runs on another processor.
-    fn restart_and(&mut self, meanwhile: impl FnOnce(&mut Self)) {
+    pub(crate) fn restart_and(&mut self, meanwhile: impl FnOnce(&mut Self)) {
         self.end_instance();
         self.machine.0.borrow_mut().server_died();
         self.area.recover();

@@ -1,6 +1,10 @@
 //! `futex`: waiting for a word of memory to change.
 //!
 //! A waiter is a kept call with a key; a wake marks as many of them as woken, in saved state, so that after a crash the woken one returns and the others wait.
+//! Until a waiter has made its call again to a new instance nobody knows whether it still waits. It is woken and moved with the others, and does not count:
+//! somebody may wake who need not, which futex(2) allows, but nobody sleeps on.
+
+use alloc::vec::Vec;
 
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
@@ -29,6 +33,13 @@ const ROBUST_ENTRIES: u32 = 2048;
 const QUEUED: u64 = 1;
 const WOKEN: u64 = 2;
 
+/// A thread that waits for a word.
+struct Waiter {
+    lane: Lane,
+    /// It has made its call to this instance.
+    is_certain: bool,
+}
+
 impl Posix<'_> {
     /// What a futex is known by: its map and address, or its file and offset.
     fn futex_key(&self, map: MapIndex, address: u64) -> [u64; 2] {
@@ -41,20 +52,23 @@ impl Posix<'_> {
         }
     }
 
-    fn futex_waiters(&self, key: [u64; 2]) -> alloc::vec::Vec<Lane> {
-        let waits = |lane: &Lane| {
-            let thread = self.store.thread(*lane);
-            // One whose wait is over, by its deadline or a signal, makes another call now.
-            let is_waiting = self.in_hand[*lane].is_some_and(|hand| hand.number.0 == thread.wait_number);
-            thread.futex == key && thread.progress == QUEUED && is_waiting
+    fn futex_waiters(&self, key: [u64; 2]) -> Vec<Waiter> {
+        let waits = |lane: Lane| {
+            let thread = self.store.thread(lane);
+            let is_certain = match self.in_hand[lane] {
+                // One whose wait is over, by its deadline or a signal, makes another call now.
+                Some(hand) => (hand.number.0 == thread.wait_number).then_some(true),
+                None => self.last_seen[lane].is_none().then_some(false),
+            };
+            is_certain.filter(|_| thread.futex == key && thread.progress == QUEUED).map(|is_certain| Waiter { lane, is_certain })
         };
-        self.lanes.iter().copied().filter(waits).collect()
+        self.lanes.iter().copied().filter_map(waits).collect()
     }
 
     fn wake_futex_in(&mut self, map: MapIndex, address: u64, count: u64, bits: u64) -> u64 {
         let key = self.futex_key(map, address);
         let mut woken = 0;
-        for lane in self.futex_waiters(key) {
+        for Waiter { lane, is_certain } in self.futex_waiters(key) {
             if woken >= count {
                 break;
             }
@@ -63,7 +77,7 @@ impl Posix<'_> {
             }
             self.store.edit_thread(lane, |thread| thread.progress = WOKEN);
             self.wake_lane(lane);
-            woken += 1;
+            woken += u64::from(is_certain);
         }
         woken
     }
@@ -126,7 +140,7 @@ impl Call<'_, '_> {
         self.posix.futex_key(self.map, address)
     }
 
-    fn waiters(&self, key: [u64; 2]) -> alloc::vec::Vec<Lane> {
+    fn waiters(&self, key: [u64; 2]) -> Vec<Waiter> {
         self.posix.futex_waiters(key)
     }
 
@@ -215,12 +229,12 @@ fn requeue(call: &mut Call<'_, '_>, from: u64, to: u64, wake: u64, most: u64) ->
     let (old, new) = (call.futex_key(from), call.futex_key(to));
     let woken = call.wake_futex(from, wake & 0x7fff_ffff, ALL_BITS);
     let mut moved = 0;
-    for lane in call.waiters(old) {
+    for Waiter { lane, is_certain } in call.waiters(old) {
         if moved >= most & 0x7fff_ffff {
             break;
         }
         call.posix.store.edit_thread(lane, |thread| thread.futex = new);
-        moved += 1;
+        moved += u64::from(is_certain);
     }
     Ok(woken + moved)
 }

@@ -186,6 +186,45 @@ pub(super) fn threads_share_memory_and_wake_each_other() {
     assert_eq!(system.peek(lane, DATA + 0x40, 4), [0; 4]);
 }
 
+/// On another processor a thread may end before the one that waits for it has made its call again.
+#[test]
+fn wake_that_comes_before_the_waiter_is_heard_again_is_not_lost() {
+    for moves in [false, true] {
+        let (mut system, lane) = System::start();
+        let flags = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x8_0000 | 0x20_0000;
+        let tid = system.call(lane, 56, [flags, DATA + 0x8000, 0, DATA + 0x40, 0x1234, 0]).unwrap() as u32;
+        let other = system.lane_of(tid);
+        let word = if moves { DATA + 0x80 } else { DATA + 0x40 };
+        system.poke(lane, word, &5u32.to_le_bytes());
+        assert_eq!(system.call(lane, 202, [word, 0, 5, 0, 0, 0]), None, "futex wait");
+        system.restart_and(|system| {
+            if moves {
+                assert_eq!(system.call(other, 202, [word, 3, 0, 9, DATA + 0x40, 0]), Some(0), "whether it still waits nobody knows");
+            }
+            assert_eq!(system.call(other, 60, [0; 6]), None, "exit of the thread");
+        });
+        assert_eq!(system.result(lane), Some(0), "woken by the cleared word");
+    }
+}
+
+/// What another call of the thread achieved is not taken for a place in a queue.
+#[test]
+fn thread_that_sleeps_is_no_waiter_of_the_futex_it_waited_for_before() {
+    let (mut system, lane) = System::start();
+    let child = system.fork(lane);
+    system.poke(lane, DATA + 0x40, &5u32.to_le_bytes());
+    system.poke(lane, DATA + 0x80, &[0u64.to_le_bytes(), 1000u64.to_le_bytes()].concat());
+    assert_eq!(system.call(lane, 202, [DATA + 0x40, 0, 5, DATA + 0x80, 0, 0]), None, "futex wait");
+    system.pass(2000);
+    assert_eq!(system.result(lane).map(|value| value as i64), Some(-110));
+    system.poke(lane, DATA + 0x80, &[9u64.to_le_bytes(), 0u64.to_le_bytes()].concat());
+    assert_eq!(system.call(lane, 35, [DATA + 0x80, 0, 0, 0, 0, 0]), None, "nanosleep");
+    let [key, none] = [[system.map_of(lane) as u64, DATA + 0x40], [0; 2]];
+    assert_ne!(key, none);
+    assert_eq!(system.posix().store.thread(lane).futex, none);
+    system.call(child, 231, [0; 6]);
+}
+
 #[test]
 pub(super) fn thread_whose_futex_wait_ended_by_time_is_no_waiter_any_more() {
     let (mut system, lane) = System::start();
