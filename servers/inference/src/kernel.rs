@@ -39,7 +39,7 @@ impl Processor {
 
     /// Panel `panel` of `matrix` times columns `first..first + out.len()` of `inputs`, at most [`TILE`] of them.
     pub fn panel(self, matrix: &Packed, panel: usize, inputs: &Inputs, first: usize, out: &mut [[f32; PANEL]]) {
-        assert_eq!(matrix.columns, inputs.length, "a product's shapes");
+        assert!(matrix.columns == inputs.length && (1..=TILE).contains(&out.len()), "a product's shapes");
         match self {
             Self::Portable => portable::panel(matrix, panel, inputs, first, out),
             #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]

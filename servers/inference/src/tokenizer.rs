@@ -123,14 +123,14 @@ impl<'a> Tokenizer<'a> {
                 self.plain(&text[from..at], from == 0, &mut tokens);
                 tokens.push(*token);
                 at += self.pieces[*token as usize].len();
+                // A special token that is no text may end inside a character; what is left of that is passed over.
+                while !text.is_char_boundary(at) {
+                    at += 1;
+                }
                 from = at;
             } else {
                 at += 1;
             }
-        }
-        // A special token that is no text may end inside a character; what is left of that is passed over.
-        while !text.is_char_boundary(from) {
-            from += 1;
         }
         self.plain(&text[from..], from == 0, &mut tokens);
         tokens

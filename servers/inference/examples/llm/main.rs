@@ -226,6 +226,9 @@ fn surprise(logits: &[f32], token: u32) -> f64 {
 }
 
 fn perplexity(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, text: &str, ctx: usize) -> Result<(), Failure> {
+    if ctx < 2 {
+        return Err("a piece has at least 2 tokens".into());
+    }
     let tokens = with_begin(tokenizer, text);
     let mut surprises = Vec::new();
     for piece in tokens.chunks_exact(ctx) {

@@ -69,14 +69,12 @@ impl Bpe {
             }
         }
         let bytes = (0..=u8::MAX).map(|byte| by_piece.get(spelled(byte).encode_utf8(&mut [0; 4]).as_bytes()).copied()).collect();
-        let whole = if words == Words::Llama3 {
+        let takes_whole = words == Words::Llama3 && file.value("tokenizer.ggml.ignore_merges") != Some(Value::Bool(false));
+        let whole = if takes_whole {
             (0..).zip(pieces).filter_map(|(token, piece)| Some((core::str::from_utf8(piece).ok()?.to_owned(), token))).collect()
         } else {
             BTreeMap::new()
         };
-        if file.value("tokenizer.ggml.ignore_merges") == Some(Value::Bool(false)) {
-            return Ok(Self { joins, bytes, whole: BTreeMap::new(), words });
-        }
         Ok(Self { joins, bytes, whole, words })
     }
 

@@ -1,4 +1,5 @@
 //! The engine against the oracle and against exact logits, and the same bits for every batch and every team.
+#![allow(unsafe_code, reason = "a team promises that its threads have numbers of their own")]
 
 use inference::engine::{Engine, Session, Want};
 use inference::gguf::File;
@@ -14,7 +15,8 @@ use super::vectors::{self, Prompt};
 /// Threads that are made for each phase: slow, and nothing to be wrong about.
 struct Threads(usize);
 
-impl Team for Threads {
+// SAFETY: a thread is made for each number, and the scope ends when all have.
+unsafe impl Team for Threads {
     fn threads(&self) -> usize {
         self.0
     }

@@ -70,6 +70,17 @@ fn byte_pairs_are_joined_by_rank_inside_words() {
     assert_eq!(tokenizer.text(&tokenizer.tokens("hello world", true)), "hello world");
 }
 
+/// A special piece of a hostile file may end inside a character, before another special one.
+#[test]
+fn special_piece_that_is_no_text_cuts_no_character() {
+    let mut writer = Writer::default();
+    writer.text("tokenizer.ggml.model", "llama");
+    writer.texts("tokenizer.ggml.tokens", &[vec![0xc3], b"<s>".to_vec(), b"x".to_vec()]);
+    writer.numbers("tokenizer.ggml.token_type", &[3, 3, 1]);
+    writer.floats("tokenizer.ggml.scores", &[0.0; 3]);
+    assert_eq!(tokens(&writer.finish(), "\u{e9}<s>"), [0, 1]);
+}
+
 #[test]
 fn an_unknown_tokenizer_is_refused_by_name() {
     let file = joined("starcoder");

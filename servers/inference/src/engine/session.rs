@@ -1,0 +1,79 @@
+//! What one text has left behind, and the buffers of the pass: all that a [`Session`] will ever need is made with it.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{BATCH, Engine};
+use crate::attention;
+use crate::input::Inputs;
+
+/// What one text has left behind: keys and values of all its tokens; and the buffers of the pass.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) position: usize,
+    pub(super) capacity: usize,
+    /// Where the last token's numbers are among the normed ones.
+    pub(super) embedding: usize,
+    /// For each layer and head: halves, position by position.
+    pub(super) keys: Vec<u16>,
+    pub(super) values: Vec<u16>,
+    pub(super) residual: Vec<f32>,
+    pub(super) narrow: Inputs,
+    pub(super) queries: Vec<f32>,
+    pub(super) new_keys: Vec<f32>,
+    pub(super) new_values: Vec<f32>,
+    pub(super) grouped: Vec<f32>,
+    pub(super) attended: Inputs,
+    pub(super) heads_out: Vec<f32>,
+    pub(super) inner: Inputs,
+    pub(super) states: Vec<(f32, f32)>,
+    pub(super) tiles: Vec<f32>,
+    pub(super) angles: Vec<(f32, f32)>,
+}
+
+impl Session {
+    /// Room for `capacity` tokens, worked on by at most `threads` threads.
+    #[must_use]
+    pub fn new(engine: &Engine<'_>, capacity: usize, threads: usize) -> Self {
+        let config = &engine.config;
+        let kept = config.layers * config.kv_width() * capacity;
+        let batch = BATCH.min(capacity.max(1));
+        let query_width = config.query_width();
+        Self {
+            position: 0,
+            capacity,
+            embedding: 0,
+            keys: vec![0; kept],
+            values: vec![0; kept],
+            residual: vec![0.0; config.width * batch],
+            narrow: Inputs::new(config.width, batch),
+            queries: vec![0.0; query_width * batch],
+            new_keys: vec![0.0; config.kv_width() * batch],
+            new_values: vec![0.0; config.kv_width() * batch],
+            grouped: vec![0.0; query_width * batch],
+            attended: Inputs::new(query_width, batch),
+            heads_out: vec![0.0; query_width * batch],
+            inner: Inputs::new(config.inner, batch),
+            states: vec![(0.0, 0.0); config.heads * batch],
+            tiles: vec![0.0; threads * 2 * attention::TILE * config.head],
+            angles: vec![(0.0, 0.0); engine.turns.len() * batch],
+        }
+    }
+
+    /// Tokens seen.
+    #[must_use]
+    pub const fn position(&self) -> usize {
+        self.position
+    }
+
+    /// What the last token became behind the last norm, before the output matrix, of the last call that wanted its logits.
+    #[must_use]
+    pub fn embedding(&self) -> &[f32] {
+        &self.narrow.numbers[self.embedding..self.embedding + self.narrow.length]
+    }
+
+    /// Forgets all but the first `position` tokens, so that a text that begins alike need not be seen again.
+    pub fn truncate(&mut self, position: usize) {
+        self.position = self.position.min(position);
+    }
+}
