@@ -2,10 +2,10 @@
 //!
 //! One ring for all processors, because whatever is recorded happens under the one lock. It is the machine's memory, so that the state that tests copy and
 //! compare stays small. While tracing is off a place that records costs a test and a jump. The fast path records nothing and checks nothing
-//! for it: a thread that is traced is odd ([`odd::TRACED`]), which the fast path leaves to the slow one anyway. Threads become so when they are chosen to run, and are
-//! ordinary again at their first trap after tracing was turned off.
+//! for it: a thread that is traced is odd ([`odd::TRACED`]), which the fast path leaves to the slow one anyway. Threads become so when they are chosen to run, or run
+//! already when tracing is turned on, and are ordinary again at their first trap after it was turned off.
 //!
-//! Invariant: with tracing off, no thread becomes odd by it.
+//! Invariants: with tracing off, no thread becomes odd by it; with tracing on, who runs is odd, on every processor.
 
 use abi::{ALL_PORTS, Control, Error, ObjectKind, Rights, TRACE_RECORDS, TraceKind, TraceRecord};
 
@@ -41,7 +41,11 @@ impl<M: Machine> Kernel<M> {
         }
         self.trace.on = on != 0;
         if self.trace.on {
-            self.thread(thread).odd |= odd::TRACED;
+            for processor in 0..self.processors() {
+                if let Some(current) = self.current_at(processor) {
+                    self.thread(current).odd |= odd::TRACED;
+                }
+            }
         }
         let kept = self.machine.trace_ring().len() as u64;
         let first = from.max(self.trace.next.saturating_sub(kept));

@@ -72,6 +72,15 @@ fn programs_faults_and_devices_are_told() {
 }
 
 #[test]
+fn who_runs_on_another_processor_is_traced_from_the_moment_it_is_turned_on() {
+    let mut world = World::with_processors(2);
+    let elsewhere = world.spawn();
+    world.place(elsewhere.handle, 1);
+    trace(&mut world, true, 0);
+    assert!(world.is_traced(elsewhere.thread), "its next trap may be one that the fast path takes");
+}
+
+#[test]
 fn ring_keeps_the_newest_and_says_what_is_lost() {
     let mut world = World::new();
     trace(&mut world, true, 0);
