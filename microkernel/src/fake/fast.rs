@@ -43,7 +43,7 @@ impl World {
         self.fast_ways.values().sum()
     }
 
-    /// From now on system calls try the fast path. `checked` says whether the invariants are checked after every trap.
+    /// From now on system calls try the fast path.
     ///
     /// # Panics
     /// If another world does so already.

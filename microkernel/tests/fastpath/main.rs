@@ -14,11 +14,12 @@ mod dice;
 mod play;
 mod talk;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use abi::Operation;
+use abi::{FLAGS_FIXED, FLAGS_STEP, Operation};
 use dice::Dice;
-use microkernel::fake::{Trap, Way, World};
+use microkernel::fake::{Linux, Message, Trap, Way, World};
 use play::Tally;
 use talk::Opening;
 
@@ -26,6 +27,12 @@ use talk::Opening;
 const STEPS: u64 = 40;
 /// Time for all programs, unless a number of them is asked for.
 const SECONDS: u64 = 8;
+
+/// The fast path knows one world at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -61,6 +68,7 @@ fn ways() -> impl Iterator<Item = Way> {
 
 #[test]
 fn the_fast_path_does_what_the_slow_path_does() {
+    let _one = alone();
     // One processor, and two: a program in turn for each.
     let mut openings = [1, 2].map(Opening::new);
     openings.iter_mut().for_each(|opening| opening.world.leave_unchecked());
@@ -90,5 +98,29 @@ fn the_fast_path_does_what_the_slow_path_does() {
     // On two processors some calls go across.
     for ((programs, calls), least) in counts.into_iter().zip([4, 6]) {
         assert!(calls > programs * STEPS / least, "too few steps take the fast path: {calls} in {programs} programs");
+    }
+}
+
+/// After SYSRET a thread that executes one instruction at a time would trap before the first, again and again.
+#[test]
+fn linux_thread_that_steps_goes_on_by_iret() {
+    let _one = alone();
+    for (flags, returns) in [(FLAGS_FIXED, false), (FLAGS_FIXED | FLAGS_STEP, true)] {
+        let mut slow = World::new();
+        slow.leave_unchecked();
+        let mut world = slow.clone();
+        world.use_fast_path();
+        let (server, _, endpoint) = slow.pair(7);
+        let program = slow.spawn_linux(&Linux { personality: endpoint, pager: endpoint, badge: 9, ..Linux::default() });
+        slow.receive(server.thread, 10);
+        slow.frame(program.thread).rflags = flags;
+        world.return_to(&slow);
+        world.linux_call(program.thread, 39, [0; 6], 0x40_0000);
+        world.fast_ways.clear();
+        world.reply_receive(server.thread, 10, &Message::words(&[1234]));
+        let way = Way { trap: Trap::Native(Some(Operation::ReplyReceive)), switches: true, returns };
+        assert_eq!(world.fast_ways.iter().collect::<Vec<_>>(), [(&way, &1)]);
+        let frame = world.frame(program.thread);
+        assert_eq!((frame.rax, frame.rcx, frame.r11, frame.rip, frame.rflags), (1234, 0x40_0002, flags, 0x40_0002, flags));
     }
 }
