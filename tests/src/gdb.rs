@@ -5,7 +5,10 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::{Boot, Session};
 
 /// Where QEMU waits for a debugger.
 const ADDRESS: &str = "127.0.0.1:1234";
@@ -13,16 +16,42 @@ const ADDRESS: &str = "127.0.0.1:1234";
 const ANSWER: Duration = Duration::from_secs(30);
 const INTERRUPT: u8 = 3;
 
+/// How long a machine may take to be built and started.
+const STARTED: Duration = Duration::from_secs(120);
+/// There is one address, so there is one machine at a time.
+static ADDRESS_IS_TAKEN: Mutex<()> = Mutex::new(());
+
+/// A machine that a debugger looks at. It is ended when dropped, and the address is free again.
+#[derive(Debug)]
+pub struct Debugged {
+    /// Its terminal.
+    pub session: Session,
+    /// The connection: the machine waits for the first `c`.
+    pub debugger: Debugger,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Debugged {
+    /// Boots as far as the debugger lets it. `name` tells the boot's files from those of other tests.
+    ///
+    /// # Panics
+    /// Nobody waits for a debugger within two minutes.
+    #[must_use]
+    pub fn boot(name: &str) -> Self {
+        let alone = ADDRESS_IS_TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = Boot::new(name).flag("--gdb").session();
+        let debugger = Debugger::connect(STARTED).expect("QEMU waits for a debugger");
+        Self { session, debugger, _alone: alone }
+    }
+}
+
 /// A connection to a stopped machine.
 #[derive(Debug)]
 pub struct Debugger(TcpStream);
 
 impl Debugger {
-    /// Connects as soon as somebody listens.
-    ///
-    /// # Errors
-    /// Nobody does within `patience`.
-    pub fn connect(patience: Duration) -> io::Result<Self> {
+    /// Connects as soon as somebody listens, which is an error if nobody does within `patience`.
+    fn connect(patience: Duration) -> io::Result<Self> {
         let deadline = Instant::now() + patience;
         loop {
             match TcpStream::connect(ADDRESS) {

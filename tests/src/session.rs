@@ -6,6 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+/// How long to wait before the next look whether it runs.
+const POLL: Duration = Duration::from_millis(20);
+
 /// A running guest with its terminal. It is killed when dropped.
 #[derive(Debug)]
 pub struct Session {
@@ -56,6 +59,18 @@ impl Session {
         }
     }
 
+    /// Waits until the run has ended; returns its exit status.
+    #[track_caller]
+    pub fn ended(&mut self) -> i32 {
+        while Instant::now() < self.deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return status.code().unwrap_or(-1);
+            }
+            std::thread::sleep(POLL);
+        }
+        panic!("it does not end; shown:\n{}\nlog:\n{}", self.text(), self.log());
+    }
+
     /// Types nothing for a while, as a person does between two keys that mean something else together.
     pub fn pause_ms(&self, milliseconds: u64) {
         std::thread::sleep(Duration::from_millis(milliseconds));
@@ -83,7 +98,7 @@ impl Drop for Session {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(POLL);
         }
         let _ended = self.child.kill();
         let _reaped = self.child.wait();

@@ -1,9 +1,7 @@
 //! What a boot promises and no program sees: what the processor keeps for the kernel is on, as QEMU sees it and as the log says; no page is both written and run; and
 //! the log tells when who was up.
 
-use std::time::Duration;
-
-use tests::gdb::Debugger;
+use tests::gdb::{Debugged, Debugger};
 use tests::{Boot, Session};
 
 /// CR0: PE, WP, PG. CR4: UMIP, SMEP, SMAP; not FSGSBASE, not PCE. EFER: SCE, LME, LMA, NXE (SDM vol. 3, 2.5; vol. 4).
@@ -84,17 +82,17 @@ fn look(session: &mut Session, debugger: &mut Debugger) -> Mapped {
 
 #[test]
 fn protections_are_on_and_nothing_is_both_writable_and_executable() {
-    let mut session = Boot::new("protections").flag("--gdb").session();
-    let mut debugger = Debugger::connect(Duration::from_secs(120)).expect("QEMU waits for a debugger");
+    let mut machine = Debugged::boot("protections");
+    let Debugged { session, debugger, .. } = &mut machine;
     debugger.send("c").expect("it is sent");
     session.expect("# ");
     let log = session.log();
     assert!(log.contains("kernel: wp true nx true smep true smap true umip true"), "{log}");
     // At rest, and with a program of a process of its own at work.
-    let at_rest = look(&mut session, &mut debugger);
+    let at_rest = look(session, debugger);
     session.send("while :; do :; done &\n");
     session.expect("# ");
-    let at_work = look(&mut session, &mut debugger);
+    let at_work = look(session, debugger);
     assert!(at_work.executable_low > 0, "{at_work:?}");
     for mapped in [at_rest, at_work] {
         assert!(mapped.executable > 1 && mapped.leaves > mapped.executable, "{mapped:?}");
@@ -120,4 +118,35 @@ fn log_has_the_timeline_of_the_boot() {
     let services: Vec<&str> = ups.iter().map(|(_, service)| *service).collect();
     assert_eq!(services, ["memory", "vfs", "console", "posix"], "{outcome}");
     assert!(ups.windows(2).all(|pair| pair[0].0 < pair[1].0), "{outcome}");
+}
+
+/// A non-maskable interrupt is nobody's fault: it ends the machine wherever it comes, with the kernel's report, and the run with the panic's status.
+fn interrupted_for_good(name: &str, command: &str, shown: &str, ring: u32) {
+    let mut machine = Debugged::boot(name);
+    let Debugged { session, debugger, .. } = &mut machine;
+    debugger.send("c").expect("it is sent");
+    session.expect("# ");
+    session.send(command);
+    session.expect(shown);
+    session.pause_ms(500);
+    debugger.interrupt().expect("it stops");
+    debugger.monitor("nmi").expect("QEMU has a monitor");
+    debugger.send("c").expect("it is sent");
+    let status = session.ended();
+    let log = session.log();
+    assert_eq!(status, 126, "{log}");
+    let report: Vec<&str> = log.lines().skip_while(|line| !line.starts_with("kernel panic: ")).skip(1).collect();
+    let exception = report.first().unwrap_or_else(|| panic!("no panic in {log}"));
+    assert!(exception.starts_with("exception 2 ") && exception.contains(&format!(" in ring {ring} at 0x")), "{log}");
+    assert!(report.iter().filter(|line| line.starts_with("  at 0x")).count() > 1, "{log}");
+}
+
+#[test]
+fn panic_while_nothing_runs_ends_the_machine_with_its_status_and_a_backtrace() {
+    interrupted_for_good("panic-idle", "echo at $((40 + 2))\n", "at 42", 0);
+}
+
+#[test]
+fn panic_while_a_program_runs_is_not_laid_to_the_program() {
+    interrupted_for_good("panic-busy", "awk 'BEGIN { print \"at\", 40 + 2; while (1) n++ }'\n", "at 42", 3);
 }

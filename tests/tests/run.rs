@@ -1,10 +1,9 @@
 //! `cargo xtask run` as other programs drive it: streams, statuses, files, firmware, options; and what the README promises of it.
 
 use std::fs;
-use std::time::Duration;
 
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
-use tests::gdb::Debugger;
+use tests::gdb::Debugged;
 use tests::{Boot, root};
 
 /// Debian's busybox, as set-up unpacks it.
@@ -181,8 +180,8 @@ fn what_cannot_work_is_refused_before_anything_is_built() {
 
 #[test]
 fn debugger_finds_the_kernel_where_the_log_says() {
-    let mut session = Boot::new("gdb").flag("--gdb").session();
-    let mut debugger = Debugger::connect(Duration::from_secs(120)).expect("QEMU waits for a debugger");
+    let mut machine = Debugged::boot("gdb");
+    let Debugged { session, debugger, .. } = &mut machine;
     let stopped = debugger.ask("?").expect("an answer");
     assert!(stopped.starts_with("T05") || stopped.starts_with("S05"), "{stopped}");
     assert_eq!(session.log(), "", "nothing runs before the debugger says so");

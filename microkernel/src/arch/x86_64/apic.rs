@@ -31,6 +31,9 @@ const INIT: u32 = 0x4500;
 const START_UP: u32 = 0x4600;
 const PENDING: u32 = 1 << 12;
 const REGISTER_TIMER: u64 = 0x320;
+/// Where the board's non-maskable interrupts arrive, and how they are passed on (SDM vol. 3, 11.5.1).
+const REGISTER_LINT1: u64 = 0x360;
+const AS_NMI: u32 = 4 << 8;
 const REGISTER_INITIAL_COUNT: u64 = 0x380;
 const REGISTER_CURRENT_COUNT: u64 = 0x390;
 const REGISTER_DIVIDE: u64 = 0x3e0;
@@ -72,11 +75,12 @@ impl Apic {
         apic
     }
 
-    /// Enables this processor's local APIC, with its timer stopped.
+    /// Enables this processor's local APIC, with its timer stopped. Non-maskable interrupts end the machine with a report.
     pub fn enable(self) {
         self.write(REGISTER_SPURIOUS, SOFTWARE_ENABLE | SPURIOUS_VECTOR as u32);
         self.write(REGISTER_DIVIDE, DIVIDE_BY_1);
         self.write(REGISTER_TIMER, MASKED | TIMER_VECTOR as u32);
+        self.write(REGISTER_LINT1, AS_NMI);
     }
 
     fn write(self, register: u64, value: u32) {

@@ -5,7 +5,7 @@
 use core::arch::asm;
 use core::mem::size_of;
 
-use super::entry;
+use super::{entry, trap};
 use crate::endpoint::MAX_CPUS;
 
 /// Kernel code segment.
@@ -18,9 +18,8 @@ pub const USER_DATA: u16 = 0x18 | 3;
 pub const USER_CODE: u16 = 0x20 | 3;
 const TASK: u16 = 0x28;
 
-/// Interrupt stack that the double fault uses.
-const DOUBLE_FAULT_STACK: u8 = 1;
-const DOUBLE_FAULT: usize = 8;
+/// Interrupt stack of what may come while there is no good stack.
+const FATAL_STACK: u8 = 1;
 const BREAKPOINT: usize = 3;
 const OVERFLOW: usize = 4;
 const STACK_BYTES: usize = 32 * 1024;
@@ -146,7 +145,7 @@ pub fn set_gate(vector: usize, entry: extern "C" fn()) {
 
 /// An interrupt gate: interrupts stay off; only the breakpoint instructions may be executed in ring 3.
 fn gate(address: u64, vector: usize) -> Gate {
-    let stack = if vector == DOUBLE_FAULT { u64::from(DOUBLE_FAULT_STACK) } else { 0 };
+    let stack = if trap::is_fatal(vector as u64) { u64::from(FATAL_STACK) } else { 0 };
     let privilege = if vector == BREAKPOINT || vector == OVERFLOW { 3 } else { 0 };
     let kind: u64 = 0x8e | privilege << 5;
     Gate { low: address & 0xffff | u64::from(KERNEL_CODE) << 16 | stack << 32 | kind << 40 | (address >> 16 & 0xffff) << 48, high: address >> 32 }

@@ -153,6 +153,9 @@ pub extern "C" fn page_fault(code: u64, address: u64) -> ! {
 /// An exception or interrupt in ring 3.
 pub extern "C" fn from_user(pushed: &Pushed) -> ! {
     let vector = pushed.vector;
+    if is_fatal(vector) {
+        die_of(pushed);
+    }
     let address = if vector == PAGE_FAULT { Cr2::read_raw() } else { 0 };
     enter(vector);
     if vector < EXCEPTIONS {
@@ -167,12 +170,23 @@ pub extern "C" fn from_user(pushed: &Pushed) -> ! {
 /// An interrupt of the idle processor; anything else in ring 0 is a bug.
 pub extern "C" fn from_kernel(pushed: &Pushed) -> ! {
     if pushed.vector < EXCEPTIONS {
-        let address = Cr2::read_raw();
-        panic!("exception {} (code {:#x}, address {address:#x}) in ring 0 at {:#x}", pushed.vector, pushed.code, pushed.rip);
+        die_of(pushed);
     }
     enter(pushed.vector);
     interrupt(pushed.vector);
     resume()
+}
+
+/// Whether no thread is to blame, whichever ran: a non-maskable interrupt (a failing board, or a person who asks where the machine is), a double fault, a
+/// machine check (SDM vol. 3, 6.15). They come between any two instructions, also on the entry's first ones and the exit's last ones, where the
+/// stack is still or already the program's: they have a stack of their own.
+pub const fn is_fatal(vector: u64) -> bool {
+    matches!(vector, 2 | 8 | 18)
+}
+
+fn die_of(pushed: &Pushed) -> ! {
+    let Pushed { vector, code, rip, cs, .. } = pushed;
+    panic!("exception {vector} (code {code:#x}, address {:#x}) in ring {} at {rip:#x}", Cr2::read_raw(), cs & 3);
 }
 
 /// Takes the lock. Who interrupted this processor may have it, and wait for what this one is to do.
