@@ -45,6 +45,12 @@ pub enum Error {
     Token(u32),
     /// More tokens than the context holds.
     ContextFull,
+    /// An option of sampling has an impossible value.
+    Option(&'static str),
+    /// A row of logits that is not as long as the vocabulary, or holds something that is no number.
+    Logits,
+    /// No token is left to choose from.
+    NoToken,
 }
 
 impl fmt::Display for Error {
@@ -66,6 +72,9 @@ impl fmt::Display for Error {
             Self::Shape(name) => write!(to, "tensor {name} has the wrong shape"),
             Self::Token(token) => write!(to, "token {token} is not in the vocabulary"),
             Self::ContextFull => to.write_str("the context is full"),
+            Self::Option(name) => write!(to, "{name} has an impossible value"),
+            Self::Logits => to.write_str("the logits are not numbers to choose by"),
+            Self::NoToken => to.write_str("no token is left to choose from"),
         }
     }
 }

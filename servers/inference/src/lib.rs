@@ -4,7 +4,7 @@
 //! - [`config`] checks the model's numbers, [`model`] finds its tensors. [`mod@reference`] runs it slowly and exactly: the oracle.
 //! - [`packed`] lays matrices out for the [`kernel`]s, [`input`] what they are multiplied by.
 //! - [`engine`] runs a model at speed, by a [`team`] of threads.
-//! - [`tokenizer`] turns text into tokens and back.
+//! - [`tokenizer`] turns text into tokens and back. [`sampling`] chooses the next one.
 //!
 //! Absent: threads, files, clocks and system calls. Whoever uses the library brings the bytes of a file.
 #![cfg_attr(not(test), no_std)]
@@ -26,6 +26,7 @@ pub mod model;
 pub mod packed;
 pub mod quant;
 pub mod reference;
+pub mod sampling;
 mod shared;
 pub mod team;
 pub mod tokenizer;

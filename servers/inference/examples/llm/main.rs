@@ -2,9 +2,9 @@
 //!
 //! `cargo run --release -p inference --example llm -- logits|generate|tokenize|perplexity|embed|bench --help` says what each takes.
 
+mod generate;
 mod pool;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -57,18 +57,8 @@ enum Command {
     Generate {
         #[command(flatten)]
         common: Common,
-        /// The text.
-        #[arg(long)]
-        prompt: String,
-        /// Most tokens to add.
-        #[arg(short, default_value_t = 64)]
-        n: usize,
-        /// Temperature; only 0, the most likely token, is there.
-        #[arg(long, default_value_t = 0.0)]
-        temp: f32,
-        /// Prints the tokens' numbers too.
-        #[arg(long)]
-        ids: bool,
+        #[command(flatten)]
+        how: generate::How,
     },
     /// Prints the tokens of a text.
     Tokenize {
@@ -165,7 +155,7 @@ fn main() -> Result<(), Failure> {
     let runner = Runner { engine: Engine::new(&model, processor, |_, _| ()), pool: Pool::new(common.threads) };
     match &command {
         Command::Logits { tokens, out, .. } => logits(&runner, tokens, out),
-        Command::Generate { prompt, n, temp, ids, .. } => generate(&runner, &Tokenizer::read(&file)?, prompt, *n, *temp, *ids),
+        Command::Generate { how, .. } => generate::run(&runner, &Tokenizer::read(&file)?, how),
         Command::Perplexity { file: text, ctx, .. } => perplexity(&runner, &Tokenizer::read(&file)?, &std::fs::read_to_string(text)?, *ctx),
         Command::Embed { prompt, .. } => embed(&runner, &Tokenizer::read(&file)?, prompt),
         Command::Bench { prompt, generate, depth, times, .. } => bench(&runner, prompt, *generate, depth, *times),
@@ -181,40 +171,6 @@ fn logits(runner: &Runner<'_>, tokens: &[u32], out: &PathBuf) -> Result<(), Fail
     let logits = runner.feed(&mut runner.session(tokens.len()), tokens, Want::All)?;
     std::fs::write(out, logits.iter().flat_map(|logit| logit.to_le_bytes()).collect::<Vec<_>>())?;
     println!("{} rows of {}", tokens.len(), runner.engine.tokens());
-    Ok(())
-}
-
-/// The most likely token, the first of equals.
-fn best(logits: &[f32]) -> u32 {
-    let better = |best: usize, other: usize| if logits[other] > logits[best] { other } else { best };
-    (0..logits.len()).fold(0, better) as u32
-}
-
-fn generate(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, prompt: &str, n: usize, temp: f32, ids: bool) -> Result<(), Failure> {
-    if temp != 0.0 {
-        return Err("only --temp 0 is there".into());
-    }
-    let tokens = with_begin(tokenizer, prompt);
-    let mut session = runner.session(tokens.len() + n);
-    let mut logits = runner.feed(&mut session, &tokens, Want::Last)?;
-    let (started, mut made) = (Instant::now(), Vec::new());
-    while made.len() < n {
-        let token = best(&logits);
-        if Some(token) == tokenizer.end() {
-            break;
-        }
-        made.push(token);
-        let mut text = Vec::new();
-        tokenizer.append(token, false, &mut text);
-        std::io::stdout().write_all(&text)?;
-        std::io::stdout().flush()?;
-        logits = runner.feed(&mut session, &[token], Want::Last)?;
-    }
-    println!();
-    if ids {
-        println!("{made:?}");
-    }
-    eprintln!("{} tokens, {:.1} tokens/s", made.len(), made.len() as f64 / started.elapsed().as_secs_f64());
     Ok(())
 }
 

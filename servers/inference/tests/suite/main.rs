@@ -8,6 +8,7 @@ mod gguf;
 mod inflate;
 mod kernel;
 mod reference;
+mod sampling;
 mod tokenizer;
 mod vectors;
 mod writer;

@@ -1,0 +1,114 @@
+//! Continues a text.
+
+use std::io::Write;
+use std::time::Instant;
+
+use clap::Args;
+use inference::engine::Want;
+use inference::sampling::{Options, Sampler};
+use inference::tokenizer::Tokenizer;
+
+use crate::{Failure, Runner, with_begin};
+
+/// From what, for how long, and how tokens are chosen.
+#[derive(Args)]
+pub(crate) struct How {
+    /// The text.
+    #[arg(long)]
+    prompt: String,
+    /// Most tokens to add.
+    #[arg(short, default_value_t = 64)]
+    n: usize,
+    /// Prints the tokens' numbers too.
+    #[arg(long)]
+    ids: bool,
+    #[command(flatten)]
+    sampling: Sampling,
+}
+
+/// How tokens are chosen; with a temperature of 0 the cuts do not matter.
+#[derive(Args)]
+struct Sampling {
+    /// Temperature; 0 takes the most likely token.
+    #[arg(long, default_value_t = Options::default().temperature)]
+    temp: f32,
+    /// How many of the most likely tokens are kept; 0 keeps all.
+    #[arg(long, default_value_t = Options::default().top_k)]
+    top_k: usize,
+    /// The share of the likelihood that is kept; 1 keeps all.
+    #[arg(long, default_value_t = Options::default().top_p)]
+    top_p: f32,
+    /// The share of the best token's likelihood that a token must have; 0 keeps all.
+    #[arg(long, default_value_t = Options::default().min_p)]
+    min_p: f32,
+    /// Over how many tokens the penalties look; 0 switches them off.
+    #[arg(long, default_value_t = Options::default().last)]
+    repeat_last_n: usize,
+    /// Divides the logits of tokens that came before; 1 changes nothing.
+    #[arg(long, default_value_t = Options::default().repeat)]
+    repeat_penalty: f32,
+    /// Taken off the logits of tokens that came before.
+    #[arg(long, default_value_t = Options::default().presence, allow_negative_numbers = true)]
+    presence_penalty: f32,
+    /// Taken off the logit of a token for each time that it came before.
+    #[arg(long, default_value_t = Options::default().frequency, allow_negative_numbers = true)]
+    frequency_penalty: f32,
+    /// A token's number and what is added to its logit: 15043+1, 15043-1, 15043-inf.
+    #[arg(long, value_parser = bias)]
+    logit_bias: Vec<(u32, f32)>,
+    /// Where the draws start.
+    #[arg(long, default_value_t = Options::default().seed)]
+    seed: u64,
+}
+
+fn bias(text: &str) -> Result<(u32, f32), String> {
+    let at = text.find(['+', '-']).ok_or("neither + nor - after the token")?;
+    let (token, bias) = text.split_at(at);
+    Ok((token.parse().map_err(|_| format!("{token} is no token"))?, bias.parse().map_err(|_| format!("{bias} is no number"))?))
+}
+
+impl Sampling {
+    fn options(&self) -> Options {
+        Options {
+            temperature: self.temp,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            last: self.repeat_last_n,
+            repeat: self.repeat_penalty,
+            presence: self.presence_penalty,
+            frequency: self.frequency_penalty,
+            bias: self.logit_bias.clone(),
+            seed: self.seed,
+        }
+    }
+}
+
+/// Prints what comes after the prompt.
+pub(crate) fn run(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, how: &How) -> Result<(), Failure> {
+    let tokens = with_begin(tokenizer, &how.prompt);
+    let mut sampler = Sampler::new(how.sampling.options(), runner.engine.tokens())?;
+    tokens.iter().try_for_each(|token| sampler.accept(*token))?;
+    let mut session = runner.session(tokens.len() + how.n);
+    let mut logits = runner.feed(&mut session, &tokens, Want::Last)?;
+    let (started, mut made) = (Instant::now(), Vec::new());
+    while made.len() < how.n {
+        let token = sampler.choose(&logits)?;
+        if Some(token) == tokenizer.end() {
+            break;
+        }
+        sampler.accept(token)?;
+        made.push(token);
+        let mut text = Vec::new();
+        tokenizer.append(token, false, &mut text);
+        std::io::stdout().write_all(&text)?;
+        std::io::stdout().flush()?;
+        logits = runner.feed(&mut session, &[token], Want::Last)?;
+    }
+    println!();
+    if how.ids {
+        println!("{made:?}");
+    }
+    eprintln!("{} tokens, {:.1} tokens/s", made.len(), made.len() as f64 / started.elapsed().as_secs_f64());
+    Ok(())
+}
