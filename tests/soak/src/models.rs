@@ -2,8 +2,9 @@
 //!
 //! [`restart`] is a caller's retry loop, the kernel's delivery and death of servers, and a server with lanes, all real, over the
 //! kernel's machine of plain memory, with up to two deaths at any point; and the same with two servers, of which the first asks the second. [`files`] is the file server over every short sequence of
-//! operations, dead at every store of each, and in the recovery after it. A model goes on to a longer bound while there is
-//! time, and says which bounds it has been through; a bound that was cut short does not count.
+//! operations, dead at every store of each, and in the recovery after it. A model goes through its least bound however long that takes, and on to
+//! longer ones while there is time; it says which bounds it has been through, and a bound that was cut short does not count. At the least bound everything
+//! follows from the code, so a model that finds less there than `Model::least` has lost a part of what it is to try, and fails.
 
 pub mod files;
 pub mod restart;
@@ -23,6 +24,13 @@ pub struct Explored {
     pub bound: usize,
 }
 
+impl Explored {
+    /// Whether this is as much as `least`.
+    fn covers(&self, least: &Self) -> bool {
+        self.histories >= least.histories && self.runs >= least.runs && self.states >= least.states && self.bound >= least.bound
+    }
+}
+
 /// Explores all sequences of exactly so many operations. It stops when the function says no, and tells whether it came to its end.
 type Explore = fn(length: usize, go_on: &dyn Fn() -> bool, explored: &mut Explored) -> Result<bool, String>;
 
@@ -31,19 +39,34 @@ struct Model {
     name: &'static str,
     what: &'static str,
     explore: Explore,
+    /// What everything up to the least bound comes to, at least.
+    least: Explored,
     /// No longer ones are tried.
     most: usize,
 }
 
 const MODELS: [Model; 3] = [
-    Model { name: "restart", what: "retry loop, kernel and lanes, up to two deaths", explore: restart::explore, most: 4 },
+    Model {
+        name: "restart",
+        what: "retry loop, kernel and lanes, up to two deaths",
+        explore: restart::explore,
+        least: Explored { histories: 4, runs: 1168, states: 76, bound: 1 },
+        most: 4,
+    },
     Model {
         name: "restart-of-two",
         what: "the same with two servers in a row, either dead at any point, up to two deaths",
         explore: restart::explore_two,
+        least: Explored { histories: 4, runs: 4284, states: 104, bound: 1 },
         most: 3,
     },
-    Model { name: "files", what: "vfs, a death at every store, and in the recovery after it", explore: files::explore, most: 4 },
+    Model {
+        name: "files",
+        what: "vfs, a death at every store, and in the recovery after it",
+        explore: files::explore,
+        least: Explored { histories: 12, runs: 5961, states: 4, bound: 1 },
+        most: 4,
+    },
 ];
 
 /// Explores for `time`, which the models share; how many failures there were.
@@ -76,10 +99,18 @@ pub fn run(time: Duration) -> Result<usize, String> {
 fn explored(model: &Model, go_on: &dyn Fn() -> bool) -> Result<Explored, String> {
     let mut explored = Explored::default();
     for length in 1..=model.most {
+        let always = || true;
+        let go_on = if length <= model.least.bound { &always } else { go_on };
         if !(model.explore)(length, go_on, &mut explored)? {
             break;
         }
         explored.bound = length;
+        if length == model.least.bound && !explored.covers(&model.least) {
+            return Err(format!("only {explored:?}, where there was {:?}", model.least));
+        }
+    }
+    if explored.bound < model.least.bound {
+        return Err(format!("it stopped by itself before its least bound: {explored:?}"));
     }
     Ok(explored)
 }
@@ -123,5 +154,24 @@ mod tests {
             let complete = (model.explore)(1, &moment, &mut explored);
             assert!(complete.is_ok() && explored.runs > 0, "{}: {complete:?} {explored:?}", model.name);
         }
+    }
+
+    /// A model of which each sequence is two runs and finds a state.
+    fn plain(length: usize, go_on: &dyn Fn() -> bool, explored: &mut Explored) -> Result<bool, String> {
+        sequences(length, 3, |_| {
+            *explored = Explored { histories: explored.histories + 1, runs: explored.runs + 2, states: explored.states + 1, ..*explored };
+            Ok(go_on())
+        })
+    }
+
+    #[test]
+    fn model_that_lost_a_part_or_its_least_bound_fails() {
+        const ALL: Explored = Explored { histories: 12, runs: 24, states: 12, bound: 2 };
+        let explored = |explore, least| explored(&Model { name: "", what: "", explore, least, most: 3 }, &|| false);
+        assert_eq!(explored(plain, ALL).map(|explored| explored.bound), Ok(2));
+        for more in [Explored { histories: 13, ..ALL }, Explored { runs: 25, ..ALL }, Explored { states: 13, ..ALL }] {
+            assert_eq!(explored(plain, more), Err(format!("only {ALL:?}, where there was {more:?}")));
+        }
+        assert!(explored(|_, _, _| Ok(false), ALL).is_err_and(|why| why.starts_with("it stopped by itself")));
     }
 }
