@@ -100,6 +100,13 @@ pub enum Cause {
         /// The first byte that was not.
         address: u64,
     },
+    /// A page fault in the guard pages below the thread's own stack.
+    Overflow {
+        /// The address.
+        address: u64,
+        /// Where.
+        instruction: u64,
+    },
 }
 
 impl Cause {
@@ -157,6 +164,7 @@ impl fmt::Display for Cause {
             },
             Self::Killed => out.write_str("killed"),
             Self::Altered { address } => write!(out, "altered: {address:#x} is not as in its image"),
+            Self::Overflow { address, instruction } => write!(out, "stack overflow (address {address:#x}) at {instruction:#x}"),
         }
     }
 }
@@ -208,6 +216,8 @@ mod tests {
         assert_eq!(panic.to_string(), "invalid instruction (vector 6, code 0x0, address 0x0) at 0x401000");
         let wild = Cause::page_fault([0x10, 1, 0x40_2000, 0, 0, 0, 0, 0]);
         assert_eq!(wild.to_string(), "wild write of 0x10 at 0x402000");
+        let overflow = Cause::Overflow { address: 0x10, instruction: 0x40_2000 };
+        assert_eq!(overflow.to_string(), "stack overflow (address 0x10) at 0x402000");
         assert_eq!(Cause::NotBuilt(abi::Error::Busy.to_status()).to_string(), "not built: Busy");
         assert_eq!(Cause::Altered { address: 0x40_3000 }.to_string(), "altered: 0x403000 is not as in its image");
     }

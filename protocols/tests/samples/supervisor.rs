@@ -156,6 +156,7 @@ impl Protocol for Supervisor {
             Reply::Record(small_crash(Cause::Altered { address: 1 })),
             Reply::Record(small_crash(Cause::NotBuilt(u32::MAX))),
             Reply::Record(small_crash(Cause::PageFault { address: 1, access: 2, instruction: 3 })),
+            Reply::Record(small_crash(Cause::Overflow { address: 1, instruction: 3 })),
             Reply::Log(logged()),
             Reply::Trace(Traced { next: 9, records: [[1, 2, 3, 4]].into_iter().collect() }),
             Reply::Trace(Traced { next: u64::MAX, records: [[u64::MAX; 4]; MAX_TRACED].into_iter().collect() }),

@@ -7,13 +7,15 @@ use abi::{Frame, PAGE_SIZE};
 use heapless::{String, Vec};
 use libsys::layout;
 use libsys::log::ring;
-use protocols::crash::{Crash, MAX_BACKTRACE, MAX_LOG, Registers};
+use protocols::crash::{Cause, Crash, MAX_BACKTRACE, MAX_LOG, Registers};
 
 use crate::kernel::Kernel;
 use crate::slot::Block;
 
 /// Deaths on record: enough for a night's, and small enough for the supervisor's image.
 const MAX_RECORDS: usize = 16;
+/// Vector of a page fault.
+const PAGE_FAULT: u64 = 14;
 
 /// The last deaths, oldest first.
 #[derive(Debug, Default)]
@@ -47,6 +49,20 @@ impl Records {
             crash.down_us.get_or_insert(now_us.saturating_sub(crash.at_us));
         }
     }
+}
+
+/// The cause by its name: a page fault in what is not mapped of the culprit's own stack range is an overflow. In all of it and not in its first page alone,
+/// because a large frame leaps that.
+#[must_use]
+pub fn named(cause: Cause, culprit: Option<u8>) -> Cause {
+    let (Cause::Exception { vector: PAGE_FAULT, address, instruction, .. } | Cause::PageFault { address, instruction, .. }, Some(thread)) =
+        (cause, culprit)
+    else {
+        return cause;
+    };
+    let thread = u64::from(thread);
+    let is_guard = address < layout::stack_bottom(thread) && layout::thread_of_stack(address) == Some(thread);
+    if is_guard { Cause::Overflow { address, instruction } } else { cause }
 }
 
 /// A thread's registers and the addresses that it would have returned to. The thread must be stopped.
@@ -104,8 +120,10 @@ pub fn read_log<const N: usize>(kernel: &mut impl Kernel, block: Block, from: u6
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_RECORDS, Records};
+    use super::{MAX_RECORDS, Records, named};
+    use abi::PAGE_SIZE;
     use heapless::{String, Vec};
+    use libsys::layout;
     use protocols::crash::{Cause, Crash};
 
     fn crash(instance: u32) -> Crash {
@@ -123,6 +141,23 @@ mod tests {
             words: String::new(),
             log: String::new(),
         }
+    }
+
+    #[test]
+    fn page_fault_in_the_guard_of_the_own_stack_is_an_overflow() {
+        let (bottom, instruction) = (layout::stack_bottom(2), 0x40_1000);
+        for fault in [|words| Cause::page_fault(words), |[address, _, at, ..]: [u64; 8]| Cause::exception([14, 6, address, at, 0, 0, 0, 0])] {
+            let at = |address, thread| named(fault([address, 1, instruction, 0, 0, 0, 0, 0]), thread);
+            for address in [bottom - 8, bottom - 3 * PAGE_SIZE, layout::stack_top(1)] {
+                assert_eq!(at(address, Some(2)), Cause::Overflow { address, instruction });
+            }
+            for (address, thread) in [(bottom, Some(2)), (bottom - 8, Some(1)), (bottom - 8, None), (layout::stack_top(1) - 8, Some(2)), (0, Some(2))]
+            {
+                assert!(!matches!(at(address, thread), Cause::Overflow { .. }), "{address:#x} of {thread:?}");
+            }
+        }
+        let other = Cause::exception([13, 0, bottom - 8, instruction, 0, 0, 0, 0]);
+        assert_eq!([named(other, Some(2)), named(Cause::Hung, Some(2))], [other, Cause::Hung]);
     }
 
     #[test]

@@ -277,7 +277,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     /// already dead changes nothing.
     pub fn died(&mut self, from: Badge, culprit: Option<u8>, cause: Cause) {
         let Some(index) = self.find(from) else { return };
-        self.bury(index, culprit, cause);
+        self.bury(index, culprit, autopsy::named(cause, culprit));
         self.start_due();
     }
 
