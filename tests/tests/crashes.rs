@@ -1,4 +1,6 @@
-//! Every server dies in every way under a load, and no line of what the load writes is lost, doubled or wrong.
+//! Every server dies in every way under a load, and no line of what the load writes is lost, doubled or wrong; nor is a key of somebody at the terminal.
+
+use std::fs;
 
 use tests::Boot;
 
@@ -7,7 +9,7 @@ const LOAD: &str = include_str!("../soak/src/chaos/block.sh");
 const SERVERS: [&str; 4] = ["memory", "vfs", "console", "posix"];
 /// How to die, what the log then says, and how long the load is left alone: until a hang was found, and everybody is back.
 const WAYS: [(&str, &str, &str); 4] =
-    [("panic", "invalid instruction", "0.3"), ("wild", "page fault", "0.3"), ("overflow", "page fault", "0.3"), ("hang", "hung", "2.5")];
+    [("panic", "invalid instruction", "0.3"), ("wild", "page fault", "0.3"), ("overflow", "stack overflow", "0.3"), ("hang", "hung", "2.5")];
 /// Deaths on purpose are no loop. A second without progress is a hang, on a busy host too.
 const POLICY: &str = "burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = 1000";
 
@@ -19,6 +21,9 @@ const BESIDE: &str = "\
     [ $(wc -l < /log) = $n ] || echo \"$n times, and the log is\" $(wc -l < /log)\n\
     [ $(wc -l < /beside) = $((3 * n)) ] || cat /beside; sort -u /beside | wc -l\n";
 
+/// The end of root's prompt.
+const PROMPT: &str = "# ";
+
 /// How often each server dies in each way, and which of them do: `cargo xtask soak crashes` asks for more than once.
 fn asked() -> (usize, Vec<&'static str>) {
     let times = std::env::var("SYNOS_CRASH_TIMES").ok().and_then(|times| times.parse().ok()).unwrap_or(1);
@@ -27,11 +32,16 @@ fn asked() -> (usize, Vec<&'static str>) {
     (times, SERVERS.into_iter().filter(is_asked).collect())
 }
 
+/// Every server's death in every way, so many times, each followed by what the shell does `then`.
+fn deaths(times: usize, servers: &[&str], then: &str) -> String {
+    let crash = |server: &str, (way, _, pause): (&str, &str, &str)| format!("/usr/bin/svc crash {server} {way}{then}; sleep {pause}\n");
+    let round: String = servers.iter().flat_map(|server| WAYS.map(|way| crash(server, way))).collect();
+    round.repeat(times)
+}
+
 /// The load, once without a death, and then in the background until every server has died in every way.
 fn script(times: usize, servers: &[&str]) -> String {
-    let crash = |server: &str, (way, _, pause): (&str, &str, &str)| format!("/usr/bin/svc crash {server} {way}; sleep {pause}\n");
-    let round: String = servers.iter().flat_map(|server| WAYS.map(|way| crash(server, way))).collect();
-    let crashes = round.repeat(times);
+    let crashes = deaths(times, servers, "");
     format!(
         "(rounds=1\n{LOAD}) > /out\n\
          (until [ -e /over ]; do rounds=1\n{LOAD}done) >> /out &\n\
@@ -39,6 +49,27 @@ fn script(times: usize, servers: &[&str]) -> String {
          {crashes}\
          touch /over\nwait\ncat /said /out\n"
     )
+}
+
+fn boot(name: &str, times: usize, servers: &[&str]) -> Boot {
+    assert!(!servers.is_empty(), "SYNOS_CRASH_SERVERS names no server");
+    let boot = Boot::new(name).within_seconds(400 + 60 * (times * servers.len()) as u32);
+    servers.iter().fold(boot, |boot, server| boot.policy(server, POLICY))
+}
+
+/// Every server died in every way so many times, and each time of that.
+#[track_caller]
+fn assert_causes(log: &str, times: usize, servers: &[&str]) {
+    for server in servers {
+        for (way, said, _) in WAYS {
+            let deaths = log.lines().filter(|line| line.contains(&format!(" {server} died, instance ")) && line.contains(said)).count();
+            println!("crashes: {server} {way}: {deaths} deaths of {times} by {said}");
+            assert_eq!(deaths, times, "{server} {way}: {log}");
+        }
+        let all = log.lines().filter(|line| line.contains(&format!(" {server} died, instance "))).count();
+        assert_eq!(all, times * WAYS.len(), "{server}: {log}");
+    }
+    assert!(!log.contains(" is given up"), "{log}");
 }
 
 /// What each round wrote, without the time in its stamps.
@@ -54,9 +85,7 @@ fn rounds(output: &str) -> Vec<String> {
 #[test]
 fn every_server_dies_in_every_way_under_load_and_no_program_notices() {
     let (times, servers) = asked();
-    assert!(!servers.is_empty(), "SYNOS_CRASH_SERVERS names no server");
-    let boot = Boot::new("crashes").within_seconds(400 + 60 * (times * servers.len()) as u32);
-    let boot = servers.iter().fold(boot, |boot, server| boot.policy(server, POLICY));
+    let boot = boot("crashes", times, &servers);
     let outcome = boot.script(&script(times, &servers));
     assert!(outcome.status == 0 && outcome.stderr.is_empty(), "{outcome}");
     let said = outcome.stdout.split("=== 1 ").next().unwrap_or_default();
@@ -66,13 +95,50 @@ fn every_server_dies_in_every_way_under_load_and_no_program_notices() {
     for (index, round) in rounds.iter().enumerate() {
         assert_eq!(*round, rounds[0], "round {index}: {outcome}");
     }
-    for server in servers {
-        for (way, said, _) in WAYS {
-            let deaths = outcome.log.lines().filter(|line| line.contains(&format!(" {server} died, instance ")) && line.contains(said)).count();
-            let wanted = times * WAYS.iter().filter(|(_, other, _)| *other == said).count();
-            println!("crashes: {server} {way}: {deaths} deaths of {wanted} by {said}, {} rounds of the load", rounds.len());
-            assert_eq!(deaths, wanted, "{server} {way}: {outcome}");
-        }
+    println!("crashes: {} rounds of the load", rounds.len());
+    assert_causes(&outcome.log, times, &servers);
+}
+
+/// First the shell sleeps in a read through all deaths, then somebody types a line into an editor after each.
+#[test]
+fn sleeping_reader_and_editor_lose_no_key_when_every_server_dies_in_every_way() {
+    let (times, servers) = asked();
+    let boot = boot("crashes-terminal", times, &servers);
+    let folder = boot.path("guest");
+    fs::create_dir_all(&folder).expect("target can be written");
+    let file = |name: &str, text: &str| fs::write(folder.join(name), text).expect("target can be written");
+    // The mark is on the terminal, whose server dies too: one that is lost is waited for in vain.
+    file("deaths.sh", &format!("sleep 2\n{}echo =\n", deaths(times, &servers, " > /dev/null; echo +")));
+    file("beside.sh", BESIDE);
+    let mut session = boot.with("--add", format!("{}:/run", folder.display())).session();
+    let all = times * servers.len() * WAYS.len();
+    session.expect(PROMPT);
+    session.send("sh /run/beside.sh > /said 2>&1 &\n");
+    session.expect(PROMPT);
+    session.send("sh /run/deaths.sh & read -r line; wait $!; echo \"got <$line>\"\n");
+    session.expect("\r\n");
+    for _ in 0..all {
+        session.expect("+\r\n");
     }
-    assert!(!outcome.log.contains(" is given up"), "{outcome}");
+    session.send("still here\n");
+    session.expect("got <still here>\r\n");
+    session.expect(PROMPT);
+    session.send("echo first > /tmp/note; sh /run/deaths.sh & vi /tmp/note\n");
+    session.expect("100%");
+    session.send("A");
+    for line in 1..=all {
+        session.expect("+\n");
+        session.send(&format!("\nline {line}"));
+    }
+    session.expect("=\n");
+    session.send("\x1b");
+    // An escape that something follows at once is the start of a key's sequence, not the key.
+    session.pause_ms(500);
+    session.send(":wq\n");
+    session.expect(PROMPT);
+    session.send(&format!("(echo first; seq 1 {all} | sed 's/^/line /') | cmp - /tmp/note && echo same$((6 * 7))\n"));
+    session.expect("same42\r\n");
+    session.send("touch /over; wait; echo \"beside <$(cat /said)>\"\n");
+    session.expect("beside <3>\r\n");
+    assert_causes(&session.log(), 2 * times, &servers);
 }
