@@ -77,12 +77,14 @@ impl<'a> Tokenizer<'a> {
         }
         let mut roles: Vec<Role> = array(file, "tokenizer.ggml.token_type").map_or_else(|_| Vec::new(), |all| all.values().map(role).collect());
         roles.resize(pieces.len(), Role::Normal);
-        // The first of two equal pieces is the one that is meant.
-        let by_piece: BTreeMap<&[u8], u32> = pieces.iter().enumerate().rev().map(|(token, piece)| (*piece, token as u32)).collect();
+        // The first of two equal pieces is the one that is meant. Only ordinary ones are joined from text: llama 2's `</` and `s>` would
+        // make the token that ends a text.
+        let ordinary = pieces.iter().zip(&roles).enumerate().filter(|(_, (_, role))| **role == Role::Normal);
+        let by_piece: BTreeMap<&[u8], u32> = ordinary.rev().map(|(token, (piece, _))| (*piece, token as u32)).collect();
         let model = file.text("tokenizer.ggml.model").ok_or_else(|| Error::Missing("tokenizer.ggml.model".to_owned()))?;
         let rules = match model {
             "llama" => Rules::Spm(Spm::read(file, &pieces, &roles)?),
-            "gpt2" => Rules::Bpe(Bpe::read(file, &pieces, &by_piece)?),
+            "gpt2" => Rules::Bpe(Bpe::read(file, &by_piece)?),
             other => return Err(Error::Tokenizer(other.to_owned())),
         };
         let mut special: Vec<u32> =
@@ -104,6 +106,16 @@ impl<'a> Tokenizer<'a> {
     #[must_use]
     pub fn begin(&self) -> Option<u32> {
         self.begin.filter(|_| self.adds_begin)
+    }
+
+    /// The token that begins a text, whether or not the model wants it before every one.
+    pub(crate) const fn begin_token(&self) -> Option<u32> {
+        self.begin
+    }
+
+    /// The special token called `name`.
+    pub(crate) fn special(&self, name: &str) -> Option<u32> {
+        self.special.iter().copied().find(|token| self.pieces[*token as usize] == name.as_bytes())
     }
 
     /// The token that ends a text.

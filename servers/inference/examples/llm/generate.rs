@@ -4,7 +4,9 @@ use std::io::Write;
 use std::time::Instant;
 
 use clap::Args;
+use inference::chat::{Message, Role, Template};
 use inference::engine::Want;
+use inference::gguf::File;
 use inference::sampling::{Options, Sampler};
 use inference::tokenizer::Tokenizer;
 
@@ -16,6 +18,12 @@ pub(crate) struct How {
     /// The text.
     #[arg(long)]
     prompt: String,
+    /// The prompt is a user's message in this chat template (llama2, llama3, chatml, mistral), or in the `file`'s own.
+    #[arg(long)]
+    chat: Option<String>,
+    /// What the system says before it.
+    #[arg(long, requires = "chat")]
+    system: Option<String>,
     /// Most tokens to add.
     #[arg(short, default_value_t = 64)]
     n: usize,
@@ -84,9 +92,20 @@ impl Sampling {
     }
 }
 
+impl How {
+    fn tokens(&self, file: &File<'_>, tokenizer: &Tokenizer<'_>) -> Result<Vec<u32>, Failure> {
+        let Some(name) = &self.chat else { return Ok(with_begin(tokenizer, &self.prompt)) };
+        let template = if name == "file" { Template::of(file)? } else { Template::named(name)? };
+        let system = self.system.iter().map(|text| Message { role: Role::System, text });
+        let messages: Vec<Message<'_>> = system.chain([Message { role: Role::User, text: &self.prompt }]).collect();
+        Ok(tokenizer.chat(&template.pieces(&messages)?)?)
+    }
+}
+
 /// Prints what comes after the prompt.
-pub(crate) fn run(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, how: &How) -> Result<(), Failure> {
-    let tokens = with_begin(tokenizer, &how.prompt);
+pub(crate) fn run(runner: &Runner<'_>, file: &File<'_>, how: &How) -> Result<(), Failure> {
+    let tokenizer = Tokenizer::read(file)?;
+    let tokens = how.tokens(file, &tokenizer)?;
     let mut sampler = Sampler::new(how.sampling.options(), runner.engine.tokens())?;
     tokens.iter().try_for_each(|token| sampler.accept(*token))?;
     let mut session = runner.session(tokens.len() + how.n);

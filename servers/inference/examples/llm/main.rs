@@ -155,7 +155,7 @@ fn main() -> Result<(), Failure> {
     let runner = Runner { engine: Engine::new(&model, processor, |_, _| ()), pool: Pool::new(common.threads) };
     match &command {
         Command::Logits { tokens, out, .. } => logits(&runner, tokens, out),
-        Command::Generate { how, .. } => generate::run(&runner, &Tokenizer::read(&file)?, how),
+        Command::Generate { how, .. } => generate::run(&runner, &file, how),
         Command::Perplexity { file: text, ctx, .. } => perplexity(&runner, &Tokenizer::read(&file)?, &std::fs::read_to_string(text)?, *ctx),
         Command::Embed { prompt, .. } => embed(&runner, &Tokenizer::read(&file)?, prompt),
         Command::Bench { prompt, generate, depth, times, .. } => bench(&runner, prompt, *generate, depth, *times),

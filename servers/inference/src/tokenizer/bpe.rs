@@ -56,7 +56,7 @@ pub(super) fn append(piece: &[u8], to: &mut Vec<u8>) {
 }
 
 impl Bpe {
-    pub(super) fn read(file: &File<'_>, pieces: &[&[u8]], by_piece: &BTreeMap<&[u8], u32>) -> Result<Self, Error> {
+    pub(super) fn read(file: &File<'_>, by_piece: &BTreeMap<&[u8], u32>) -> Result<Self, Error> {
         let name = file.text("tokenizer.ggml.pre").unwrap_or("gpt-2");
         let words = Words::of(name).ok_or_else(|| Error::Tokenizer(name.to_owned()))?;
         let mut joins = BTreeMap::new();
@@ -71,7 +71,7 @@ impl Bpe {
         let bytes = (0..=u8::MAX).map(|byte| by_piece.get(spelled(byte).encode_utf8(&mut [0; 4]).as_bytes()).copied()).collect();
         let takes_whole = words == Words::Llama3 && file.value("tokenizer.ggml.ignore_merges") != Some(Value::Bool(false));
         let whole = if takes_whole {
-            (0..).zip(pieces).filter_map(|(token, piece)| Some((core::str::from_utf8(piece).ok()?.to_owned(), token))).collect()
+            by_piece.iter().filter_map(|(piece, token)| Some((core::str::from_utf8(piece).ok()?.to_owned(), *token))).collect()
         } else {
             BTreeMap::new()
         };

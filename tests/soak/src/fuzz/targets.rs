@@ -1,6 +1,7 @@
 //! Everything that reads foreign bytes, each with what must hold whatever the bytes are.
 
 mod boot;
+mod chats;
 mod fastpath;
 mod files;
 mod kernel;
@@ -27,5 +28,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "image", run: boot::image, seeds: boot::image_seeds, most_bytes: 4096 },
     Target { name: "manifest", run: boot::manifest, seeds: boot::manifest_seeds, most_bytes: 2048 },
     Target { name: "gguf", run: models::gguf, seeds: models::gguf_seeds, most_bytes: 2048 },
+    Target { name: "chat", run: chats::chat, seeds: chats::chat_seeds, most_bytes: 512 },
     Target { name: "options", run: boot::options, seeds: boot::option_seeds, most_bytes: 512 },
 ];
