@@ -51,6 +51,8 @@ pub enum Error {
     Logits,
     /// No token is left to choose from.
     NoToken,
+    /// A grammar or a schema that cannot be followed, and why.
+    Grammar(String),
     /// A chat template that is not known.
     Template(String),
     /// Messages in an order that no template can write.
@@ -78,6 +80,7 @@ impl fmt::Display for Error {
             Self::ContextFull => to.write_str("the context is full"),
             Self::Option(name) => write!(to, "{name} has an impossible value"),
             Self::Logits => to.write_str("the logits are not numbers to choose by"),
+            Self::Grammar(why) => write!(to, "grammar: {why}"),
             Self::Template(name) => write!(to, "chat template {name} is not supported"),
             Self::Conversation => to.write_str("a conversation is a system message at most, then user and assistant in turn, and ends with the user"),
             Self::NoToken => to.write_str("no token is left to choose from"),

@@ -4,7 +4,7 @@
 //! - [`config`] checks the model's numbers, [`model`] finds its tensors. [`mod@reference`] runs it slowly and exactly: the oracle.
 //! - [`packed`] lays matrices out for the [`kernel`]s, [`input`] what they are multiplied by.
 //! - [`engine`] runs a model at speed, by a [`team`] of threads.
-//! - [`tokenizer`] turns text into tokens and back. [`sampling`] chooses the next one. [`chat`] writes conversations.
+//! - [`tokenizer`] turns text into tokens and back. [`sampling`] chooses the next one. [`chat`] writes conversations. [`grammar`] says which tokens may come.
 //!
 //! Absent: threads, files, clocks and system calls. Whoever uses the library brings the bytes of a file.
 #![cfg_attr(not(test), no_std)]
@@ -20,6 +20,7 @@ mod elementwise;
 pub mod engine;
 pub mod error;
 pub mod gguf;
+pub mod grammar;
 pub mod half;
 pub mod input;
 pub mod kernel;

@@ -113,6 +113,11 @@ impl<'a> Tokenizer<'a> {
         self.begin
     }
 
+    /// How many tokens there are.
+    pub(crate) fn count(&self) -> u32 {
+        self.pieces.len() as u32
+    }
+
     /// The special token called `name`.
     pub(crate) fn special(&self, name: &str) -> Option<u32> {
         self.special.iter().copied().find(|token| self.pieces[*token as usize] == name.as_bytes())

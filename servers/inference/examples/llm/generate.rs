@@ -1,12 +1,15 @@
 //! Continues a text.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
+use inference::Error;
 use inference::chat::{Message, Role, Template};
 use inference::engine::Want;
 use inference::gguf::File;
+use inference::grammar::{Grammar, Matcher, Vocabulary, schema};
 use inference::sampling::{Options, Sampler};
 use inference::tokenizer::Tokenizer;
 
@@ -24,6 +27,12 @@ pub(crate) struct How {
     /// What the system says before it.
     #[arg(long, requires = "chat")]
     system: Option<String>,
+    /// The file of a grammar (GBNF) that the text must follow.
+    #[arg(long)]
+    grammar: Option<PathBuf>,
+    /// The file of a JSON schema that the text must follow.
+    #[arg(long, conflicts_with = "grammar")]
+    schema: Option<PathBuf>,
     /// Most tokens to add.
     #[arg(short, default_value_t = 64)]
     n: usize,
@@ -100,6 +109,16 @@ impl How {
         let messages: Vec<Message<'_>> = system.chain([Message { role: Role::User, text: &self.prompt }]).collect();
         Ok(tokenizer.chat(&template.pieces(&messages)?)?)
     }
+
+    /// What the text must follow.
+    fn rules(&self) -> Result<Option<Grammar>, Failure> {
+        let notation = match (&self.grammar, &self.schema) {
+            (Some(file), _) => std::fs::read_to_string(file)?,
+            (None, Some(file)) => schema::grammar(&std::fs::read_to_string(file)?)?,
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Grammar::parse(&notation)?))
+    }
 }
 
 /// Prints what comes after the prompt.
@@ -110,9 +129,18 @@ pub(crate) fn run(runner: &Runner<'_>, file: &File<'_>, how: &How) -> Result<(),
     tokens.iter().try_for_each(|token| sampler.accept(*token))?;
     let mut session = runner.session(tokens.len() + how.n);
     let mut logits = runner.feed(&mut session, &tokens, Want::Last)?;
+    let (rules, vocabulary) = (how.rules()?, Vocabulary::new(&tokenizer));
+    let mut matcher = rules.as_ref().map(Matcher::new).transpose()?;
     let (started, mut made) = (Instant::now(), Vec::new());
     while made.len() < how.n {
-        let token = sampler.choose(&logits)?;
+        if let Some(matcher) = &mut matcher {
+            matcher.mask(&vocabulary, &mut logits)?;
+        }
+        let token = match sampler.choose(&logits) {
+            // The grammar's text is whole, and the model has no token for its end.
+            Err(Error::NoToken) if matcher.as_ref().is_some_and(Matcher::is_finished) => break,
+            token => token?,
+        };
         if Some(token) == tokenizer.end() {
             break;
         }
@@ -120,6 +148,9 @@ pub(crate) fn run(runner: &Runner<'_>, file: &File<'_>, how: &How) -> Result<(),
         made.push(token);
         let mut text = Vec::new();
         tokenizer.append(token, false, &mut text);
+        if let Some(matcher) = &mut matcher {
+            matcher.advance(&text)?;
+        }
         std::io::stdout().write_all(&text)?;
         std::io::stdout().flush()?;
         logits = runner.feed(&mut session, &[token], Want::Last)?;

@@ -4,6 +4,7 @@ mod boot;
 mod chats;
 mod fastpath;
 mod files;
+mod grammars;
 mod kernel;
 mod messages;
 mod models;
@@ -29,5 +30,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "manifest", run: boot::manifest, seeds: boot::manifest_seeds, most_bytes: 2048 },
     Target { name: "gguf", run: models::gguf, seeds: models::gguf_seeds, most_bytes: 2048 },
     Target { name: "chat", run: chats::chat, seeds: chats::chat_seeds, most_bytes: 512 },
+    Target { name: "grammar", run: grammars::grammar, seeds: grammars::grammar_seeds, most_bytes: 1024 },
+    Target { name: "schema", run: grammars::schema, seeds: grammars::schema_seeds, most_bytes: 1024 },
     Target { name: "options", run: boot::options, seeds: boot::option_seeds, most_bytes: 512 },
 ];
