@@ -6,6 +6,7 @@
 
 use crate::elementwise::{dot, exp};
 use crate::half::from_f16;
+use crate::kept::Slots;
 use crate::kernel::Processor;
 
 /// Positions of a tile.
@@ -27,10 +28,10 @@ pub(crate) struct Queries<'q> {
     pub(crate) sums: &'q mut [f32],
 }
 
-/// Keys and values of one head, as halves, position by position; and room for a tile of each.
+/// Keys and values of one head, position by position; and room for a tile of each.
 pub(crate) struct Seen<'s> {
-    pub(crate) keys: &'s [u16],
-    pub(crate) values: &'s [u16],
+    pub(crate) keys: Slots<'s>,
+    pub(crate) values: Slots<'s>,
     pub(crate) tile: &'s mut [f32],
 }
 
@@ -53,9 +54,9 @@ pub(crate) fn attend_with(queries: &mut Queries<'_>, seen: &mut Seen<'_>, widen:
     queries.sums.fill(0.0);
     let (keys, values) = seen.tile.split_at_mut(TILE * head);
     for start in (0..end).step_by(TILE) {
-        let positions = start * head..end.min(start + TILE) * head;
-        widen(&seen.keys[positions.clone()], keys);
-        widen(&seen.values[positions], values);
+        let positions = start..end.min(start + TILE);
+        seen.keys.read(&positions, keys, &widen);
+        seen.values.read(&positions, values, &widen);
         for token in start.saturating_sub(queries.position)..tokens {
             let count = TILE.min(queries.position + token + 1 - start);
             for index in token * queries.group..(token + 1) * queries.group {

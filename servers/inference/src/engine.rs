@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use crate::config::Config;
 use crate::error::Error;
 use crate::gguf::Tensor;
+pub use crate::kept::Precision;
 use crate::kernel::Processor;
 use crate::model::{Layer, Model};
 use crate::packed::Packed;

@@ -23,6 +23,7 @@ pub mod gguf;
 pub mod grammar;
 pub mod half;
 pub mod input;
+mod kept;
 pub mod kernel;
 pub mod model;
 pub mod packed;

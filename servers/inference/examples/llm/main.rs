@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
-use inference::engine::{Engine, Session, Want};
+use inference::engine::{Engine, Precision, Session, Want};
 use inference::gguf::File;
 use inference::kernel::Processor;
 use inference::model::Model;
@@ -35,6 +35,9 @@ struct Common {
     /// Threads.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// How keys and values are kept: f16 or q8_0.
+    #[arg(long, default_value = "f16", value_parser = precision)]
+    cache: Precision,
     /// Without AVX2.
     #[arg(long)]
     portable: bool,
@@ -119,15 +122,24 @@ impl Command {
     }
 }
 
+fn precision(name: &str) -> Result<Precision, String> {
+    match name {
+        "f16" => Ok(Precision::F16),
+        "q8_0" => Ok(Precision::Q8_0),
+        other => Err(format!("{other} is neither f16 nor q8_0")),
+    }
+}
+
 /// A model with its threads.
 struct Runner<'a> {
     engine: Engine<'a>,
+    cache: Precision,
     pool: Pool,
 }
 
 impl Runner<'_> {
     fn session(&self, capacity: usize) -> Session {
-        Session::new(&self.engine, capacity, self.pool_threads())
+        Session::keeping(self.cache, &self.engine, capacity, self.pool_threads())
     }
 
     fn pool_threads(&self) -> usize {
@@ -152,7 +164,7 @@ fn main() -> Result<(), Failure> {
     }
     let processor = if common.portable { Processor::Portable } else { Processor::detect() };
     let model = Model::read(&file)?;
-    let runner = Runner { engine: Engine::new(&model, processor, |_, _| ()), pool: Pool::new(common.threads) };
+    let runner = Runner { engine: Engine::new(&model, processor, |_, _| ()), cache: common.cache, pool: Pool::new(common.threads) };
     match &command {
         Command::Logits { tokens, out, .. } => logits(&runner, tokens, out),
         Command::Generate { how, .. } => generate::run(&runner, &file, how),

@@ -10,8 +10,8 @@ use crate::attention::{self, Queries, Seen};
 use crate::config::MOST_HEAD;
 use crate::dequantise::dequantise;
 use crate::elementwise::{gated, norm, turn};
-use crate::half::to_f16;
 use crate::input::{Block, Inputs, quantise};
+use crate::kept::Kept;
 use crate::kernel::TILE;
 use crate::packed::PANEL;
 use crate::quant::SMALL_BLOCK;
@@ -158,19 +158,20 @@ impl Pass<'_, '_> {
         let (position, capacity, threads, pairs) = (*position, *capacity, self.team.threads(), self.engine.turns.len());
         let scale = 1.0 / libm::sqrtf(head as f32);
         let columns = Columns::new(attended);
-        let [keys, values] = [keys, values].map(|kept| Shared::new(kept));
+        let [keys, values] = [keys, values].map(Kept::share);
         let [grouped, heads_out, tiles] = [grouped, heads_out, tiles].map(|buffer| Shared::new(buffer));
         let states = Shared::new(states);
         self.team.run(&|thread| {
             for kv in share(config.kv_heads, thread, threads) {
-                let kept = (layer * config.kv_heads + kv) * capacity * head;
+                let first = (layer * config.kv_heads + kv) * capacity;
+                let slots = first..first + capacity;
                 let own = kv * count * group;
                 let tile = thread * 2 * attention::TILE * head;
                 // SAFETY: the places of one head of keys are those of one thread, and each thread has a tile of its own.
-                let (keys, values, grouped, sums, states, tile) = unsafe {
+                let (mut keys, mut values, grouped, sums, states, tile) = unsafe {
                     (
-                        keys.part(kept..kept + capacity * head),
-                        values.part(kept..kept + capacity * head),
+                        keys.part(&slots),
+                        values.part(&slots),
                         grouped.part(own * head..(own + count * group) * head),
                         heads_out.part(own * head..(own + count * group) * head),
                         states.part(own..own + count * group),
@@ -184,9 +185,8 @@ impl Pass<'_, '_> {
                     let place = token * kv_width + kv * head;
                     key.copy_from_slice(&new_keys[place..place + head]);
                     turn(config.pairs, angles, key);
-                    let to = (position + token) * head;
-                    keys[to..to + head].iter_mut().zip(key).for_each(|(to, from)| *to = to_f16(*from));
-                    values[to..to + head].iter_mut().zip(&new_values[place..place + head]).for_each(|(to, from)| *to = to_f16(*from));
+                    keys.keep(position + token, key);
+                    values.keep(position + token, &new_values[place..place + head]);
                     let from = token * config.query_width() + kv * group * head;
                     let group_queries = &mut grouped[token * group * head..(token + 1) * group * head];
                     group_queries.copy_from_slice(&queries[from..from + group * head]);

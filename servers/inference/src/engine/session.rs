@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::{BATCH, Engine};
 use crate::attention;
 use crate::input::Inputs;
+use crate::kept::{Kept, Precision};
 
 /// What one text has left behind: keys and values of all its tokens; and the buffers of the pass.
 #[derive(Debug)]
@@ -14,9 +15,9 @@ pub struct Session {
     pub(super) capacity: usize,
     /// Where the last token's numbers are among the normed ones.
     pub(super) embedding: usize,
-    /// For each layer and head: halves, position by position.
-    pub(super) keys: Vec<u16>,
-    pub(super) values: Vec<u16>,
+    /// For each layer and head, position by position.
+    pub(super) keys: Kept,
+    pub(super) values: Kept,
     pub(super) residual: Vec<f32>,
     pub(super) narrow: Inputs,
     pub(super) queries: Vec<f32>,
@@ -35,16 +36,22 @@ impl Session {
     /// Room for `capacity` tokens, worked on by at most `threads` threads.
     #[must_use]
     pub fn new(engine: &Engine<'_>, capacity: usize, threads: usize) -> Self {
+        Self::keeping(Precision::default(), engine, capacity, threads)
+    }
+
+    /// The same with another way to keep keys and values.
+    #[must_use]
+    pub fn keeping(precision: Precision, engine: &Engine<'_>, capacity: usize, threads: usize) -> Self {
         let config = &engine.config;
-        let kept = config.layers * config.kv_width() * capacity;
+        let kept = || Kept::new(precision, config.head, config.layers * config.kv_heads * capacity);
         let batch = BATCH.min(capacity.max(1));
         let query_width = config.query_width();
         Self {
             position: 0,
             capacity,
             embedding: 0,
-            keys: vec![0; kept],
-            values: vec![0; kept],
+            keys: kept(),
+            values: kept(),
             residual: vec![0.0; config.width * batch],
             narrow: Inputs::new(config.width, batch),
             queries: vec![0.0; query_width * batch],
@@ -58,6 +65,12 @@ impl Session {
             tiles: vec![0.0; threads * 2 * attention::TILE * config.head],
             angles: vec![(0.0, 0.0); engine.turns.len() * batch],
         }
+    }
+
+    /// Bytes of keys and values for all tokens that there is room for.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.keys.bytes() + self.values.bytes()
     }
 
     /// Tokens seen.

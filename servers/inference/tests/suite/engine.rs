@@ -1,7 +1,7 @@
 //! The engine against the oracle and against exact logits, and the same bits for every batch and every team.
 #![allow(unsafe_code, reason = "a team promises that its threads have numbers of their own")]
 
-use inference::engine::{Engine, Session, Want};
+use inference::engine::{Engine, Precision, Session, Want};
 use inference::gguf::File;
 use inference::kernel::Processor;
 use inference::model::Model;
@@ -34,7 +34,11 @@ fn with_engine<T>(file: &[u8], test: impl FnOnce(&Engine<'_>) -> T) -> T {
 
 /// Logits of all tokens, fed `batch` at a time.
 fn logits(engine: &Engine<'_>, tokens: &[u32], batch: usize, team: &dyn Team) -> Vec<f32> {
-    let mut session = Session::new(engine, tokens.len(), team.threads());
+    logits_in(Session::new(engine, tokens.len(), team.threads()), engine, tokens, batch, team)
+}
+
+/// The same in a session of the caller's.
+fn logits_in(mut session: Session, engine: &Engine<'_>, tokens: &[u32], batch: usize, team: &dyn Team) -> Vec<f32> {
     let mut logits = Vec::new();
     tokens.chunks(batch).for_each(|tokens| engine.feed(&mut session, tokens, Want::All, team, &mut logits).expect("tokens"));
     logits
@@ -120,6 +124,27 @@ fn batches_and_threads_change_no_bit() {
                 let seen = logits(engine, &tokens, batch, &Threads(threads));
                 let same = seen.len() == expected.len() && seen.iter().zip(&expected).all(|(one, other)| one.to_bits() == other.to_bits());
                 assert!(same, "{kind:?}: batches of {batch}, {threads} threads");
+            }
+        });
+    }
+}
+
+/// A head of 16 numbers has one scale, so eight bits are most of what is kept; a model whose heads are of 40 has two, the second for a part of 32.
+#[test]
+fn keys_in_eight_bits_change_logits_little_and_no_bit_by_batch_or_thread() {
+    let small = Plan::small(Kind::F32, 5);
+    for plan in [Plan { width: 160, ..small.clone() }, small] {
+        let tokens: Vec<u32> = (0..150).map(|index| (index * 37 + 1) % 288).collect();
+        with_engine(&model(&plan), |engine| {
+            let session = |threads| Session::keeping(Precision::Q8_0, engine, tokens.len(), threads);
+            assert!(session(1).kept_bytes() * 3 < Session::new(engine, tokens.len(), 1).kept_bytes() * 2);
+            let halves = logits(engine, &tokens, 64, &Alone);
+            let expected = logits_in(session(1), engine, &tokens, 64, &Alone);
+            let error = rms(&expected, &halves);
+            assert!(error > 0.0 && error < 0.02, "rms {error}");
+            for (batch, threads) in [(1, 1), (2, 1), (7, 2), (64, 3), (150, 2)] {
+                let seen = logits_in(session(threads), engine, &tokens, batch, &Threads(threads));
+                assert!(seen.iter().zip(&expected).all(|(one, other)| one.to_bits() == other.to_bits()), "batches of {batch}, {threads} threads");
             }
         });
     }
