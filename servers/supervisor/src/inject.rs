@@ -3,24 +3,28 @@
 //! Armed by the option `inject=` alone ([`plan`]), which only who starts the machine can give. One fault after the other: the injector lets the victim's thread
 //! trap after each instruction, and when it has seen a number of them that the seed chose, it strikes ([`mod@strike`]); leaves the system alone for as long as
 //! a consequence may take to show; undoes what nobody has met, so that the next fault finds a sound system; and says each step on the log, from which the
-//! host makes its table. After the last fault the power goes off. Under `--icount` all of it is the same in every run of the same option.
+//! host makes its table; and when a successor has answered its first request (`served.rs`). After the last fault the power goes off. Under `--icount` all of it
+//! is the same in every run of the same option.
 //!
 //! Absent on purpose: any opinion on what came of a fault. Who died is on the log as always, and whether the output was right is seen outside.
 
+pub(crate) mod message;
 pub mod plan;
+pub(crate) mod served;
 pub mod strike;
 
 use core::fmt;
 use core::ops::Range;
 
-use abi::Error;
+use abi::{Error, Frame};
 use protocols::crash::Cause;
 use protocols::service::{Badge, Service};
 
 use crate::kernel::{Doing, Kernel};
 use crate::life::{Life, Record, Supervisor};
 use crate::watchdog::SAMPLES;
-use plan::{Fault, Plan};
+use plan::{Fault, Kind, Plan};
+use served::Unserved;
 use strike::{Change, Struck, Target, strike};
 
 /// Vector of the trap after an instruction (Intel SDM vol. 3, table 6-1).
@@ -51,9 +55,11 @@ pub(crate) struct Injector {
     last: u32,
     stage: Stage,
     due: u64,
+    unserved: Unserved,
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it, and no heap to put registers on")]
 enum Stage {
     /// Nothing is under way.
     Calm,
@@ -61,6 +67,8 @@ enum Stage {
     Arming { fault: Fault },
     /// It traps, and is struck after so many more instructions, or at this time.
     Stepping { fault: Fault, left: u64, until: u64 },
+    /// It has sent a message with these registers that it is to send again, and traps until it comes back.
+    Repeating { fault: Fault, sent: Frame },
     /// It was struck.
     Struck { blow: Blow, until: u64, all_died: bool },
 }
@@ -76,7 +84,7 @@ struct Blow {
 
 impl Injector {
     pub(crate) const fn new(plan: Plan) -> Self {
-        Self { plan, last: 0, stage: Stage::Calm, due: 0 }
+        Self { plan, last: 0, stage: Stage::Calm, due: 0, unserved: Unserved::new() }
     }
 }
 
@@ -94,10 +102,11 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     /// Goes on with the plan, when there is something to do by now. Returns when there is more; `None` without a plan.
     pub fn inject(&mut self) -> Option<u64> {
         let mut injector = self.injector.take()?;
+        let look = self.tell_served(&mut injector.unserved);
         if self.kernel.now() >= injector.due {
             injector.due = self.advance(&mut injector)?;
         }
-        let due = injector.due;
+        let due = look.map_or(injector.due, |look| look.min(injector.due));
         self.injector = Some(injector);
         Some(due)
     }
@@ -119,7 +128,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
                 (Stage::Arming { fault }, self.after_us(wait_us))
             }
             Stage::Arming { fault } => self.make_step(fault),
-            Stage::Stepping { fault, .. } => self.strike_all(&fault, None),
+            Stage::Stepping { fault, .. } | Stage::Repeating { fault, .. } => self.strike_all(&fault, None),
             Stage::Struck { blow, until, all_died } if all_died || self.kernel.now() >= until => {
                 self.conclude(injector.last, blow);
                 (Stage::Calm, self.kernel.now())
@@ -161,11 +170,21 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         let counts = self.services.get(index).map(|record| record.spec.service);
         match &mut injector.stage {
             Stage::Stepping { fault, left, until } if Some(fault.service) == counts => {
-                *left -= 1;
-                if *left == 0 || self.kernel.now() >= *until {
-                    let fault = fault.clone();
-                    (injector.stage, injector.due) = self.strike_all(&fault, Some(target));
+                *left = left.saturating_sub(1);
+                let is_late = self.kernel.now() >= *until;
+                let sent = if fault.kind.is_of_message() && *left == 0 { message::sending(&mut self.kernel, &target, fault.kind) } else { None };
+                let is_there = *left == 0 && (sent.is_some() || !fault.kind.is_of_message());
+                let fault = fault.clone();
+                match sent {
+                    Some(sent) if fault.kind == Kind::Doubled => injector.stage = Stage::Repeating { fault, sent },
+                    _ if is_there || is_late => (injector.stage, injector.due) = self.strike_all(&fault, Some(target)),
+                    _ => {}
                 }
+            }
+            Stage::Repeating { fault, sent } if Some(fault.service) == counts && message::is_back(&mut self.kernel, &target, sent) => {
+                let (fault, sent) = (fault.clone(), *sent);
+                let struck = message::repeat(&mut self.kernel, &target, &sent);
+                (injector.stage, injector.due) = self.struck(&fault, true, struck);
             }
             _ => {
                 // A thread whose registers cannot be set any more is about to end.
@@ -178,7 +197,12 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     fn strike_all(&mut self, fault: &Fault, held: Option<Target<'a>>) -> (Stage, u64) {
         let victim = held.or_else(|| self.target(fault.service));
         let struck = self.strike(fault, victim);
-        self.tell(fault, fault.service, held.is_some(), struck);
+        self.struck(fault, held.is_some(), struck)
+    }
+
+    /// The victim was struck: its companion is too, and what comes of it is waited for.
+    fn struck(&mut self, fault: &Fault, held: bool, struck: Result<Struck, Error>) -> (Stage, u64) {
+        self.tell(fault, fault.service, held, struck);
         if let Some(other) = fault.companion {
             let companion = self.target(other);
             let also = self.strike(fault, companion);

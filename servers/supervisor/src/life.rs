@@ -269,6 +269,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         let took_us = self.microseconds(now.saturating_sub(body.since));
         let now_us = self.microseconds(now);
         self.records.up_again(service.id(), now_us);
+        self.injector.iter_mut().for_each(|injector| injector.came_up(service, instance));
         self.say(format_args!("{} up, instance {instance}, {took_us} us after its start", service.name()));
         Ok(())
     }

@@ -28,12 +28,30 @@ pub enum Kind {
     Stack,
     /// Eight wrong bytes anywhere in segments, heap or stack.
     Write,
+    /// The next message that the thread sends in a call gets lost, and the thread is told what it is told when a server dies.
+    Dropped,
+    /// The next message that the thread sends in a call is sent once more when it was answered.
+    Doubled,
+    /// A bit of the next message that the thread sends, as a call or as an answer.
+    Corrupted,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] =
-        [Self::Panic, Self::Jump, Self::Overflow, Self::Hang, Self::Register, Self::Text, Self::Data, Self::Stack, Self::Write];
+    pub const ALL: [Self; 12] = [
+        Self::Panic,
+        Self::Jump,
+        Self::Overflow,
+        Self::Hang,
+        Self::Register,
+        Self::Text,
+        Self::Data,
+        Self::Stack,
+        Self::Write,
+        Self::Dropped,
+        Self::Doubled,
+        Self::Corrupted,
+    ];
 
     /// Its name on the option's line and on the log.
     #[must_use]
@@ -48,6 +66,9 @@ impl Kind {
             Self::Data => "data",
             Self::Stack => "stack",
             Self::Write => "write",
+            Self::Dropped => "dropped",
+            Self::Doubled => "doubled",
+            Self::Corrupted => "corrupted",
         }
     }
 
@@ -55,6 +76,12 @@ impl Kind {
     #[must_use]
     pub const fn is_fail_stop(self) -> bool {
         matches!(self, Self::Panic | Self::Jump | Self::Overflow | Self::Hang)
+    }
+
+    /// Whether it strikes a thread that is about to send a message, and no other.
+    #[must_use]
+    pub const fn is_of_message(self) -> bool {
+        matches!(self, Self::Dropped | Self::Doubled | Self::Corrupted)
     }
 
     fn from_name(name: &str) -> Option<Self> {

@@ -9,6 +9,7 @@ use abi::{Error, Frame, MapFlags, PAGE_SIZE};
 use libsys::{death, layout};
 use protocols::victim::How;
 
+use super::message;
 use super::plan::{Dice, Kind};
 use crate::kernel::{Doing, Kernel};
 use crate::slot::Block;
@@ -44,7 +45,7 @@ pub struct Target<'a> {
 }
 
 impl Target<'_> {
-    fn handle(&self) -> u32 {
+    pub(super) fn handle(&self) -> u32 {
         self.block.thread(self.thread)
     }
 }
@@ -157,6 +158,7 @@ pub fn strike(kernel: &mut impl Kernel, target: &Target<'_>, kind: Kind, dice: &
             let bytes = dice.word().to_le_bytes();
             change(kernel, target, address & !(WILD_BYTES as u64 - 1), WILD_BYTES, false, |before| before.copy_from_slice(&bytes))
         }
+        Kind::Dropped | Kind::Doubled | Kind::Corrupted => message::strike(kernel, target, kind, dice),
     }
 }
 
@@ -194,7 +196,7 @@ fn may_stop(kernel: &mut impl Kernel, target: &Target<'_>) -> Result<bool, Error
 }
 
 /// Lets the thread go on with other registers, and without traps.
-fn redirect(kernel: &mut impl Kernel, target: &Target<'_>, to: impl Fn(&Frame) -> Frame) -> Result<Struck, Error> {
+pub(super) fn redirect(kernel: &mut impl Kernel, target: &Target<'_>, to: impl Fn(&Frame) -> Frame) -> Result<Struck, Error> {
     let thread = target.handle();
     if !target.held {
         kernel.stop(thread)?;

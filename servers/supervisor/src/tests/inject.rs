@@ -1,13 +1,13 @@
 //! Faults on purpose: whole plans, one fault after the other.
 
 use abi::boot::SCRIPT_STATUS_PORT;
-use abi::{Frame, MapFlags, PAGE_SIZE, ThreadSetting};
+use abi::{Control, Frame, MapFlags, Operation, PAGE_SIZE, ThreadSetting};
 use libsys::{death, layout};
 use protocols::crash::Cause;
 use protocols::service::{Badge, Service};
 use protocols::victim::How;
 
-use super::{ENTRY, booted, setting, start_info, up};
+use super::{ENTRY, HZ, booted, setting, start_info, up};
 use crate::fake::Fake;
 use crate::kernel::{Counters, Doing};
 use crate::life::Supervisor;
@@ -194,4 +194,85 @@ fn window_of_a_fault_is_short_once_all_that_were_to_die_have_died() {
     up(&mut supervisor, Service::Vfs, 2);
     let window = window_us(&mut supervisor);
     assert!((10_000..200_000).contains(&window), "{window} us");
+}
+
+#[test]
+fn successor_that_has_answered_its_first_request_is_told_of_once() {
+    let (mut supervisor, thread) = stepping("inject=1:1:vfs:jump");
+    step_to_the_strike(&mut supervisor, thread);
+    supervisor.died(Badge::new(Service::Vfs, 1), Some(0), Cause::Hung);
+    up(&mut supervisor, Service::Vfs, 2);
+    let thread = supervisor.kernel().running(Service::Vfs)[0];
+    let mut told_when = |received_at, in_hand| {
+        supervisor.kernel().counters.insert(thread, Counters { received_at, in_hand, ..Counters::default() });
+        supervisor.inject().expect("a plan");
+        supervisor.kernel().log.iter().filter(|line| line.contains(" served, instance ")).count()
+    };
+    assert_eq!([told_when(0, false), told_when(5, true), told_when(5, false), told_when(6, false)], [0, 0, 1, 1]);
+    assert!(said(&mut supervisor, "vfs served, instance 2"));
+}
+
+/// The victim is about to send a message of nine bytes as `operation` says, and traps there until it is struck; its registers before and after.
+fn sends(kind: &str, operation: Operation) -> (Supervisor<'static, Fake>, u32, Frame) {
+    let (mut supervisor, thread) = stepping(format!("inject=1:1:vfs:{kind}").leak());
+    let space = setting(&mut supervisor, thread, ThreadSetting::Space).0 as u32;
+    let sent = Frame { rax: u64::from(Control::new(operation, 9).0) | 9 << 32, rdi: 5, rsi: 6, r15: 77, ..frame_of(&mut supervisor, thread) };
+    for traps in 0.. {
+        // Before as many instructions as the seed says a message goes by.
+        if said(&mut supervisor, "inject 1: vfs") || traps == 10_000 {
+            break;
+        }
+        trap(&mut supervisor, thread, sent);
+        for (address, byte) in (sent.rip..).zip([0x0f, 0x05]) {
+            supervisor.kernel().memory.insert((space, address), byte);
+        }
+        if kind == "doubled" && traps % 2 == 1 {
+            // It was answered.
+            trap(&mut supervisor, thread, Frame { rip: sent.rip + 7, rax: 0, rdi: 8, ..sent });
+        }
+    }
+    (supervisor, thread, sent)
+}
+
+/// The victim traps with these registers.
+fn trap(supervisor: &mut Supervisor<'_, Fake>, thread: u32, frame: Frame) {
+    let held = supervisor.kernel().threads.get_mut(&thread).expect("it lives");
+    (held.running, held.frame) = (false, Some(frame));
+    assert!(supervisor.stepped(Badge::new(Service::Vfs, 1), 0, TRAP));
+    supervisor.kernel().threads.get_mut(&thread).expect("it lives").running = true;
+}
+
+#[test]
+fn dropped_message_is_not_sent_and_its_sender_hears_of_a_death() {
+    let (mut supervisor, thread, sent) = sends("dropped", Operation::Call);
+    let expected = Frame { rip: sent.rip + 2, rax: u64::from(abi::Error::PeerDied.to_status()), rflags: sent.rflags & !TRAP_FLAG, ..sent };
+    assert_eq!(frame_of(&mut supervisor, thread), expected);
+}
+
+#[test]
+fn doubled_message_is_sent_again_under_its_number_once_it_was_answered() {
+    let (mut supervisor, thread, sent) = sends("doubled", Operation::Call);
+    assert_eq!(frame_of(&mut supervisor, thread), Frame { rflags: sent.rflags & !TRAP_FLAG, ..sent });
+}
+
+#[test]
+fn corrupted_message_has_one_wrong_bit_among_its_bytes() {
+    for operation in [Operation::Call, Operation::Reply, Operation::ReplyReceive] {
+        let (mut supervisor, thread, sent) = sends("corrupted", operation);
+        let frame = frame_of(&mut supervisor, thread);
+        assert_eq!((frame.rdi ^ sent.rdi).count_ones() + ((frame.rsi ^ sent.rsi) & 0xff).count_ones(), 1, "{operation:?}");
+        assert_eq!(frame, Frame { rdi: frame.rdi, rsi: frame.rsi, rflags: sent.rflags & !TRAP_FLAG, ..sent });
+    }
+}
+
+#[test]
+fn only_calls_get_lost_or_come_twice_and_what_is_no_message_is_let_be() {
+    for (kind, operation) in [("dropped", Operation::ReplyReceive), ("doubled", Operation::Reply), ("corrupted", Operation::Yield)] {
+        let (mut supervisor, thread, sent) = sends(kind, operation);
+        assert!(!said(&mut supervisor, "inject 1: vfs"), "{kind}");
+        supervisor.kernel().ticks += HZ;
+        trap(&mut supervisor, thread, sent);
+        assert!(said(&mut supervisor, "is not possible"), "{kind}");
+        assert_eq!(frame_of(&mut supervisor, thread), Frame { rflags: sent.rflags & !TRAP_FLAG, ..sent });
+    }
 }
