@@ -11,6 +11,8 @@ use crate::kernel::Processor;
 
 /// Positions of a tile.
 pub(crate) const TILE: usize = 32;
+/// Elements of a sum that are kept in registers: eight vectors, of sixteen that there are.
+const STRIP: usize = 64;
 
 /// What the queries of one head of keys have seen so far.
 pub(crate) struct Queries<'q> {
@@ -38,15 +40,15 @@ pub(crate) struct Seen<'s> {
 /// Lets all queries attend to all positions up to their own.
 pub(crate) fn attend(processor: Processor, queries: &mut Queries<'_>, seen: &mut Seen<'_>) {
     match processor {
-        Processor::Portable => attend_with(queries, seen, |from, to| from.iter().zip(to).for_each(|(from, to)| *to = from_f16(*from))),
+        Processor::Portable => attend_with(queries, seen, |from, to| from.iter().zip(to).for_each(|(from, to)| *to = from_f16(*from)), dot),
         #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Processor::Avx2(proof) => crate::kernel::avx2::attend(proof, queries, seen),
     }
 }
 
-/// The same with a way to widen halves.
+/// The same with a way to widen halves, and one to make the bits of [`dot`].
 #[inline(always)]
-pub(crate) fn attend_with(queries: &mut Queries<'_>, seen: &mut Seen<'_>, widen: impl Fn(&[u16], &mut [f32])) {
+pub(crate) fn attend_with(queries: &mut Queries<'_>, seen: &mut Seen<'_>, widen: impl Fn(&[u16], &mut [f32]), dot: impl Fn(&[f32], &[f32]) -> f32) {
     let (head, width) = (queries.head, queries.group * queries.head);
     let tokens = queries.queries.len() / width;
     let end = queries.position + tokens;
@@ -62,7 +64,9 @@ pub(crate) fn attend_with(queries: &mut Queries<'_>, seen: &mut Seen<'_>, widen:
             for index in token * queries.group..(token + 1) * queries.group {
                 let query = &queries.queries[index * head..(index + 1) * head];
                 let sum = &mut queries.sums[index * head..(index + 1) * head];
-                add_tile(query, &keys[..count * head], &values[..count * head], &mut queries.states[index], sum);
+                let mut scores = [f32::NEG_INFINITY; TILE];
+                scores.iter_mut().zip(keys[..count * head].chunks_exact(head)).for_each(|(score, key)| *score = dot(query, key));
+                add_tile(&mut scores[..], &values[..count * head], &mut queries.states[index], sum);
             }
         }
     }
@@ -71,12 +75,9 @@ pub(crate) fn attend_with(queries: &mut Queries<'_>, seen: &mut Seen<'_>, widen:
     }
 }
 
+/// Adds the values of a tile, each by the power of its score.
 #[inline(always)]
-fn add_tile(query: &[f32], keys: &[f32], values: &[f32], (most, weight): &mut (f32, f32), sum: &mut [f32]) {
-    let mut scores = [f32::NEG_INFINITY; TILE];
-    for (score, key) in scores.iter_mut().zip(keys.chunks_exact(query.len())) {
-        *score = dot(query, key);
-    }
+fn add_tile(scores: &mut [f32], values: &[f32], (most, weight): &mut (f32, f32), sum: &mut [f32]) {
     let largest = scores.iter().fold(*most, |most, score| most.max(*score));
     if largest > *most {
         let shrink = exp(*most - largest);
@@ -84,12 +85,29 @@ fn add_tile(query: &[f32], keys: &[f32], values: &[f32], (most, weight): &mut (f
         sum.iter_mut().for_each(|sum| *sum *= shrink);
         *most = largest;
     }
-    let count = keys.len() / query.len();
+    let count = values.len() / sum.len();
     for (index, score) in scores.iter_mut().enumerate() {
         *score = if index < count { exp(*score - *most) } else { 0.0 };
     }
-    for (power, value) in scores.iter().zip(values.chunks_exact(query.len())) {
-        *weight += power;
-        sum.iter_mut().zip(value).for_each(|(sum, value)| *sum += power * value);
+    scores[..count].iter().for_each(|power| *weight += power);
+    add_values(&scores[..count], values, sum);
+}
+
+/// Adds `values`, position by position, each times its power. So many elements at a time stay in registers until all positions have been added.
+#[inline(always)]
+fn add_values(powers: &[f32], values: &[f32], sum: &mut [f32]) {
+    let head = sum.len();
+    let (strips, rest) = sum.as_chunks_mut::<STRIP>();
+    for (index, strip) in strips.iter_mut().enumerate() {
+        let mut sums = *strip;
+        for (power, value) in powers.iter().zip(values.chunks_exact(head)) {
+            for (sum, value) in sums.iter_mut().zip(&value[index * STRIP..(index + 1) * STRIP]) {
+                *sum += power * value;
+            }
+        }
+        *strip = sums;
+    }
+    for (power, value) in powers.iter().zip(values.chunks_exact(head)) {
+        rest.iter_mut().zip(&value[head - head % STRIP..]).for_each(|(sum, value)| *sum += power * value);
     }
 }

@@ -6,8 +6,9 @@
 #![allow(unsafe_code, reason = "vector instructions that a processor may lack, and loads by pointer")]
 
 use core::arch::x86_64::{
-    __m128i, __m256, __m256i, _mm_loadl_epi64, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256,
-    _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
+    __m128i, __m256, __m256i, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_loadl_epi64, _mm_loadu_si128, _mm_movehdup_ps, _mm_movehl_ps,
+    _mm256_abs_epi8, _mm256_add_epi16, _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castps256_ps128, _mm256_cvtepi8_epi32,
+    _mm256_cvtepi32_ps, _mm256_cvtepu8_epi32, _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps, _mm256_loadu_ps,
     _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16,
     _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_sign_epi8, _mm256_slli_epi16, _mm256_slli_epi32,
     _mm256_srli_epi16, _mm256_storeu_ps,
@@ -323,12 +324,34 @@ pub(crate) fn attend(_: Proof, queries: &mut Queries<'_>, seen: &mut Seen<'_>) {
 /// The portable code, compiled for these instructions.
 #[target_feature(enable = "avx2,fma,f16c")]
 fn attend_wide(queries: &mut Queries<'_>, seen: &mut Seen<'_>) {
-    attend_with(queries, seen, |from, to| {
-        let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<8>(), to.as_chunks_mut::<8>());
-        for (from, to) in from.iter().zip(to) {
-            // SAFETY: eight halves are read and eight numbers written; the closure is a part of a function that has the instructions.
-            unsafe { _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast()))) };
-        }
-        from_rest.iter().zip(to_rest).for_each(|(from, to)| *to = from_f16(*from));
-    });
+    attend_with(
+        queries,
+        seen,
+        |from, to| {
+            let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<8>(), to.as_chunks_mut::<8>());
+            for (from, to) in from.iter().zip(to) {
+                // SAFETY: eight halves are read and eight numbers written; the closure is a part of a function that has the instructions.
+                unsafe { _mm256_storeu_ps(to.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(from.as_ptr().cast()))) };
+            }
+            from_rest.iter().zip(to_rest).for_each(|(from, to)| *to = from_f16(*from));
+        },
+        |left, right| dot(left, right),
+    );
+}
+
+/// The bits of [`crate::elementwise::dot`], which the compiler makes of vectors of two.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dot(left: &[f32], right: &[f32]) -> f32 {
+    let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
+    let mut sums = _mm256_setzero_ps();
+    for (left, right) in left.iter().zip(right) {
+        // SAFETY: both are eight numbers.
+        let (left, right) = unsafe { (_mm256_loadu_ps(left.as_ptr()), _mm256_loadu_ps(right.as_ptr())) };
+        sums = _mm256_add_ps(sums, _mm256_mul_ps(left, right));
+    }
+    let rest: f32 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
+    let halves = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps::<1>(sums));
+    let pair = _mm_add_ps(halves, _mm_movehl_ps(halves, halves));
+    _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair))) + rest
 }

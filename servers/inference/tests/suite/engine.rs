@@ -27,9 +27,13 @@ unsafe impl Team for Threads {
 }
 
 fn with_engine<T>(file: &[u8], test: impl FnOnce(&Engine<'_>) -> T) -> T {
+    with_engine_for(Processor::detect(), file, test)
+}
+
+fn with_engine_for<T>(processor: Processor, file: &[u8], test: impl FnOnce(&Engine<'_>) -> T) -> T {
     let file = File::read(file).expect("a model's file");
     let model = Model::read(&file).expect("a model");
-    test(&Engine::new(&model, Processor::detect(), |_, _| ()))
+    test(&Engine::new(&model, processor, |_, _| ()))
 }
 
 /// Logits of all tokens, fed `batch` at a time.
@@ -111,6 +115,18 @@ fn generated_models_run_as_the_oracle_does() {
         let error = rms(&with_engine(&file, |engine| logits(engine, &tokens, 3, &Threads(2))), &expected);
         let most = if plan.kind.block() == 1 { 0.002 } else { 0.04 };
         assert!(error < most, "{plan:?}: rms {error}");
+    }
+}
+
+/// Heads of 16, of 80 (more than what attention keeps in registers) and of 20 (no whole number of vectors).
+#[test]
+fn both_processors_make_the_same_logits() {
+    let small = Plan { layers: 1, ..Plan::small(Kind::F32, 5) };
+    for plan in [Plan { width: 320, ..small.clone() }, Plan { width: 80, ..small.clone() }, small] {
+        let (file, tokens) = (model(&plan), (0..70).map(|index| (index * 37 + 1) % 288).collect::<Vec<u32>>());
+        let seen = [Processor::Portable, Processor::detect()]
+            .map(|processor| with_engine_for(processor, &file, |engine| logits(engine, &tokens, 64, &Alone)));
+        assert!(seen[0].iter().zip(&seen[1]).all(|(one, other)| one.to_bits() == other.to_bits()), "{plan:?}");
     }
 }
 
