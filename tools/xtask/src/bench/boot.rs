@@ -27,7 +27,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     let mut times = (0..BOOTS).map(|_| boot(&machine)).collect::<Result<Vec<f64>>>()?;
     times.sort_by(f64::total_cmp);
     let median = times.get(BOOTS / 2).copied().unwrap_or_default();
-    Ok(vec![Figure { name: NAME, value: (median * 100.0).round() / 100.0, unit: "s", goal: Some(GOAL), linux: bench.linux(peer::BOOT) }])
+    Ok(vec![Figure { name: NAME.into(), value: (median * 100.0).round() / 100.0, unit: "s", goal: Some(GOAL), linux: bench.linux(peer::BOOT) }])
 }
 
 fn boot(machine: &Machine) -> Result<f64> {

@@ -57,7 +57,7 @@ fn written(folder: &Path, script: &str) -> Result<PathBuf> {
 
 /// The figures of `rows` in lines that hold `prefix`, then name and value, each beside Linux's.
 pub(super) fn figures(bench: &Bench<'_>, rows: &[Row], prefix: &str, text: &str) -> Vec<Figure> {
-    let row = |(name, goal, value)| Figure { name, value, unit: UNIT, goal, linux: bench.linux(name) };
+    let row = |(name, goal, value): (&'static str, _, _)| Figure { name: name.into(), value, unit: UNIT, goal, linux: bench.linux(name) };
     measured(rows, prefix, text).into_iter().map(row).collect()
 }
 

@@ -23,7 +23,7 @@ const HOST_ONLY: [&str; 3] = ["#[cfg(test)]", "#[cfg(not(target_os = \"none\"))]
 pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
     // A count of lines is far below 2^52.
     let value = count(bench.workspace)? as f64;
-    Ok(vec![Figure { name: NAME, value, unit: "lines", goal: Some(GOAL), linux: None }])
+    Ok(vec![Figure { name: NAME.into(), value, unit: "lines", goal: Some(GOAL), linux: None }])
 }
 
 fn count(workspace: &Workspace) -> Result<usize> {
