@@ -17,6 +17,8 @@ pub const OPENERS: usize = 7;
 pub const FIRST_OPENER: u8 = 8;
 /// Most names of a file.
 pub const MAX_LINKS: u32 = 65_000;
+/// What a name counts for in a directory's size, `.` and `..` too: Linux's tmpfs has no better figure either, and programs read "not empty" out of it.
+const ENTRY_SIZE: u64 = 20;
 /// Flag: the directory is one that a caller answers for.
 pub const MOUNT: u8 = 1;
 
@@ -160,7 +162,7 @@ impl Inode {
             uid: self.uid,
             gid: self.gid,
             device: self.device,
-            size: self.size,
+            size: if self.is(Kind::Directory) { (u64::from(self.entries) + 2) * ENTRY_SIZE } else { self.size },
             pages: u64::from(self.pages),
             accessed: self.accessed(),
             modified: self.modified(),

@@ -1,7 +1,8 @@
 //! Unpacking the root file system, once.
 //!
 //! Each entry is made in small transactions, and making one that is there makes it again: an unpacking that was interrupted starts from the beginning and
-//! ends with the same tree. Only the last transaction says that it was done.
+//! ends with the same tree. Only the last transaction says that it was done. What comes into a directory changes its times, so those that the archive gives to
+//! directories are set at the end.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -49,10 +50,18 @@ type Linked<'a> = Vec<((u32, u32, u32), &'a [u8])>;
 pub fn unpack<H: Host>(vfs: &mut Vfs<H>, archive: &[u8]) -> Result<(), UnpackError> {
     let mut linked = Linked::new();
     let entries = if archive.is_empty() { None } else { Some(Archive::new(archive)) };
+    let mut directories = Vec::new();
     for (index, entry) in entries.into_iter().flatten().enumerate() {
         let entry = entry.map_err(UnpackError::Archive)?;
         make(vfs, &entry, &mut linked).map_err(|error| UnpackError::Entry { index, error })?;
+        if entry.kind == Kind::Directory {
+            directories.push((index, entry));
+        }
         hit(Point::UnpackEntry);
+    }
+    for (index, entry) in directories {
+        let finished = vfs.transact(0, |attempt| finish(attempt, &place(entry.path), &entry));
+        finished.map_err(|error| UnpackError::Entry { index, error })?;
     }
     vfs.transact(0, |attempt| {
         attempt.state.unpacked.set(attempt.tx, 1);

@@ -58,6 +58,10 @@ fn assert_unpacked(system: &mut System) {
     assert_eq!(tree["/bin/sh"].content, busybox.content);
     assert_eq!((tree["/console"].kind, tree["/console"].device), (Kind::CharacterDevice, 0x501));
     assert_eq!(tree["/init"].content, b"bin/busybox");
+    for (directory, entries) in [("/", 4), ("/bin", 2)] {
+        let seen = system.stat(directory).unwrap();
+        assert_eq!((seen.modified.seconds, seen.size), (77, 20 * (2 + entries)), "{directory}");
+    }
     system.check();
 }
 
@@ -66,6 +70,7 @@ fn archive_becomes_the_tree_once() {
     let mut system = System::with(None, &archive());
     assert_unpacked(&mut system);
     system.unlink("/empty").unwrap();
+    assert_eq!(system.stat("/").unwrap().size, 100);
     system.restart();
     assert!(system.stat("/empty").is_err());
 }
