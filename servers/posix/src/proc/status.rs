@@ -15,6 +15,8 @@ use crate::signal::queue::LIMIT_PENDING;
 use crate::syscall::prctl::CAPABILITIES;
 use crate::syscall::sched::{RESET_ON_FORK, is_real_time};
 
+/// Words of 32 memory nodes that Debian's kernel has room for.
+const NODE_WORDS: usize = 32;
 const ALL_CAPABILITIES: u64 = (1 << CAPABILITIES) - 1;
 /// Where `RLIMIT_RSS` stands among the limits.
 const LIMIT_RESIDENT: usize = 10;
@@ -199,12 +201,13 @@ impl Call<'_, '_> {
         let no_new_privileges = u32::from(about.record.flags & flag::NO_NEW_PRIVILEGES != 0);
         // Each call is a switch to posix and back; how often a thread had to yield is not counted.
         let switches = self.counters(about.lane).calls;
+        let other_nodes = "00000000,".repeat(NODE_WORDS - 1);
         let _infallible = write!(
             text,
             "CapInh:\t0000000000000000\nCapPrm:\t{capabilities:016x}\nCapEff:\t{capabilities:016x}\nCapBnd:\t{ALL_CAPABILITIES:016x}\n\
              CapAmb:\t0000000000000000\nNoNewPrivs:\t{no_new_privileges}\nSeccomp:\t0\nSeccomp_filters:\t0\n\
              Speculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunknown\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n\
-             Mems_allowed:\t00000000,00000001\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t{switches}\nnonvoluntary_ctxt_switches:\t0\n"
+             Mems_allowed:\t{other_nodes}00000001\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t{switches}\nnonvoluntary_ctxt_switches:\t0\n"
         );
     }
 }
