@@ -1,7 +1,7 @@
 //! `cargo xtask expect`: what every case of the tests leaves behind on Linux, kept in `tests/expected`.
 //!
-//! Linux is the oracle: Debian's kernel in QEMU, with the root file system and the busybox of SynOS as its initramfs. All cases run
-//! in one boot, by the same driver that runs them on SynOS. A file is written only when its header or its normalised output
+//! Linux is the oracle: Debian's kernel in QEMU, with the root file system and the busybox of SynOS as its initramfs. Cases run
+//! several to a boot, by the same driver that runs them on SynOS. A file is written only when its header or its normalised output
 //! changed, so that a second run changes nothing. Absent: judging SynOS, which `tests/tests/scripts.rs` does.
 
 mod digest;
@@ -31,7 +31,9 @@ use crate::workspace::Workspace;
 const EXPECTED: &str = "tests/expected";
 /// What may differ.
 const RULES: &str = "tests/normalise.toml";
-/// How long Linux may take: several times what it takes for all cases on a busy machine.
+/// How many cases share a boot: so many static programs fit into what may be added to a root file system.
+const CASES_PER_BOOT: usize = 16;
+/// How long Linux may take for them: several times what it takes on a busy machine.
 const LINUX: Duration = Duration::from_secs(900);
 
 /// Options of the command `expect`.
@@ -57,11 +59,16 @@ pub(crate) fn run(workspace: &Workspace, options: &ExpectOptions) -> Result<()> 
     let ready = setup::ensure(workspace, options.busybox.as_deref(), Voice::Plain)?;
     let kernel = linux::ensure(workspace, Voice::Plain)?;
     let work = workspace.built("expect");
-    let (staged, facts) = stage::lay_out(workspace, &ready.busybox, &cases, &work, Voice::Plain)?;
-    stage::add_driver(&staged)?;
-    let initramfs = initramfs::make(workspace, &ready.busybox, &staged.guest(), &work)?;
-    let told = machine::boot(&kernel.image, &initramfs, &work, Clock::Host, LINUX)?;
-    keep(workspace, &cases, &told.output, &kernel.name, &facts)
+    let mut written = 0;
+    for cases in cases.chunks(CASES_PER_BOOT) {
+        let (staged, facts) = stage::lay_out(workspace, &ready.busybox, cases, &work, Voice::Plain)?;
+        stage::add_driver(&staged)?;
+        let initramfs = initramfs::make(workspace, &ready.busybox, &staged.guest(), &work)?;
+        let told = machine::boot(&kernel.image, &initramfs, &work, Clock::Host, LINUX)?;
+        written += keep(workspace, cases, &told.output, &kernel.name, &facts)?;
+    }
+    eprintln!("expect: {} cases ran on Linux, {written} files of {EXPECTED} changed", cases.len());
+    Ok(())
 }
 
 /// The cases called `names`, or all. Tests may have programs staged that are no cases.
@@ -74,8 +81,8 @@ fn selected(workspace: &Workspace, names: &[String], staged: bool) -> Result<Vec
     Ok(all.into_iter().filter(|case| names.is_empty() || names.contains(&case.name)).collect())
 }
 
-/// Writes the files of `cases` that changed, and says what came of it.
-fn keep(workspace: &Workspace, cases: &[Case], told: &str, kernel: &str, facts: &Facts) -> Result<()> {
+/// Writes the files of `cases` that changed; returns how many did.
+fn keep(workspace: &Workspace, cases: &[Case], told: &str, kernel: &str, facts: &Facts) -> Result<usize> {
     let rules = fs::read_to_string(workspace.file(RULES)).map_err(Error::io("reading", &workspace.file(RULES)))?;
     let rules = Rules::parse(&rules).map_err(|why| Error::Refused(format!("{RULES}: {why}")))?;
     let told = frames::read(told);
@@ -88,8 +95,7 @@ fn keep(workspace: &Workspace, cases: &[Case], told: &str, kernel: &str, facts: 
         let header = Header { kernel: kernel.into(), busybox: facts.busybox.clone(), source: facts.sources[name].clone() };
         written += usize::from(keep_one(workspace, &rules, name, header, output)?);
     }
-    eprintln!("expect: {} cases ran on Linux, {written} files of {EXPECTED} changed", cases.len());
-    Ok(())
+    Ok(written)
 }
 
 /// Writes one file unless it says the same already; whether it did.
