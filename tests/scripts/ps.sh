@@ -15,5 +15,5 @@ wait $first 2>/dev/null; echo "status $?"
 wait $second 2>/dev/null; echo "status $?"
 [ -d /proc/$first ] || echo gone
 ps -o pid | awk -v me=$$ '$1 == me { print "this shell" }'
-top -b -n1 | sed -n '1s/:.*/:/p;2s/:.*/:/p;3s/:.*/:/p;4p' | tr -s ' '
-uptime | grep -c 'load average'
+top -b -n1 | head -n 4
+uptime
