@@ -41,7 +41,8 @@ fn servers_die_while_programs_run_on_all_processors() {
     let kills = "(for server in posix vfs memory posix console vfs posix; do /usr/bin/svc crash $server wild > /dev/null; sleep 0.3; done) &\n";
     let outcome = spread("spread-deaths", "2").script(&format!("{kills}{AT_ONCE}"));
     outcome.expect_output("8 alike\n");
-    assert!(outcome.deaths("posix") >= 1 && outcome.deaths("vfs") >= 1, "{outcome}");
+    let deaths = ["posix", "vfs", "memory", "console"].map(|server| outcome.deaths(server));
+    assert_eq!(deaths, [3, 2, 1, 1], "{outcome}");
 }
 
 #[test]

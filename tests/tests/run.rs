@@ -141,6 +141,7 @@ fn machine_is_the_one_that_was_asked_for() {
     let sum = std::process::Command::new("sha256sum").stdin(fs::File::open(root().join(BUSYBOX)).expect("set-up ran")).output();
     let sum = String::from_utf8(sum.expect("the host has sha256sum").stdout).expect("it is text");
     outcome.expect_output(&format!("1\n{sum}"));
+    assert!(outcome.log.contains("2 of 2 processors run threads"), "{outcome}");
     for (path, bytes) in &disks {
         assert!(fs::read(path).is_ok_and(|now| now == *bytes), "{} was changed", path.display());
     }
