@@ -18,7 +18,7 @@ const LEASE_WORDS: usize = size_of::<Lease>() / 8;
 /// What a copy came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyResult {
-    /// So many bytes were copied; not zero unless zero were asked for.
+    /// So many bytes were copied; not zero unless zero were asked for. Of an exchange: the word that was there.
     Copied(u64),
     /// A page of the other side is missing or may not be accessed so.
     NeedsPage {
@@ -120,6 +120,20 @@ impl<M: Machine> Kernel<M> {
         let [address, local, bytes] = self.arguments(thread);
         let space = self.lookup(thread, handle, ObjectKind::AddressSpace, Rights::COPY)?.reference();
         self.copy_between(thread, local, space, address, bytes.min(abi::COPY_BYTES), direction)
+    }
+
+    /// Replaces a word of an address space if it is the expected one, whoever else uses the page at the same time.
+    pub(crate) fn exchange_word(&mut self, thread: Ref<Thread>, handle: u32) -> Result<CopyResult, Error> {
+        let [address, expected, new] = self.arguments(thread);
+        let space = self.lookup(thread, handle, ObjectKind::AddressSpace, Rights::COPY)?.reference();
+        if !address.is_multiple_of(size_of::<u32>() as u64) {
+            return Err(Error::InvalidArgument);
+        }
+        let Some(page) = self.translate(space, address, true) else {
+            return Ok(CopyResult::NeedsPage { address, write: true });
+        };
+        let found = page::exchange_word(&mut self.machine, page, address as usize % PAGE_BYTES, expected as u32, new as u32);
+        Ok(CopyResult::Copied(u64::from(found)))
     }
 
     /// Copies page by page, as far as both sides are mapped with the access that the copy needs.

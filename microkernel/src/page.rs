@@ -7,7 +7,7 @@
 use core::fmt;
 use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use abi::ObjectKind;
 
@@ -148,6 +148,14 @@ pub fn update_word<M: Machine>(machine: &mut M, page: PageNumber, index: usize, 
     while let Err(now) = word.compare_exchange_weak(old, change(old), Ordering::AcqRel, Ordering::Relaxed) {
         old = now;
     }
+}
+
+/// Replaces the 32-bit word at an offset that is a multiple of 4, if it is the expected one; returns what was there.
+pub fn exchange_word<M: Machine>(machine: &mut M, page: PageNumber, offset: usize, expected: u32, new: u32) -> u32 {
+    let address = machine.page_address(page) + (offset % PAGE_BYTES & !3) as u64;
+    // SAFETY: four bytes inside a page, aligned to 4, that live as long as the machine; whoever else uses them is user code, outside of what Rust knows.
+    let word = unsafe { AtomicU32::from_ptr(machine.resolve(address).cast()) };
+    word.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Acquire).unwrap_or_else(|found| found)
 }
 
 /// A page as bytes.

@@ -104,6 +104,9 @@ pub enum Operation {
     SetPager = 0xba,
     /// AddressSpace (CONTROL). One step of taking it apart; it can never be loaded again. Result 0: 0 when nothing is left.
     Dismantle = 0xbb,
+    /// AddressSpace (COPY); word 0: address, a multiple of 4; 1: a 32-bit word that is expected there; 2: another one, which replaces it in one atomic step if
+    /// it is. Result 0: the word that was there. On [`crate::Error::NeedsPage`] as [`Operation::LeaseRead`].
+    Exchange = 0xbc,
 
     /// Thread (CONTROL); word 0: [`crate::ThreadSetting`]; 1, 2: its value.
     ThreadConfigure = 0xc0,
@@ -157,7 +160,7 @@ pub enum Operation {
 
 impl Operation {
     /// All operations but [`Operation::Call`] and [`Operation::ReplyReceive`], in order.
-    pub const SLOW: [Self; 53] = [
+    pub const SLOW: [Self; 54] = [
         Self::Receive,
         Self::Reply,
         Self::SetReplySlot,
@@ -195,6 +198,7 @@ impl Operation {
         Self::AddTables,
         Self::SetPager,
         Self::Dismantle,
+        Self::Exchange,
         Self::ThreadConfigure,
         Self::ThreadStart,
         Self::ThreadStop,

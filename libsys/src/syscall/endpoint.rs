@@ -341,7 +341,7 @@ pub(super) fn copy_out<const N: usize>(
     Err(CopyError::Kernel(Error::LocalFault))
 }
 
-fn copy_once<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N]) -> Result<usize, CopyError> {
+pub(super) fn copy_once<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N]) -> Result<usize, CopyError> {
     let mut registers = Registers::new(operation, handle).with_words(arguments);
     let [first, second, ..] = match registers.enter() {
         Ok(()) => return Ok(registers.words[0] as usize),

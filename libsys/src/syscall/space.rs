@@ -3,7 +3,7 @@
 
 use abi::{Error, Operation};
 
-use super::endpoint::{CopyError, copy_in, copy_out};
+use super::endpoint::{CopyError, copy_in, copy_once, copy_out};
 use super::{command, page, query};
 
 /// Most pages that one [`list`] tells of.
@@ -84,6 +84,14 @@ pub fn copy_from(space: u32, address: u64, to: &mut [u8]) -> Result<usize, CopyE
 /// [`CopyError`].
 pub fn copy_to(space: u32, address: u64, from: &[u8]) -> Result<usize, CopyError> {
     copy_out(Operation::CopyTo, space, |local, bytes| [address, local, bytes], from)
+}
+
+/// Replaces the word at `address`, a multiple of 4, by `new` if it is `expected`, in one atomic step. Returns the word that was there.
+///
+/// # Errors
+/// [`CopyError`].
+pub fn exchange(space: u32, address: u64, expected: u32, new: u32) -> Result<u32, CopyError> {
+    copy_once(Operation::Exchange, space, [address, u64::from(expected), u64::from(new)]).map(|found| found as u32)
 }
 
 /// Tells of the pages from `address` on, one word each: 0, or the page's number shifted by 12 with [`abi::MapFlags`]. Returns how many

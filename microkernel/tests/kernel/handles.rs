@@ -4,7 +4,7 @@ use abi::{Control, Error, Label, ObjectKind, Operation, Rights};
 use microkernel::fake::World;
 
 /// Every operation that takes a handle (but tables, which also take `OWN_TABLE`), what it wants, and which right.
-const INVOKED: [(Operation, ObjectKind, u8); 40] = [
+const INVOKED: [(Operation, ObjectKind, u8); 41] = [
     (Operation::Call, ObjectKind::Endpoint, Rights::CALL),
     (Operation::ReplyReceive, ObjectKind::Endpoint, Rights::RECEIVE),
     (Operation::Receive, ObjectKind::Endpoint, Rights::RECEIVE),
@@ -32,6 +32,7 @@ const INVOKED: [(Operation, ObjectKind, u8); 40] = [
     (Operation::Unshare, ObjectKind::AddressSpace, Rights::MAP),
     (Operation::CopyFrom, ObjectKind::AddressSpace, Rights::COPY),
     (Operation::CopyTo, ObjectKind::AddressSpace, Rights::COPY),
+    (Operation::Exchange, ObjectKind::AddressSpace, Rights::COPY),
     (Operation::List, ObjectKind::AddressSpace, Rights::LIST),
     (Operation::AddTables, ObjectKind::AddressSpace, Rights::MAP),
     (Operation::SetPager, ObjectKind::AddressSpace, Rights::CONTROL),

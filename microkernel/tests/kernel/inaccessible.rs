@@ -46,6 +46,7 @@ fn kernel_copies_nothing_from_or_to_a_page_without_access() {
     for operation in [Operation::CopyFrom, Operation::CopyTo] {
         assert_eq!(world.ask(process.space, operation, &[BASE, BASE, 8]), Err(Error::NeedsPage), "{operation:?}");
     }
+    assert_eq!(world.ask(process.space, Operation::Exchange, &[BASE, 5, 6]), Err(Error::NeedsPage));
 }
 
 #[test]

@@ -136,6 +136,8 @@ pub(crate) struct Machine {
     chunks: BTreeMap<u32, Vec<ChunkPage>>,
     spaces: BTreeMap<u32, Space>,
     pub(crate) threads: BTreeMap<u32, FakeThread>,
+    /// Words that another processor puts where an exchange is to be, each before one.
+    pub(crate) meanwhile: Vec<u32>,
     /// Slots whose capability is dead, because its object was destroyed, and still lies there.
     dead: BTreeSet<u32>,
     pub(crate) answers: Vec<(Lane, ReplyKind, u64)>,
@@ -169,6 +171,7 @@ impl Machine {
             chunks: BTreeMap::new(),
             spaces: BTreeMap::new(),
             threads: BTreeMap::new(),
+            meanwhile: Vec::new(),
             dead: BTreeSet::new(),
             answers: Vec::new(),
             cache,
@@ -513,6 +516,18 @@ impl Kernel for Shared {
         let count = from.len().min(PAGE - start);
         leaf.bytes.borrow_mut()[start..start + count].copy_from_slice(&from[..count]);
         Ok(count)
+    }
+
+    fn exchange(&mut self, space: u32, address: u64, expected: u32, new: u32) -> Result<u32, CopyFault> {
+        let meanwhile = self.0.borrow_mut().meanwhile.pop();
+        if let Some(word) = meanwhile {
+            self.copy_to(space, address, &word.to_le_bytes())?;
+        }
+        let mut bytes = [0; 4];
+        self.copy_from(space, address, &mut bytes)?;
+        let found = u32::from_le_bytes(bytes);
+        let word = if found == expected { new } else { found };
+        self.copy_to(space, address, &word.to_le_bytes()).map(|_| found)
     }
 
     fn thread_init(&mut self, thread: u32, lane: Lane) -> Result<(), Error> {

@@ -20,6 +20,9 @@ pub const PATH_MAX: usize = 4096;
 /// Most bytes of an argument string (`MAX_ARG_STRLEN`).
 const ARGUMENT_MAX: usize = crate::stack::MAX_BYTES;
 
+/// How often a word is looked at before the program is told that it never stays the same: more often than threads that mean it meet.
+const EXCHANGES: usize = 1000;
+
 /// Nothing is copied from or to anywhere.
 fn check(address: u64, length: usize) -> Result<(), Errno> {
     if length == 0 {
@@ -101,6 +104,24 @@ impl Posix<'_> {
             }
         }
         Ok(done)
+    }
+
+    /// Changes a word of a program's memory in one step, whoever else changes it meanwhile; `change` may refuse. The word that was replaced.
+    ///
+    /// # Errors
+    /// `EFAULT`; that of `change`; a wait for a page; `EAGAIN` for a word that others changed at each of many attempts.
+    pub fn change_word(&mut self, map: MapIndex, address: u64, number: RequestNumber, change: impl Fn(u32) -> Result<u32, Errno>) -> Result<u32, Stop> {
+        let mut bytes = [0; 4];
+        self.read_guest(map, address, &mut bytes, number)?;
+        let mut word = u32::from_le_bytes(bytes);
+        for _ in 0..EXCHANGES {
+            match self.kernel.exchange(slot::space(map), address, word, change(word)?) {
+                Ok(found) if found == word => return Ok(word),
+                Ok(found) => word = found,
+                Err(fault) => self.make_ready(map, fault, number)?,
+            }
+        }
+        Err(Errno::EAGAIN.into())
     }
 
     fn make_ready(&mut self, map: MapIndex, fault: CopyFault, number: RequestNumber) -> Result<(), Stop> {

@@ -122,6 +122,8 @@ pub trait Kernel {
     fn copy_from(&mut self, space: u32, address: u64, to: &mut [u8]) -> Result<usize, CopyFault>;
     /// Copies to a space; how many bytes.
     fn copy_to(&mut self, space: u32, address: u64, from: &[u8]) -> Result<usize, CopyFault>;
+    /// Replaces a word of a space if it is the expected one, in one step for whoever else uses it; the word that was there.
+    fn exchange(&mut self, space: u32, address: u64, expected: u32, new: u32) -> Result<u32, CopyFault>;
 
     /// Sets up a fresh thread for a lane: reflected, with FPU, faults and calls come here under the lane's badge.
     fn thread_init(&mut self, thread: u32, lane: Lane) -> Result<(), Error>;

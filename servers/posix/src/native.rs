@@ -40,7 +40,7 @@ impl Native {
     #[must_use]
     pub fn new() -> Self {
         let info = start::info();
-        let processors = if Options::parse(&info.options).spread { info.processors.max(1) } else { 1 };
+        let processors = if Options::parse(&info.options).on_first { 1 } else { info.processors.max(1) };
         Self { page_cache: false, rate: Rate::new(info.tsc_hz), random: clock::now_ticks(), processors: processors as usize }
     }
 
@@ -191,6 +191,10 @@ impl Kernel for Native {
 
     fn copy_to(&mut self, space: u32, address: u64, from: &[u8]) -> Result<usize, CopyFault> {
         syscall::copy_to(vault(space), address, from).map_err(copy_fault)
+    }
+
+    fn exchange(&mut self, space: u32, address: u64, expected: u32, new: u32) -> Result<u32, CopyFault> {
+        syscall::exchange(vault(space), address, expected, new).map_err(copy_fault)
     }
 
     fn thread_init(&mut self, thread: u32, lane: Lane) -> Result<(), Error> {

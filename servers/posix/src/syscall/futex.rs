@@ -120,16 +120,12 @@ impl Posix<'_> {
 
     fn leave_robust_futex(&mut self, lane: Lane, map: MapIndex, entry: u64, offset: u64) {
         let (address, number) = ((entry & !1).wrapping_add(offset), self.last_number(lane));
-        let mut bytes = [0; 4];
-        if check_word(address).is_err() || self.read_guest(map, address, &mut bytes, number).is_err() {
+        if check_word(address).is_err() {
             return;
         }
-        let word = u32::from_le_bytes(bytes);
-        if word & TID_MASK != self.store.thread(lane).tid {
-            return;
-        }
-        let left = (word & FUTEX_WAITERS | FUTEX_OWNER_DIED).to_le_bytes();
-        if self.write_guest(map, address, &left, number).is_ok() && word & FUTEX_WAITERS != 0 {
+        let owner = self.store.thread(lane).tid;
+        let leave = |word| if word & TID_MASK == owner { Ok(word & FUTEX_WAITERS | FUTEX_OWNER_DIED) } else { Err(Errno::EPERM) };
+        if self.change_word(map, address, number, leave).is_ok_and(|word| word & FUTEX_WAITERS != 0) {
             self.wake_futex_in(map, address, 1, ALL_BITS);
         }
     }
@@ -248,16 +244,16 @@ fn wake_op(call: &mut Call<'_, '_>, first: u64, second: u64, [count, second_coun
         operand = 1 << (operand & 31);
     }
     check_word(second)?;
-    let old = call.read_u32(second)?;
-    let new = match encoded >> 28 & 7 {
-        0 => operand,
-        1 => old.wrapping_add(operand),
-        2 => old | operand,
-        3 => old & !operand,
-        4 => old ^ operand,
-        _ => return Err(Errno::ENOSYS.into()),
-    };
-    call.write_u32(second, new)?;
+    let old = call.posix.change_word(call.map, second, call.number, |old| {
+        Ok(match encoded >> 28 & 7 {
+            0 => operand,
+            1 => old.wrapping_add(operand),
+            2 => old | operand,
+            3 => old & !operand,
+            4 => old ^ operand,
+            _ => return Err(Errno::ENOSYS),
+        })
+    })?;
     let mut woken = call.wake_futex(first, count & 0x7fff_ffff, ALL_BITS);
     let (old, compared) = (old as i32, compared as i32);
     let holds = match encoded >> 24 & 0xf {

@@ -237,6 +237,39 @@ fn thread_that_writes_is_no_waiter_of_the_futex_it_waited_for_before() {
     assert!(seen == bytes, "no byte is lost or doubled");
 }
 
+/// Another processor changes the word between the look at it and the change: what it put there counts, and nothing of it is lost.
+#[test]
+fn word_of_a_futex_is_changed_in_one_step() {
+    const ADD_3_AND_WAKE_IF_GREATER_THAN_10: u64 = 1 << 28 | 4 << 24 | 3 << 12 | 10;
+    let (mut system, lane) = System::start();
+    let [word, other] = [DATA + 0x40, DATA + 0x80];
+    system.poke(lane, other, &5u32.to_le_bytes());
+    system.machine.0.borrow_mut().meanwhile = vec![20, 7];
+    assert_eq!(system.call(lane, 202, [word, 5, 1, 1, other, ADD_3_AND_WAKE_IF_GREATER_THAN_10]), Some(0));
+    assert_eq!(system.peek(lane, other, 4), 23u32.to_le_bytes());
+}
+
+/// The owner of a lock dies while another thread says, on another processor, that it waits for it.
+#[test]
+fn waiter_that_comes_while_the_owner_of_a_robust_lock_dies_is_not_lost() {
+    const WAITERS: u32 = 1 << 31;
+    const OWNER_DIED: u32 = 1 << 30;
+    let (mut system, lane) = System::start();
+    let flags = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x8_0000;
+    let tid = system.call(lane, 56, [flags, DATA + 0x8000, 0, 0, 0x1234, 0]).unwrap() as u32;
+    let other = system.lane_of(tid);
+    let [head, entry, lock] = [DATA + 0x40, DATA + 0x80, DATA + 0xa0];
+    system.poke(lane, head, &[entry, lock - entry, 0].map(u64::to_le_bytes).concat());
+    system.poke(lane, entry, &head.to_le_bytes());
+    system.poke(lane, lock, &tid.to_le_bytes());
+    assert_eq!(system.call(other, 273, [head, 24, 0, 0, 0, 0]), Some(0), "set_robust_list");
+    assert_eq!(system.call(lane, 202, [lock, 0, u64::from(tid), 0, 0, 0]), None, "futex wait");
+    system.machine.0.borrow_mut().meanwhile = vec![tid | WAITERS];
+    assert_eq!(system.call(other, 60, [0; 6]), None, "exit of the thread");
+    assert_eq!(system.peek(lane, lock, 4), (WAITERS | OWNER_DIED).to_le_bytes());
+    assert_eq!(system.result(lane), Some(0), "woken");
+}
+
 #[test]
 pub(super) fn thread_whose_futex_wait_ended_by_time_is_no_waiter_any_more() {
     let (mut system, lane) = System::start();
