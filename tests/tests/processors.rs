@@ -3,9 +3,9 @@
 use tests::compare::staged::Staged;
 use tests::{Boot, Outcome};
 
-/// Programs on all processors, which share the servers on the first one.
+/// Programs on all processors, which share the servers.
 fn spread(name: &str, processors: &str) -> Boot {
-    Boot::new(name).with("--smp", processors).with("--option", "place=spread").within_seconds(300)
+    Boot::new(name).with("--smp", processors).within_seconds(300)
 }
 
 /// Pipelines that run at the same time and must all come to the same, and what is printed when they do.
@@ -23,8 +23,8 @@ cat /proc/[0-9]*/stat | cut -d' ' -f39 | sort -u | tr '\n' ' '; echo
 }
 
 #[test]
-fn programs_stay_on_the_first_processor_unless_they_are_to_be_spread() {
-    let outcome = Boot::new("not-spread").with("--smp", "2").script("nproc; cat /proc/[0-9]*/stat | cut -d' ' -f39 | sort -u\n");
+fn programs_stay_on_the_first_processor_where_they_are_told_to() {
+    let outcome = Boot::new("not-spread").with("--smp", "2").with("--option", "place=first").script("nproc; cat /proc/[0-9]*/stat | cut -d' ' -f39 | sort -u\n");
     outcome.expect_output("1\n0\n");
 }
 

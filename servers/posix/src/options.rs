@@ -12,8 +12,8 @@ pub struct Options {
     pub terminal: Option<String>,
     /// Programs call for the time even where they could read it (`clock=call`).
     pub clock_calls: bool,
-    /// Programs use all processors (`place=spread`).
-    pub spread: bool,
+    /// Programs stay on the first processor (`place=first`).
+    pub on_first: bool,
 }
 
 impl Options {
@@ -25,7 +25,7 @@ impl Options {
             match key.trim() {
                 "script" => options.script = Some(value.trim().as_bytes().to_vec()),
                 "clock" => options.clock_calls = value.trim() == "call",
-                "place" => options.spread = value.trim() == "spread",
+                "place" => options.on_first = value.trim() == "first",
                 "term" => options.terminal = Some(String::from(value.trim())),
                 _ => {}
             }
@@ -40,8 +40,8 @@ mod tests {
 
     #[test]
     fn options_are_read_by_line() {
-        let options = Options::parse("slowpath\nscript=/run/script\nfail=vfs:x:1\nterm=vt100\nclock=call\nplace=spread");
-        assert!(options.clock_calls && options.spread);
+        let options = Options::parse("slowpath\nscript=/run/script\nfail=vfs:x:1\nterm=vt100\nclock=call\nplace=first");
+        assert!(options.clock_calls && options.on_first);
         assert_eq!(options.script.as_deref(), Some(b"/run/script".as_slice()));
         assert_eq!(options.terminal.as_deref(), Some("vt100"));
         assert_eq!(Options::parse(""), Options::default());

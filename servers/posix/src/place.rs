@@ -1,8 +1,7 @@
 //! Where programs run: the policy that the kernel leaves to this server.
 //!
-//! Servers go where their callers are, so a call is as cheap from every processor. Yet programs stay on the first one unless the option `place=spread` spreads
-//! them: two of them that fault on the same page at the same time, or change mappings that another one uses, have been tested for minutes, not for days.
-//! They are spread by their lanes, of which the lowest free one is taken first. So the place of a thread is known from its lane
+//! Servers go where their callers are, so a call is as cheap from every processor. Programs are spread over all of them by their lanes, of which the lowest
+//! free one is taken first; the option `place=first` keeps them on the first processor. So the place of a thread is known from its lane
 //! alone, nothing about it has to outlive a death of this server, and as many threads as there are processors have one each.
 
 use crate::saved::Lane;
