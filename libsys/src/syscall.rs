@@ -26,7 +26,9 @@ pub use endpoint::{
 };
 pub use memory::{derive, free_pages, merge, physical_address, reclaim, retype, revoke, split};
 pub use notification::{bind, deadline, poll, signal, wait};
-pub use space::{LIST_PAGES, MapSource, add_tables, clone, copy_from, copy_to, dismantle, list, map, protect, set_pager, share, unmap, unshare};
+pub use space::{
+    LIST_PAGES, MapSource, add_tables, clone, copy_from, copy_to, dismantle, exchange, list, map, protect, set_pager, share, unmap, unshare,
+};
 pub use table::{Described, copy, delete, describe, kill, mint, move_from, transfer};
 pub use thread::{
     Counters, InHand, Stopped, blame, counters, get_frame, log, set_frame, thread_configure, thread_kick, thread_start, thread_stop, yield_now,

@@ -512,6 +512,7 @@ impl<M: Machine> Kernel<M> {
             }
             State::Calling => {
                 self.leave_callers(target);
+                self.thread(target).frame_set = 0;
                 self.give_up_call(target);
                 2
             }
@@ -547,10 +548,14 @@ impl<M: Machine> Kernel<M> {
         }
     }
 
-    /// A native call that was given up is an error, should its thread ever go on. A program's registers are its personality's business.
+    /// Should its thread ever go on, a native call that was given up is an error, and a reflected one is made again, as a fault is; registers that were set
+    /// meanwhile are its answer.
     fn give_up_call(&mut self, target: Ref<Thread>) {
-        if self.thread(target).call_kind() == CallKind::Call {
-            self.thread(target).fail(Error::Kicked);
+        let thread = self.thread(target);
+        match thread.call_kind() {
+            CallKind::Call => thread.fail(Error::Kicked),
+            CallKind::Reflected if thread.frame_set == 0 => thread.rewind(),
+            CallKind::Reflected | CallKind::PageFault | CallKind::Exception => {}
         }
     }
 

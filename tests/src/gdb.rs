@@ -32,14 +32,14 @@ pub struct Debugged {
 }
 
 impl Debugged {
-    /// Boots as far as the debugger lets it. `name` tells the boot's files from those of other tests.
+    /// Boots, with one processor, as far as the debugger lets it. `name` tells the boot's files from those of other tests.
     ///
     /// # Panics
     /// Nobody waits for a debugger within two minutes.
     #[must_use]
     pub fn boot(name: &str) -> Self {
         let alone = ADDRESS_IS_TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = Boot::new(name).flag("--gdb").session();
+        let session = Boot::new(name).flag("--gdb").with("--smp", "1").session();
         let debugger = Debugger::connect(STARTED).expect("QEMU waits for a debugger");
         Self { session, debugger, _alone: alone }
     }

@@ -24,7 +24,10 @@ cat /proc/[0-9]*/stat | cut -d' ' -f39 | sort -u | tr '\n' ' '; echo
 
 #[test]
 fn programs_stay_on_the_first_processor_where_they_are_told_to() {
-    let outcome = Boot::new("not-spread").with("--smp", "2").with("--option", "place=first").script("nproc; cat /proc/[0-9]*/stat | cut -d' ' -f39 | sort -u\n");
+    let outcome = Boot::new("not-spread")
+        .with("--smp", "2")
+        .with("--option", "place=first")
+        .script("nproc; cat /proc/[0-9]*/stat | cut -d' ' -f39 | sort -u\n");
     outcome.expect_output("1\n0\n");
 }
 

@@ -91,7 +91,7 @@ fn added_file_over_16_mib_is_an_error_in_words() {
 
 #[test]
 fn uefi_boots_the_same_system() {
-    let outcome = Boot::new("uefi").flag("--uefi").script("echo booted; uname -m\n");
+    let outcome = Boot::new("uefi").flag("--uefi").with("--smp", "1").script("echo booted; uname -m\n");
     outcome.expect_output("booted\nx86_64\n");
     assert!(outcome.log.contains("kernel: 1 of 1 processors run threads"), "{outcome}");
 }

@@ -45,8 +45,8 @@ fn every_server_is_restarted_by_command_and_the_shell_goes_on() {
     }
 }
 
-/// Restarts every server so often, and says how much memory is free afterwards. The first rounds make what is made once, and the first look at the figure
-/// too: it alone costs 128 KiB that stay.
+/// Restarts every server so often, and says how much memory is free afterwards. The first rounds make what is made once, and so does the first
+/// look at the figure.
 const LEAKS: &str = r#"
 rounds() {
     i=0
@@ -55,13 +55,20 @@ rounds() {
         for server in memory vfs console posix; do svc restart $server; done
         echo $i > /tmp/round; seq 1 50 | sort -r | tail -n 1 > /tmp/last; rm /tmp/round /tmp/last
     done
-    while read -r name free rest; do [ $name = MemFree: ] && echo $free; done < /proc/meminfo
+    # What has ended is taken apart in steps, so the most that is free within a while counts.
+    most=0
+    for reading in 1 2 3 4 5 6; do
+        sleep 0.2
+        while read -r name free rest; do [ $name = MemFree: ] && [ $free -gt $most ] && most=$free; done < /proc/meminfo
+    done
+    echo $most
 }
-rounds 25 > /dev/null; rounds 25; rounds 100
+rounds 50 > /dev/null; rounds 25; rounds 100
 exit 0
 "#;
-/// Free memory may differ by so much from time to time, whoever is in the middle of what: far less than a page for each restart.
-const UNSTEADY_KIB: u64 = 128;
+/// What servers need grows by some 150 KiB over the first hundred rounds and then stays the same to 12: this lies between that and the 400 that a page lost at each
+/// restart of one server would come to.
+const UNSTEADY_KIB: u64 = 300;
 
 #[test]
 fn hundred_restarts_of_every_server_leave_no_memory_behind() {
@@ -71,7 +78,7 @@ fn hundred_restarts_of_every_server_leave_no_memory_behind() {
     let free: Vec<u64> = outcome.stdout.lines().filter_map(|line| line.parse().ok()).collect();
     assert!(free.len() == 2 && free[0].abs_diff(free[1]) <= UNSTEADY_KIB, "{free:?}: {outcome}");
     for name in SERVERS {
-        assert_eq!(outcome.deaths(name), 150, "{name}: {outcome}");
+        assert_eq!(outcome.deaths(name), 175, "{name}: {outcome}");
     }
 }
 

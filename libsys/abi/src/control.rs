@@ -112,7 +112,8 @@ pub enum Operation {
     ThreadConfigure = 0xc0,
     /// Thread (CONTROL). Makes it runnable.
     ThreadStart = 0xc1,
-    /// Thread (CONTROL). Stops it wherever it is; a call that it waits in is given up. Its frame is stored when this returns. Two threads that run at the same time and
+    /// Thread (CONTROL). Stops it wherever it is; a call that it waits in is given up: a reflected one, as a fault, is made again when the thread is started, under a new
+    /// number, unless registers were set meanwhile, which are its answer. Its frame is stored when this returns. Two threads that run at the same time and
     /// stop each other both stop.
     /// Result 0: 1 if it was running or runnable, 2 if it waited in a call or fault, 3 if on a notification or endpoint, 0 if it was stopped before.
     ThreadStop = 0xc2,

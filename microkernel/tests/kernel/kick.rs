@@ -129,6 +129,23 @@ fn kick_at_the_head_of_a_chain_ends_what_was_lent_on_and_lets_the_calls_go_on() 
     assert_eq!(world.reply(middle.thread, 11, &Message::words(&[])), Err(Error::ReplyGone));
 }
 
+/// Its personality cannot know whether it called or faulted right before it was stopped, so both are done again.
+#[test]
+fn program_stopped_in_a_call_makes_it_again_when_started() {
+    for received in [false, true] {
+        let mut world = World::new();
+        let (server, program) = program(&mut world);
+        if received {
+            world.receive(server.thread, 10);
+        }
+        world.linux_call(program.thread, 35, [7; 6], RIP);
+        assert_eq!(world.must(program.handle, Operation::ThreadStop, &[]), CALLING);
+        world.must(program.handle, Operation::ThreadStart, &[]);
+        let frame = *world.frame(program.thread);
+        assert_eq!((world.state(program.thread), frame.rip, frame.rax, frame.rdi), (State::Runnable, RIP, 35, 7));
+    }
+}
+
 #[test]
 fn reflected_call_traps_again_under_its_number_wherever_it_was() {
     for received in [false, true] {

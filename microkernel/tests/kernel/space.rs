@@ -388,7 +388,9 @@ fn word_is_exchanged_if_it_is_the_expected_one() {
     assert_eq!(exchange(&mut world, &[BASE + 0xff8, 0x8000_0001, 7]), Ok(0x8000_0001));
     assert_eq!(exchange(&mut world, &[BASE + 0xffc, 3, 9]), Ok(2), "it is told, and stays");
     assert_eq!(&world.memory(process.thread, BASE + 0xff8)[..8], [7, 0, 0, 0, 2, 0, 0, 0]);
-    for (address, error) in [(BASE + 2, Error::InvalidArgument), (BASE + 0x1000, Error::NeedsPage), (0x66_0000, Error::NeedsPage), (USER_END, Error::NeedsPage)] {
+    for (address, error) in
+        [(BASE + 2, Error::InvalidArgument), (BASE + 0x1000, Error::NeedsPage), (0x66_0000, Error::NeedsPage), (USER_END, Error::NeedsPage)]
+    {
         assert_eq!(exchange(&mut world, &[address, 0, 1]), Err(error), "{address:#x}");
     }
     assert_eq!(world.words(root.thread)[..2], [USER_END, 1], "whose page is missing, and that it was to be written");

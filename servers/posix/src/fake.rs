@@ -568,7 +568,10 @@ impl Kernel for Shared {
         let was = match thread.runs {
             Runs::Stopped => Was::Stopped,
             Runs::Running => Was::Running,
-            Runs::Calling => Was::Calling,
+            Runs::Calling => {
+                thread.frame.rip -= if thread.frame_set { 0 } else { 2 };
+                Was::Calling
+            }
         };
         thread.runs = Runs::Stopped;
         Ok(was)

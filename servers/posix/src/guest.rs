@@ -110,7 +110,13 @@ impl Posix<'_> {
     ///
     /// # Errors
     /// `EFAULT`; that of `change`; a wait for a page; `EAGAIN` for a word that others changed at each of many attempts.
-    pub fn change_word(&mut self, map: MapIndex, address: u64, number: RequestNumber, change: impl Fn(u32) -> Result<u32, Errno>) -> Result<u32, Stop> {
+    pub fn change_word(
+        &mut self,
+        map: MapIndex,
+        address: u64,
+        number: RequestNumber,
+        change: impl Fn(u32) -> Result<u32, Errno>,
+    ) -> Result<u32, Stop> {
         let mut bytes = [0; 4];
         self.read_guest(map, address, &mut bytes, number)?;
         let mut word = u32::from_le_bytes(bytes);

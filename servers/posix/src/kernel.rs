@@ -16,7 +16,7 @@ pub enum Was {
     Stopped,
     /// Running its own code.
     Running,
-    /// In a call or a fault, which is given up: its instruction pointer stands behind the `syscall`.
+    /// In a call or a fault, which is given up and done again when it is started.
     Calling,
 }
 

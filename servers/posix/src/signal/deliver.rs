@@ -279,8 +279,8 @@ impl Posix<'_> {
                 let _it_was_stopped = self.kernel.thread_start(slot::thread(lane));
                 return;
             }
-            Ok(Was::Running) => {}
-            Ok(Was::Calling) => self.rewind(lane),
+            // One that called, or faulted, right before it was stopped does so again.
+            Ok(Was::Running | Was::Calling) => {}
             Ok(Was::Stopped) | Err(_) => return,
         }
         // From here on the thread must be started again whatever happens to us: its registers are its own until a handler's are set.

@@ -3,7 +3,7 @@
 //! A stopped process runs nothing: its running threads are stopped in the kernel (and `held`), its calls are kept. A call that was answered right before
 //! is not taken back.
 
-use crate::kernel::Was;
+use crate::kernel::Doing;
 use crate::saved::{Lane, ProcessIndex, flag, redo, slot};
 use crate::server::{After, Posix};
 use crate::wait::Event;
@@ -31,27 +31,15 @@ impl Posix<'_> {
 
     /// Stops a running lane's thread. One whose call is on its way is kept when it arrives.
     pub fn hold(&mut self, lane: Lane) {
-        let running = matches!(self.kernel.thread_state(slot::thread(lane)), Ok((_, crate::kernel::Doing::Running)));
+        let running = matches!(self.kernel.thread_state(slot::thread(lane)), Ok((_, Doing::Running)));
         let stopped = self.store.process(self.store.thread(lane).process as usize).flags & flag::STOPPED != 0;
         if !running || !stopped || self.store.thread(lane).held != 0 {
             return;
         }
         self.store.edit_thread(lane, |thread| thread.held = 1);
         self.store.commit();
-        if matches!(self.kernel.thread_stop(slot::thread(lane)), Ok(Was::Calling)) {
-            // It called between the two operations: it will call again.
-            self.rewind(lane);
-        }
-    }
-
-    /// Makes a stopped thread, whose call was given up, make it again.
-    pub fn rewind(&mut self, lane: Lane) {
-        let handle = slot::thread(lane);
-        if let Ok(mut frame) = self.kernel.get_frame(handle) {
-            frame.rip = frame.rip.wrapping_sub(2);
-            // The frame is the thread's own but for two bytes of its instruction pointer, which stay in the same canonical half.
-            let _accepted = self.kernel.set_frame(handle, &frame);
-        }
+        // One that called, or faulted, right before that does so again when it goes on.
+        let _was = self.kernel.thread_stop(slot::thread(lane));
     }
 
     /// Continues a stopped process.
