@@ -28,6 +28,8 @@ pub enum Stop {
         /// Whether `SA_RESTART` makes it again.
         restart: bool,
     },
+    /// Signals come first, and then it is made again whatever their handlers are (Linux: `ERESTARTNOINTR`).
+    Anew,
     /// With registers of its own, set aside by [`Posix::set_frame`].
     Frame,
     /// The thread is no more.

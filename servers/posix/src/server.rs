@@ -304,12 +304,17 @@ impl<'k> Posix<'k> {
         }
         let index = usize::try_from(call_number).unwrap_or(usize::MAX).min(COUNTED_CALLS - 1);
         self.calls[index] += 1;
+        // A thread that runs on another processor may have called when it was to be killed.
+        if self.has_fatal(lane) {
+            self.return_to_program(lane, Resume::Interrupted);
+            return;
+        }
         let process = thread.process as usize;
         let map = self.store.process(process).map as usize;
         let mut call = Call { posix: self, lane, process, map, number, call_number, arguments };
         fail::passed(call_number, Passed::Intent);
         let result = call.attempt();
-        if !matches!(result, Err(Stop::Wait(_) | Stop::Interrupted { .. })) {
+        if !matches!(result, Err(Stop::Wait(_) | Stop::Interrupted { .. } | Stop::Anew)) {
             fail::passed(call_number, Passed::Effect);
         }
         self.finish(lane, call_number, result);
@@ -322,6 +327,7 @@ impl<'k> Posix<'k> {
             Err(Stop::Wait(wait)) => self.put_off(lane, wait, Resume::Interrupted),
             Err(Stop::Interrupted { restart: true }) => self.return_to_program(lane, Resume::Again { call_number }),
             Err(Stop::Interrupted { restart: false }) => self.return_to_program(lane, Resume::Interrupted),
+            Err(Stop::Anew) => self.return_to_program(lane, Resume::Anew { call_number }),
             Err(Stop::Frame) => {
                 self.store.commit();
                 fail::passed(call_number, Passed::Record);

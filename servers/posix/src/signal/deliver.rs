@@ -49,6 +49,11 @@ pub enum Resume {
         /// The call's number, for `rax`.
         call_number: u64,
     },
+    /// Likewise, but it is made again whatever runs.
+    Anew {
+        /// The call's number, for `rax`.
+        call_number: u64,
+    },
     /// It was running.
     Running,
 }
@@ -99,7 +104,7 @@ impl Posix<'_> {
                 self.answer_call(lane, value);
             }
             // Only what stops or is ignored came: the wait goes on as if nothing had.
-            Resume::Interrupted | Resume::Again { .. } => {
+            Resume::Interrupted | Resume::Again { .. } | Resume::Anew { .. } => {
                 self.store.commit();
                 self.ready.push_back(lane);
             }
@@ -171,13 +176,14 @@ impl Posix<'_> {
             self.store.commit();
             return;
         };
+        let restarts = action.flags & SA_RESTART != 0;
         match resume {
             Resume::Value(value) => frame.rax = value,
-            Resume::Again { call_number } if action.flags & SA_RESTART != 0 => {
+            Resume::Again { call_number } | Resume::Anew { call_number } if restarts || matches!(resume, Resume::Anew { .. }) => {
                 frame.rax = call_number;
                 frame.rip = frame.rip.wrapping_sub(2);
             }
-            Resume::Interrupted | Resume::Again { .. } => frame.rax = Errno::EINTR.to_rax(),
+            Resume::Interrupted | Resume::Again { .. } | Resume::Anew { .. } => frame.rax = Errno::EINTR.to_rax(),
             Resume::Instruction | Resume::Running => {}
         }
         let mut next = Taken::Handler(signal, origin);

@@ -109,6 +109,10 @@ fn make(call: &mut Call<'_, '_>, wanted: Wanted) -> SysResult {
     if flags & CLONE_SETTLS != 0 && wanted.thread_pointer >= 1 << 47 {
         return Err(Errno::EPERM.into());
     }
+    // What was sent to a group before is not escaped by a child that is made afterwards: it would have the signal no more.
+    if call.posix.has_deliverable(call.lane) {
+        return Err(Stop::Anew);
+    }
     check_limit(call)?;
     let birth = Birth {
         thread,

@@ -58,6 +58,33 @@ pub(super) fn running_thread_is_interrupted() {
     assert_eq!(abi::Frame { fpu_valid: before.fpu_valid, xsave: before.xsave, ..after }, before);
 }
 
+/// On another processor, a call may be on its way when its thread's group is signalled: none of the group escapes, and what has a handler forks afterwards.
+#[test]
+fn fork_that_was_on_its_way_when_a_signal_came_waits_for_it() {
+    for (signal, flags) in [(9, None), (15, None), (19, None), (10, Some(0)), (10, Some(0x1000_0000))] {
+        let (mut system, lane) = System::start();
+        let child = system.fork(lane);
+        if let Some(flags) = flags {
+            handle(&mut system, child, 10, flags);
+        }
+        let before = frame(&system, child);
+        let set = |system: &System, runs| system.machine.0.borrow_mut().threads.get_mut(&slot::thread(child)).unwrap().runs = runs;
+        set(&system, Runs::Calling);
+        let pid = u64::from(system.pid(child));
+        assert_eq!(system.call(lane, 62, [pid, signal, 0, 0, 0, 0]), Some(0));
+        set(&system, Runs::Running);
+        assert_eq!(system.call(child, 57, [0; 6]), None, "fork, at signal {signal}");
+        assert_eq!(system.posix().processes.len(), 2, "nobody more, at signal {signal}");
+        assert_eq!(system.runs(child).is_none(), signal == 9 || signal == 15, "signal {signal}");
+        if flags.is_some() {
+            assert_eq!(frame(&system, child).rip, HANDLER);
+            return_from_handler(&mut system, child);
+            let after = frame(&system, child);
+            assert_eq!((after.rip, after.rax), (before.rip, 57), "the call is made again");
+        }
+    }
+}
+
 #[test]
 pub(super) fn wait_ends_with_eintr_or_is_made_again() {
     for (flags, restarts) in [(0, false), (0x1000_0000, true)] {
