@@ -2,7 +2,7 @@
 # kernel's name or on its number of interrupts is asked about instead.
 echo "== version"; grep -cE '^[^ ]+ version [^ ]+ \([^ ]+@[^ ]+\) \(.+\) #[0-9]+ .+$' /proc/version
 echo "== uptime"; cat /proc/uptime
-awk '{ print ($1 > 0), ($2 <= $1 + 1) }' /proc/uptime
+awk -v processors=$(nproc) '{ print ($1 > 0), ($2 <= processors * ($1 + 1)) }' /proc/uptime
 echo "== loadavg"; cat /proc/loadavg
 echo "== stat"; grep -v '^intr' /proc/stat; grep -cE '^intr( [0-9]+)+$' /proc/stat
 awk '/^cpu/ { print $1, NF - 1 } /^softirq/ { print $1, NF - 1 } /^(ctxt|btime|processes|procs_running)/ { print $1, "counts", ($2 > 0) }' /proc/stat

@@ -32,6 +32,22 @@ fn programs_stay_on_the_first_processor_where_they_are_told_to() {
 }
 
 #[test]
+fn program_runs_where_its_set_says_and_its_children_too() {
+    let script =
+        "for set in 1 2 4 8 c; do taskset $set sh -c 'echo $(cut -d\" \" -f39 /proc/$$/stat) $(grep Cpus_allowed_list /proc/self/status)'; done
+sh -c 'while :; do :; done' & busy=$!
+for set in 8 2 1; do taskset -p $set $busy > /tmp/told; cut -d' ' -f39 /proc/$busy/stat; done
+kill $busy; taskset 10 true 2> /tmp/error; echo $?
+";
+    let outcome = spread("affinity", "4").script(script);
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    let list = |set: &str| format!("Cpus_allowed_list: {set}");
+    assert_eq!(lines[..4], [0, 1, 2, 3].map(|processor| format!("{processor} {}", list(&processor.to_string()))), "{outcome}");
+    assert!([2, 3].iter().any(|processor| lines[4] == format!("{processor} {}", list("2-3"))), "{outcome}");
+    assert_eq!(lines[5..], ["3", "1", "0", "1"], "{outcome}");
+}
+
+#[test]
 fn pipelines_on_all_processors_come_to_the_same() {
     for processors in ["2", "4", "8"] {
         let outcome = spread(&format!("spread-{processors}"), processors).script(AT_ONCE);

@@ -77,6 +77,7 @@ pub(crate) struct FakeThread {
     pub(crate) lane: Lane,
     pub(crate) ticks: Ticks,
     pub(crate) level: u64,
+    pub(crate) processor: u64,
 }
 
 /// A caller whose leases are pointers.
@@ -136,6 +137,8 @@ pub(crate) struct Machine {
     chunks: BTreeMap<u32, Vec<ChunkPage>>,
     spaces: BTreeMap<u32, Space>,
     pub(crate) threads: BTreeMap<u32, FakeThread>,
+    /// How many processors there are for programs.
+    pub(crate) processors: usize,
     /// Words that another processor puts where an exchange is to be, each before one.
     pub(crate) meanwhile: Vec<u32>,
     /// Slots whose capability is dead, because its object was destroyed, and still lies there.
@@ -171,6 +174,7 @@ impl Machine {
             chunks: BTreeMap::new(),
             spaces: BTreeMap::new(),
             threads: BTreeMap::new(),
+            processors: 1,
             meanwhile: Vec::new(),
             dead: BTreeSet::new(),
             answers: Vec::new(),
@@ -321,6 +325,7 @@ impl Kernel for Shared {
                     lane: 0,
                     ticks: Ticks::default(),
                     level: 0,
+                    processor: 0,
                 };
                 machine.threads.insert(slot, thread);
             }
@@ -518,6 +523,10 @@ impl Kernel for Shared {
         Ok(count)
     }
 
+    fn processors(&self) -> usize {
+        self.0.borrow().processors
+    }
+
     fn exchange(&mut self, space: u32, address: u64, expected: u32, new: u32) -> Result<u32, CopyFault> {
         let meanwhile = self.0.borrow_mut().meanwhile.pop();
         if let Some(word) = meanwhile {
@@ -539,6 +548,12 @@ impl Kernel for Shared {
         let mut machine = self.0.borrow_mut();
         let thread = machine.threads.get_mut(&thread).ok_or(Error::InvalidHandle)?;
         thread.level = if setting == ThreadSetting::Priority { value } else { thread.level };
+        if setting == ThreadSetting::Processor {
+            if thread.runs == Runs::Running {
+                return Err(Error::WrongState);
+            }
+            thread.processor = value;
+        }
         if setting == ThreadSetting::Lane {
             (thread.request, thread.redeliver) = (RequestNumber(value), false);
         }

@@ -10,6 +10,7 @@ use protocols::service::Service;
 use crate::errno::Errno;
 use crate::fail::Point;
 use crate::frames::Place;
+use crate::place;
 use crate::saved::{Action, LANES, Lane, MAPS, Map, MapIndex, PROCESSES, Process, ProcessIndex, SIGNALS, Thread, flag, operation, redo, slot, state};
 use crate::server::{After, Posix};
 use crate::signal::IGNORE;
@@ -131,6 +132,8 @@ impl Posix<'_> {
             frame.fs_base = pointer;
         }
         self.make_thread(embryo.lane, embryo.map, &frame)?;
+        let processor = place::processor_of(embryo.lane, self.affinity(parent)) as u64;
+        self.kernel.thread_configure(slot::thread(embryo.lane), ThreadSetting::Processor, processor).map_err(kernel_errno)?;
         match sched::inherited(&self.store.thread(parent)) {
             (0, _) => Ok(()),
             (policy, priority) => self.apply_policy(embryo.lane, policy, priority),
@@ -178,6 +181,7 @@ impl Posix<'_> {
             child.name = name;
             child.mask = thread.mask;
             (child.policy, child.static_priority) = sched::inherited(&thread);
+            child.affinity = thread.affinity;
             child.timer_slack = [thread.timer_slack[0]; 2];
             child.alternate = if keeps_alternate { thread.alternate } else { [0; 3] };
             child.clear_tid = birth.clear_tid;

@@ -205,7 +205,7 @@ impl Kernel for Native {
             (ThreadSetting::Flags, thread_flags::FPU | thread_flags::REFLECT),
             (ThreadSetting::Badge, Badge::LANE | lane as u64),
             (ThreadSetting::Priority, PROGRAM_LEVEL),
-            (ThreadSetting::Processor, place::processor_of(lane, self.processors()) as u64),
+            (ThreadSetting::Processor, place::processor_of(lane, place::all(self.processors())) as u64),
         ] {
             self.thread_configure(thread, setting, value)?;
         }

@@ -375,6 +375,8 @@ libsys::plain! {
         pub policy: u32,
         /// Its priority among real-time threads.
         pub static_priority: u32,
+        /// The processors that it may use, a bit for each; 0: all.
+        pub affinity: u64,
         /// How late its timers may be (ns), and what that goes back to: they are never late by design, so this is for who asks. 0 is Linux's default.
         pub timer_slack: [u64; 2],
         /// Name, unless it is the first thread of its process: then it is the process's.

@@ -3,6 +3,7 @@
 //! A function runs from its start each time its call is tried, under the same number: see [`crate::server`].
 
 pub mod access;
+pub mod affinity;
 pub mod attributes;
 pub mod close;
 pub mod copy_file_range;

@@ -8,9 +8,9 @@ use crate::call::{Call, SysResult};
 use crate::errno::Errno;
 use crate::saved::COUNTED_CALLS;
 use crate::syscall::{
-    access, attributes, close, copy_file_range, directory, dup, epoll, execve, exit, fallocate, fcntl, fork, futex, getdents64, ids, ioctl, itimer,
-    kill, limits, lock, lseek, memfd_create, message, misc, mmap, names, open, pidfd, pipe, poll, prctl, read, readlink, readv, rt_sigaction, sched,
-    sendfile, signalfd, socket, sockopt, stat, statfs, sync, time, timer, timerfd, uname, wait4, write, xattr,
+    access, affinity, attributes, close, copy_file_range, directory, dup, epoll, execve, exit, fallocate, fcntl, fork, futex, getdents64, ids, ioctl,
+    itimer, kill, limits, lock, lseek, memfd_create, message, misc, mmap, names, open, pidfd, pipe, poll, prctl, read, readlink, readv, rt_sigaction,
+    sched, sendfile, signalfd, socket, sockopt, stat, statfs, sync, time, timer, timerfd, uname, wait4, write, xattr,
 };
 
 /// What an argument is.
@@ -245,8 +245,8 @@ pub const CALLS: &[Entry] = &[
     entry(200, "tkill", kill::sys_tkill, &[Process, Signal]),
     entry(201, "time", time::sys_time, &[Output]),
     entry(202, "futex", futex::sys_futex, &[Both, Value, Value, Input, Both, Value]),
-    entry(203, "sched_setaffinity", misc::sys_sched_setaffinity, &[Process, Length, Input]),
-    entry(204, "sched_getaffinity", misc::sys_sched_getaffinity, &[Process, Length, Output]),
+    entry(203, "sched_setaffinity", affinity::sys_sched_setaffinity, &[Process, Length, Input]),
+    entry(204, "sched_getaffinity", affinity::sys_sched_getaffinity, &[Process, Length, Output]),
     entry(213, "epoll_create", epoll::sys_epoll_create, &[Value]),
     entry(217, "getdents64", getdents64::sys_getdents64, &[Descriptor, Output, Length]),
     entry(218, "set_tid_address", ids::sys_set_tid_address, &[Address]),
@@ -302,7 +302,7 @@ pub const CALLS: &[Entry] = &[
     entry(297, "rt_tgsigqueueinfo", kill::sys_rt_tgsigqueueinfo, &[Process, Process, Signal, Input]),
     entry(302, "prlimit64", limits::sys_prlimit64, &[Process, Value, Input, Output]),
     entry(306, "syncfs", sync::sys_fsync, &[Descriptor]),
-    entry(309, "getcpu", misc::sys_getcpu, &[Output, Output, Address]),
+    entry(309, "getcpu", affinity::sys_getcpu, &[Output, Output, Address]),
     entry(316, "renameat2", names::sys_renameat2, &[Directory, Path, Directory, Path, Flags]),
     entry(318, "getrandom", misc::sys_getrandom, &[Output, Length, Flags]),
     entry(319, "memfd_create", memfd_create::sys_memfd_create, &[Path, Flags]),

@@ -1,5 +1,6 @@
 //! Programs' calls from outside: each test is a program, told call by call.
 
+mod affinity;
 mod arguments;
 mod counters;
 mod crash;

@@ -140,7 +140,7 @@ impl Call<'_, '_> {
             text,
             " {} {} {} {} 0 0 0 {data} {data_end} {} {} {} {} {} {}",
             if about.is_thread { u32::MAX as i32 } else { record.exit_signal as i32 },
-            place::processor_of(about.lane.unwrap_or_default(), self.posix.kernel.processors()),
+            self.posix.processor_of(about.lane.unwrap_or_default()),
             thread.static_priority,
             thread.policy & !RESET_ON_FORK,
             map.heap_start,
@@ -201,12 +201,14 @@ impl Call<'_, '_> {
         let no_new_privileges = u32::from(about.record.flags & flag::NO_NEW_PRIVILEGES != 0);
         // Each call is a switch to posix and back; how often a thread had to yield is not counted.
         let switches = self.counters(about.lane).calls;
+        let set = self.posix.affinity(about.lane.unwrap_or_default());
+        let list = place::list(set);
         let other_nodes = "00000000,".repeat(NODE_WORDS - 1);
         let _infallible = write!(
             text,
             "CapInh:\t0000000000000000\nCapPrm:\t{capabilities:016x}\nCapEff:\t{capabilities:016x}\nCapBnd:\t{ALL_CAPABILITIES:016x}\n\
              CapAmb:\t0000000000000000\nNoNewPrivs:\t{no_new_privileges}\nSeccomp:\t0\nSeccomp_filters:\t0\n\
-             Speculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunknown\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n\
+             Speculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunknown\nCpus_allowed:\t{set:x}\nCpus_allowed_list:\t{list}\n\
              Mems_allowed:\t{other_nodes}00000001\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t{switches}\nnonvoluntary_ctxt_switches:\t0\n"
         );
     }

@@ -1,9 +1,8 @@
-//! Calls of a few lines: random bytes, affinity, lists of robust futexes, advice.
+//! Calls of a few lines: random bytes, lists of robust futexes, advice.
 
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
 use crate::fd::{NONBLOCK, READ_WRITE, kind};
-use crate::place;
 use crate::saved::{File, Lane};
 use crate::server::BUFFER_BYTES;
 
@@ -38,44 +37,6 @@ impl Call<'_, '_> {
         let wanted = |lane: &Lane| self.posix.store.thread(*lane).tid == tid;
         if tid == 0 { Ok(self.lane) } else { self.posix.lanes.iter().copied().find(wanted).ok_or(Errno::ESRCH) }
     }
-}
-
-/// All processors: any of them may get a thread.
-pub fn sys_sched_getaffinity(call: &mut Call<'_, '_>) -> SysResult {
-    let [pid, length, to, ..] = call.arguments;
-    // Linux takes 32 bits of the length.
-    let length = length as u32;
-    if length < 8 || !length.is_multiple_of(8) {
-        return Err(Errno::EINVAL.into());
-    }
-    call.thread_argument(pid as u32)?;
-    call.write_words(to, &[place::all(call.posix.kernel.processors())])?;
-    Ok(8)
-}
-
-/// Which processor runs the caller, and on which node: the one there is.
-pub fn sys_getcpu(call: &mut Call<'_, '_>) -> SysResult {
-    let [processor, node, ..] = call.arguments;
-    let own = place::processor_of(call.lane, call.posix.kernel.processors()) as u32;
-    for (address, number) in [(processor, own), (node, 0)].into_iter().filter(|(address, _)| *address != 0) {
-        call.write_u32(address, number)?;
-    }
-    Ok(0)
-}
-
-/// A set without the thread's processor is refused, for threads do not move ([`place`]); and so is who may not set it.
-pub fn sys_sched_setaffinity(call: &mut Call<'_, '_>) -> SysResult {
-    let [pid, length, from, ..] = call.arguments;
-    let mut set = [0; 8];
-    let length = (length as u32 as usize).min(set.len());
-    call.read(from, set.get_mut(..length).unwrap_or_default())?;
-    let lane = call.thread_argument(pid as u32)?;
-    let owner = call.posix.store.process(call.posix.store.thread(lane).process as usize);
-    if call.me().uid[1] != 0 && !call.owns(&owner) {
-        return Err(Errno::EPERM.into());
-    }
-    let own = place::processor_of(lane, call.posix.kernel.processors());
-    if set[0] >> own & 1 == 0 { Err(Errno::EINVAL.into()) } else { Ok(0) }
 }
 
 /// Barriers for all threads of a process at once: none is offered, and who asks first, as one should, does without.
