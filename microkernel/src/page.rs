@@ -152,7 +152,7 @@ pub fn update_word<M: Machine>(machine: &mut M, page: PageNumber, index: usize, 
 
 /// Replaces the 32-bit word at an offset that is a multiple of 4, if it is the expected one; returns what was there.
 pub fn exchange_word<M: Machine>(machine: &mut M, page: PageNumber, offset: usize, expected: u32, new: u32) -> u32 {
-    let address = machine.page_address(page) + (offset % PAGE_BYTES & !3) as u64;
+    let address = machine.page_address(page) + ((offset % PAGE_BYTES) & !3) as u64;
     // SAFETY: four bytes inside a page, aligned to 4, that live as long as the machine; whoever else uses them is user code, outside of what Rust knows.
     let word = unsafe { AtomicU32::from_ptr(machine.resolve(address).cast()) };
     word.compare_exchange(expected, new, Ordering::AcqRel, Ordering::Acquire).unwrap_or_else(|found| found)

@@ -7,6 +7,7 @@
 mod cache;
 mod console;
 pub(crate) mod harness;
+mod pointers;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,13 +15,14 @@ use std::rc::Rc;
 
 use abi::{Error, Frame, Lease, MapFlags, ObjectKind, ReplyKind, RequestNumber, ThreadSetting};
 use libsys::saved::Area;
-use protocols::serve::{Caller, LeaseError, Serve};
-use protocols::service::{Badge, Service};
+use protocols::serve::Serve;
+use protocols::service::Service;
 
 use crate::kernel::{CopyFault, Doing, Kernel, Origin, Processor, Source, Ticks, Was};
 use crate::saved::{Lane, slot};
 use cache::{CachePages, start_vfs};
 use console::FakeConsole;
+use pointers::Pointers;
 
 const PAGE: usize = 4096;
 /// Page faults' tables: a space needs one for each so many pages.
@@ -78,48 +80,6 @@ pub(crate) struct FakeThread {
     pub(crate) ticks: Ticks,
     pub(crate) level: u64,
     pub(crate) processor: u64,
-}
-
-/// A caller whose leases are pointers.
-struct Pointers<'a> {
-    number: RequestNumber,
-    leases: &'a [Lease],
-}
-
-impl Caller for Pointers<'_> {
-    fn badge(&self) -> u64 {
-        Badge::new(Service::Posix, 1).to_word()
-    }
-
-    fn number(&self) -> RequestNumber {
-        self.number
-    }
-
-    fn read(&mut self, lease: usize, offset: u64, to: &mut [u8]) -> Result<(), LeaseError> {
-        let lease = self.leases.get(lease).ok_or(LeaseError::Invalid)?;
-        if offset + to.len() as u64 > lease.length || lease.rights & Lease::READ == 0 {
-            return Err(LeaseError::Invalid);
-        }
-        // SAFETY: the lease was made from a slice that outlives the call.
-        let from = unsafe { std::slice::from_raw_parts((lease.address + offset) as *const u8, to.len()) };
-        to.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn write(&mut self, lease: usize, offset: u64, from: &[u8]) -> Result<(), LeaseError> {
-        let lease = self.leases.get(lease).ok_or(LeaseError::Invalid)?;
-        if offset + from.len() as u64 > lease.length || lease.rights & Lease::WRITE == 0 {
-            return Err(LeaseError::Invalid);
-        }
-        // SAFETY: as in `read`, of a slice that was mutable.
-        let to = unsafe { std::slice::from_raw_parts_mut((lease.address + offset) as *mut u8, from.len()) };
-        to.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn caps(&self) -> usize {
-        0
-    }
 }
 
 /// What vfs saves; freed when the machine is.

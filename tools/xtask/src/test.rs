@@ -1,7 +1,7 @@
 //! `cargo xtask test`: all tests, and one line that counts them.
 //!
-//! Three parts: `host` (plain `cargo test` and the image builder's), `vm` (the suite that boots QEMU, a machine for each of the host's CPUs) and,
-//! with neither named, a small rotating share of what `soak` does at length. The counts are taken from what the test programs
+//! Parts: `host` (plain `cargo test` and the image builder's), `vm` (the suite that boots QEMU, a machine of two CPUs for each of the host's) and,
+//! with neither named, the suite's core on one CPU without the kernel's fast path, and a small rotating share of what `soak` does at length. The counts are taken from what the test programs
 //! print; a call of cargo that fails without a failed test, because something does not compile or a test program died, counts
 //! as one failure.
 
@@ -24,6 +24,10 @@ use crate::{build, setup};
 
 /// More guests than this at once would want more memory than a development machine has to spare.
 const MOST_GUESTS: usize = 8;
+/// CPUs of the suite's machines.
+const PROCESSORS: u32 = 2;
+/// The machine that the suite's core runs on once more: one CPU, and no operation by the fast path.
+const PLAIN: &str = "--smp 1 --option slowpath";
 /// How many mutations an ordinary run of the suite tries.
 const MUTATIONS: usize = 2;
 /// Seconds of a run of the suite that go to each of the programs of `soak`. Chaos boots once to know what is right, and then once more.
@@ -43,7 +47,7 @@ pub(crate) struct TestOptions {
     part: Option<Part>,
     /// Only tests whose name contains this
     name: Option<String>,
-    /// CPUs of every machine whose test does not ask for a number itself
+    /// CPUs of every machine whose test does not ask for a number itself; 2 without this
     #[arg(long, value_name = "N")]
     smp: Option<u32>,
 }
@@ -85,18 +89,23 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
     }
     if options.part != Some(Part::Host) {
         build::warm(workspace)?;
-        let mut command = cargo(workspace, "test");
-        workspace.introduce(&mut command);
-        if let Some(number) = options.smp {
-            command.env("SYNOS_RUN", format!("--smp {number}"));
-        }
-        counts += tests(command.args(["--no-fail-fast", "-p", "tests"]), name, &[&format!("--test-threads={}", guests())])?;
+        counts += guest_tests(workspace, &[], name, &format!("--smp {}", options.smp.unwrap_or(PROCESSORS)))?;
     }
     if options.part.is_none() && name.is_none() {
+        let core: Vec<&str> = matrix::CORE.iter().flat_map(|program| ["--test", program]).collect();
+        counts += guest_tests(workspace, &core, None, PLAIN)?;
         counts += shares(workspace)?;
     }
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs test programs, all or those of `programs`, whose every machine has these options of `run`.
+fn guest_tests(workspace: &Workspace, programs: &[&str], name: Option<&str>, machine: &str) -> Result<Counts> {
+    let mut command = cargo(workspace, "test");
+    workspace.introduce(&mut command);
+    command.args(["--no-fail-fast", "-p", "tests"]).args(programs).env("SYNOS_RUN", machine);
+    tests(&mut command, name, &[&format!("--test-threads={}", guests())])
 }
 
 /// How many guests run at once: each wants a CPU of the host, and half a gigabyte.

@@ -15,7 +15,7 @@ use crate::process::show;
 use crate::workspace::Workspace;
 
 /// Test programs that make up the core: what Linux says, restarts, the terminal.
-const CORE: [&str; 3] = ["scripts", "restart", "terminal"];
+pub(crate) const CORE: [&str; 3] = ["scripts", "restart", "terminal"];
 /// One test of the core, for a share.
 const BRIEF: [&str; 2] = ["restart", "four_servers_die_in_one_session"];
 /// Kinds of machines: a name, and the options of `run`.
