@@ -164,7 +164,8 @@ fn auxiliary_vector(auxiliary: &Auxiliary, file_name: u64, platform: u64, random
         (AT_EUID, euid),
         (AT_GID, gid),
         (AT_EGID, egid),
-        (AT_SECURE, 0),
+        // The program is not to trust what its caller says (Linux: `cap_bprm_creds_from_file`).
+        (AT_SECURE, u64::from((euid, egid) != (uid, gid))),
         (AT_RANDOM, random),
         // Of its two bits, programs may neither set their bases nor wait for a write.
         (AT_HWCAP2, 0),

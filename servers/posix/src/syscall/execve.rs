@@ -6,7 +6,7 @@ use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::exec::{Found, Request, Start};
 use crate::fail::Point;
-use crate::saved::{Map, MapIndex, flag, operation, slot, state};
+use crate::saved::{Map, MapIndex, Process, flag, operation, slot, state};
 
 const CURRENT: u64 = -100i64 as u64;
 const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
@@ -42,7 +42,7 @@ fn execute(call: &mut Call<'_, '_>, directory: u64, path: Vec<u8>, arguments: u6
     }
     let environment = call.read_strings(environment)?;
     let me = call.me();
-    let request = Request {
+    let mut request = Request {
         start: call.start_of(directory, &path)?,
         path,
         follow,
@@ -54,6 +54,7 @@ fn execute(call: &mut Call<'_, '_>, directory: u64, path: Vec<u8>, arguments: u6
         number: call.number,
     };
     let found = call.posix.find_program(&request)?;
+    request.ids = ids_with(&me, &found);
     let map = intend(call)?;
     libsys::fail::hit(Point::ExecIntent);
     let built = build(call, map, &request, &found);
@@ -61,7 +62,7 @@ fn execute(call: &mut Call<'_, '_>, directory: u64, path: Vec<u8>, arguments: u6
     match built {
         Ok(start) => {
             libsys::fail::hit(Point::ExecEffect);
-            commit(call, map, &found, start);
+            commit(call, map, &found, &request, start);
             Err(Stop::Frame)
         }
         Err(stop) => {
@@ -96,8 +97,17 @@ fn build(call: &mut Call<'_, '_>, map: MapIndex, request: &Request, found: &Foun
     call.posix.load_program(map, request, found)
 }
 
+/// Real and effective user and group of a process when it has become a program.
+fn ids_with(me: &Process, found: &Found) -> [u32; 4] {
+    let (mode, uid, gid) = found.owner();
+    let may_change = me.flags & flag::NO_NEW_PRIVILEGES == 0;
+    let euid = if may_change && mode & SET_UID != 0 { uid } else { me.uid[1] };
+    let egid = if may_change && mode & (SET_GID | 0o10) == SET_GID | 0o10 { gid } else { me.gid[1] };
+    [me.uid[0], euid, me.gid[0], egid]
+}
+
 /// The process becomes its new program.
-fn commit(call: &mut Call<'_, '_>, map: MapIndex, found: &Found, start: Start) {
+fn commit(call: &mut Call<'_, '_>, map: MapIndex, found: &Found, request: &Request, start: Start) {
     let (lane, process) = (call.lane, call.process);
     let tid = call.me().pid;
     for other in call.posix.lanes_of(process) {
@@ -115,24 +125,15 @@ fn commit(call: &mut Call<'_, '_>, map: MapIndex, found: &Found, start: Start) {
     }
     call.posix.clear_handlers(process);
     call.posix.delete_posix_timers(process);
-    let (mode, uid, gid) = found.owner();
+    let [uid, euid, gid, egid] = request.ids;
     call.posix.store.edit_process(process, |process| {
         process.map = map as u32;
         process.name = found.short_name;
         process.flags |= flag::EXECUTED;
-        if process.flags & flag::NO_NEW_PRIVILEGES == 0 {
-            if mode & SET_UID != 0 {
-                process.uid[1] = uid;
-            }
-            if mode & (SET_GID | 0o10) == SET_GID | 0o10 {
-                process.gid[1] = gid;
-            }
-        }
         // Who becomes somebody else by its program is nobody's to look into (Linux: `begin_new_exec`).
-        let is_other = process.uid[1] != process.uid[0] || process.gid[1] != process.gid[0];
+        let is_other = (euid, egid) != (uid, gid);
         process.flags = if is_other { process.flags | flag::NOT_DUMPABLE } else { process.flags & !flag::NOT_DUMPABLE };
-        (process.uid[2], process.uid[3]) = (process.uid[1], process.uid[1]);
-        (process.gid[2], process.gid[3]) = (process.gid[1], process.gid[1]);
+        (process.uid, process.gid) = ([uid, euid, euid, euid], [gid, egid, egid, egid]);
     });
     call.posix.store.edit_thread(lane, |thread| {
         thread.tid = tid;

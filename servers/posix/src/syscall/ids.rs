@@ -269,6 +269,8 @@ pub fn sys_setgroups(call: &mut Call<'_, '_>) -> SysResult {
     for (index, group) in groups.iter_mut().take(count as u32 as usize).enumerate() {
         *group = call.read_u32(from.checked_add(index as u64 * 4).ok_or(Stop::Errno(Errno::EFAULT))?)?;
     }
+    // As Linux keeps them, which getgroups(2) shows.
+    groups.get_mut(..count as u32 as usize).unwrap_or_default().sort_unstable();
     call.posix.store.edit_process(call.process, |process| (process.groups, process.group_count) = (groups, count as u32));
     Ok(0)
 }
