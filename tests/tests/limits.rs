@@ -179,6 +179,50 @@ fn descriptor_hog_gets_as_many_as_allowed_and_hurts_no_other() {
     assert!(outcome.stdout.contains("Too many open files\n"), "{outcome}");
 }
 
+/// A shell that opens `what` until it may not (which ends it), makes room for one more file to say so, and keeps all others open.
+fn descriptor_hog(what: &str) -> String {
+    format!(
+        "sh -c 'trap \"exec 3<&- 4<&- 5<&- 6<&-; echo > /tmp/full.\\$\\$; exec sleep 1000\" EXIT; \
+         i=3; while :; do eval \"exec $i< {what}\"; i=$((i + 1)); done' 2> /dev/null & "
+    )
+}
+
+#[test]
+fn descriptor_hogs_together_leave_room_for_a_command_and_can_be_killed() {
+    let hogs = [descriptor_hog("/dev/null"), descriptor_hog("/dev/zero"), descriptor_hog("/etc/passwd")].concat().repeat(2);
+    let outcome = run(
+        Boot::new("descriptor-hogs"),
+        &format!(
+            "{hogs}\nwhile [ $(ls /tmp | grep -c full) -lt 6 ]; do sleep 0.5; done\n\
+             cat /etc/hostname /etc/passwd /etc/group | sort | tail -n 1 | wc -l\necho \"open $(ls /proc/*/fd | wc -l)\"\n\
+             killall -9 sleep; wait; ls /proc/*/fd | wc -l > /tmp/after; [ $(cat /tmp/after) -lt 100 ] && echo gone\n"
+        ),
+    );
+    assert!(outcome.stdout.starts_with("1\n") && outcome.stdout.contains("gone\n"), "{outcome}");
+    assert!(figure(&outcome, "open") > 3000, "the system's table is what ends them: {outcome}");
+}
+
+#[test]
+fn memory_hog_beside_a_command_can_be_killed_and_its_memory_comes_back() {
+    let outcome = run(
+        Boot::new("memory-hog-killed"),
+        r#"
+        free() { awk '/MemFree/ { print $2 }' /proc/meminfo; }
+        all=$(free)
+        dd if=/dev/zero bs=$((all * 6 / 10))k count=1 2> /dev/null | sleep 1000 &
+        while [ $(free) -gt $((all / 2)) ]; do sleep 0.5; done
+        seq 1 1000 | sort -n | tail -n 1
+        killall -9 dd
+        tries=0
+        while [ $(free) -lt $((all * 9 / 10)) ] && [ $tries -lt 60 ]; do sleep 0.5; tries=$((tries + 1)); done
+        [ $(free) -ge $((all * 9 / 10)) ] && echo back
+        killall sleep
+        "#,
+    );
+    assert!(outcome.stdout.starts_with("1000\nback\n"), "{outcome}");
+    assert!(!outcome.log.contains("out of memory"), "{outcome}");
+}
+
 #[test]
 fn machine_of_128_mib_boots_and_runs_a_script() {
     let outcome = run(Boot::new("small").with("--memory", "128M"), "for i in 1 2 3 4 5; do seq 1 1000 | sort -n | wc -l; done");

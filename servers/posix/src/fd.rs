@@ -59,6 +59,8 @@ pub const APPEND: u32 = 0o2000;
 /// `O_NONBLOCK`.
 pub const NONBLOCK: u32 = 0o4000;
 
+/// More descriptors than a program needs that does not mean to have many.
+const MANY_DESCRIPTORS: usize = 64;
 /// Lane of the requests that close vfs files.
 const CLOSER_LANE: u16 = 0xfe00;
 /// Set in the inode of what is not vfs's: /proc.
@@ -107,13 +109,22 @@ impl Posix<'_> {
         Ok(index)
     }
 
-    /// Whether the system has room for `count` more files.
+    /// How many of a table's records a process leaves to others: of the last eighth only those get any that have few descriptors, so that hogs, however many, do not keep
+    /// a shell from its next command.
+    #[must_use]
+    pub fn left_to_others(&self, process: ProcessIndex, records: usize) -> usize {
+        let has_many = self.free_descriptor(process, 0).is_ok_and(|lowest| lowest >= MANY_DESCRIPTORS);
+        if has_many { records / 8 } else { 0 }
+    }
+
+    /// Whether the system has room for `count` more files of a process.
     ///
     /// # Errors
     /// `ENFILE`.
-    pub fn check_room_for_files(&self, count: usize) -> Result<(), Errno> {
-        let free = (0..FILES).filter(|index| self.store.file(*index).references == 0).take(count);
-        if free.count() == count { Ok(()) } else { Err(Errno::ENFILE) }
+    pub fn check_room_for_files(&self, process: ProcessIndex, count: usize) -> Result<(), Errno> {
+        let wanted = count + self.left_to_others(process, FILES);
+        let free = (0..FILES).filter(|index| self.store.file(*index).references == 0).take(wanted);
+        if free.count() == wanted { Ok(()) } else { Err(Errno::ENFILE) }
     }
 
     /// The lowest free descriptor from `least` on.
@@ -137,6 +148,9 @@ impl Posix<'_> {
     /// `EMFILE`, `ENFILE`.
     pub fn open_file(&mut self, process: ProcessIndex, file: File, close_on_exec: bool) -> Result<usize, Errno> {
         let number = self.free_descriptor(process, 0)?;
+        if number >= MANY_DESCRIPTORS {
+            self.check_room_for_files(process, 1)?;
+        }
         let index = self.make_file(file)?;
         self.install(process, number, index, close_on_exec);
         Ok(number)

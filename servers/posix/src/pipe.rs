@@ -8,7 +8,7 @@ use crate::errno::Errno;
 use crate::fail::Point;
 use crate::fd::{ACCESS_MODE, READ_WRITE, kind};
 use crate::io::Data;
-use crate::saved::{File, Origin, PIPES, Pipe};
+use crate::saved::{File, Origin, PIPES, Pipe, ProcessIndex};
 use crate::server::Posix;
 use crate::signal::{SI_KERNEL, SIGPIPE};
 use crate::store::Store;
@@ -43,10 +43,14 @@ impl Posix<'_> {
         Ok(index)
     }
 
-    /// Whether there are `count` more pipes.
-    #[must_use]
-    pub fn has_free_pipes(&self, count: usize) -> bool {
-        (0..PIPES).filter(|index| self.store.pipe(*index).used == 0).take(count).count() == count
+    /// Whether there are `count` more pipes for a process.
+    ///
+    /// # Errors
+    /// `ENFILE`.
+    pub fn check_room_for_pipes(&self, process: ProcessIndex, count: usize) -> Result<(), Errno> {
+        let wanted = count + self.left_to_others(process, PIPES);
+        let free = (0..PIPES).filter(|index| self.store.pipe(*index).used == 0).take(wanted);
+        if free.count() == wanted { Ok(()) } else { Err(Errno::ENFILE) }
     }
 
     /// A file was opened on a pipe.

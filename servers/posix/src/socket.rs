@@ -88,13 +88,14 @@ impl Posix<'_> {
         Ok(index)
     }
 
-    /// Whether there is room for `sockets` more of them with `queues` more queues: asked before the first change.
+    /// Whether there is room for `sockets` more of them with `queues` more queues for a process: asked before the first change.
     ///
     /// # Errors
     /// `ENFILE`.
-    pub fn check_room_for_sockets(&self, sockets: usize, queues: usize) -> Result<(), Errno> {
-        let free = (0..SOCKETS).filter(|index| self.store.socket(*index).state == state::FREE).take(sockets).count();
-        if free == sockets && self.has_free_pipes(queues) { Ok(()) } else { Err(Errno::ENFILE) }
+    pub fn check_room_for_sockets(&self, process: ProcessIndex, sockets: usize, queues: usize) -> Result<(), Errno> {
+        let wanted = sockets + self.left_to_others(process, SOCKETS);
+        let free = (0..SOCKETS).filter(|index| self.store.socket(*index).state == state::FREE).take(wanted).count();
+        if free == wanted { self.check_room_for_pipes(process, queues) } else { Err(Errno::ENFILE) }
     }
 
     /// Makes two sockets the ends of one connection. There is room for their queues: see [`Posix::check_room_for_sockets`].

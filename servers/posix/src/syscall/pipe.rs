@@ -29,7 +29,8 @@ fn make(call: &mut Call<'_, '_>, flags: u64) -> SysResult {
     let bytes = [(reader as u32).to_le_bytes(), (writer as u32).to_le_bytes()].concat();
     call.write(call.arguments[0], &bytes)?;
     // All that can fail comes before the first change.
-    call.posix.check_room_for_files(2)?;
+    call.posix.check_room_for_files(call.process, 2)?;
+    call.posix.check_room_for_pipes(call.process, 1)?;
     let pipe = call.posix.make_pipe()?;
     for access in [0, WRITE_ONLY] {
         call.posix.open_pipe_end(pipe, access);

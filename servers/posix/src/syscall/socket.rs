@@ -43,8 +43,8 @@ pub fn sys_socket(call: &mut Call<'_, '_>) -> SysResult {
     check_flags(what & !SOCK_TYPE_MASK)?;
     let kind = kind(family, what, protocol)?;
     call.posix.free_descriptor(call.process, 0)?;
-    call.posix.check_room_for_files(1)?;
-    call.posix.check_room_for_sockets(1, 1)?;
+    call.posix.check_room_for_files(call.process, 1)?;
+    call.posix.check_room_for_sockets(call.process, 1, 1)?;
     let socket = call.posix.make_socket(kind)?;
     Ok(call.posix.open_socket(call.process, socket, what as u32 & NONBLOCK, what & SOCK_CLOEXEC != 0)? as u64)
 }
@@ -58,8 +58,8 @@ pub fn sys_socketpair(call: &mut Call<'_, '_>) -> SysResult {
     let bytes = [(first as u32).to_le_bytes(), (second as u32).to_le_bytes()].concat();
     call.write(to, &bytes)?;
     let kind = kind(family, what, protocol)?;
-    call.posix.check_room_for_files(2)?;
-    call.posix.check_room_for_sockets(2, 2)?;
+    call.posix.check_room_for_files(call.process, 2)?;
+    call.posix.check_room_for_sockets(call.process, 2, 2)?;
     let sockets = [call.posix.make_socket(kind)?, call.posix.make_socket(kind)?];
     call.posix.join_sockets(sockets[0], sockets[1])?;
     let credentials = call.credentials();
@@ -155,7 +155,7 @@ fn connect(call: &mut Call<'_, '_>, nonblocking: bool, index: usize, listener: u
         state::CONNECTED => return Err(Errno::EISCONN.into()),
         _ => return Err(Errno::EINVAL.into()),
     }
-    call.posix.check_room_for_sockets(1, 2)?;
+    call.posix.check_room_for_sockets(call.process, 1, 2)?;
     let connection = call.posix.make_socket(socket.kind)?;
     call.posix.join_sockets(index, connection)?;
     let credentials = call.credentials();
@@ -218,7 +218,7 @@ fn accept(call: &mut Call<'_, '_>, flags: u64) -> SysResult {
         }
         return call.wait(call.until(Event::Socket(index as u32), deadline), deadline.is_none());
     };
-    call.posix.check_room_for_files(1)?;
+    call.posix.check_room_for_files(call.process, 1)?;
     let [_, address, length_address, ..] = call.arguments;
     let record = call.posix.store.socket(connection);
     if address != 0 {

@@ -23,7 +23,7 @@ impl Call<'_, '_> {
     /// `ENFILE`, `ENOSPC`.
     pub fn open_master(&mut self, flags: u32, node: usize) -> Result<File, Errno> {
         // Whoever makes a terminal that no file names would leave it behind.
-        self.posix.check_room_for_files(1)?;
+        self.posix.check_room_for_files(self.process, 1)?;
         let uid = self.me().uid[3];
         let object = self.posix.make_pty(uid)?;
         Ok(File { kind: kind::MASTER, flags, object, node: node as u32, ..File::default() })
