@@ -64,7 +64,7 @@ static const struct {
 	ENTRY(nonblocking_pipe), ENTRY(duplicates_share_their_offset), ENTRY(poll_and_select), ENTRY(files),
 	ENTRY(an_unlinked_file_lives_while_open), ENTRY(folders_and_links), ENTRY(devices), ENTRY(anonymous_memory), ENTRY(memory_grows),
 	ENTRY(fork_copies_memory), ENTRY(mapped_file), ENTRY(handlers_and_masks), ENTRY(suspend_until_a_signal), ENTRY(interrupted_calls),
-	ENTRY(alternate_stack), ENTRY(deadly_signals), ENTRY(child_signal), ENTRY(alarms), ENTRY(threads_and_mutexes),
+	ENTRY(alternate_stack), ENTRY(deadly_signals), ENTRY(child_signal), ENTRY(stops_of_children), ENTRY(children_that_nobody_waits_for), ENTRY(alarms), ENTRY(threads_and_mutexes),
 	ENTRY(condition_variables), ENTRY(thread_signals_and_cancellation), ENTRY(fork_from_a_thread), ENTRY(clocks), ENTRY(limits),
 	ENTRY(identity), ENTRY(bad_pointers), ENTRY(record_locks_exclude), ENTRY(record_locks_are_told), ENTRY(record_locks_refuse_nonsense),
 	ENTRY(record_locks_from_offset_and_end), ENTRY(record_locks_end), ENTRY(record_locks_wait), ENTRY(record_locks_see_a_deadlock),

@@ -1,5 +1,6 @@
 //! A session at the guest's terminal: types, and waits for what is shown.
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,6 +9,9 @@ use std::time::{Duration, Instant};
 
 /// How long to wait before the next look whether it runs.
 const POLL: Duration = Duration::from_millis(20);
+
+/// Where the run's standard error goes, in the boot's folder.
+const ERRORS: &str = "errors";
 
 /// A running guest with its terminal. It is killed when dropped.
 #[derive(Debug)]
@@ -21,7 +25,7 @@ pub struct Session {
 
 impl Session {
     pub(crate) fn start(mut command: Command, folder: &Path, timeout_seconds: u32) -> Self {
-        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(folder.join(ERRORS)).expect("target can be written"));
         let mut child = piped.spawn().expect("xtask can be run");
         let mut output = child.stdout.take().expect("it is piped");
         let (send, shown) = channel();
@@ -78,6 +82,12 @@ impl Session {
 
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.unread).into_owned()
+    }
+
+    /// What the run itself said.
+    #[must_use]
+    pub fn errors(&self) -> String {
+        std::fs::read_to_string(self.folder.join(ERRORS)).unwrap_or_default()
     }
 
     /// The system's log so far.

@@ -64,6 +64,16 @@ impl Mapped {
     }
 }
 
+/// Whether the processor halts, as it does nearly always where nothing runs: one look may meet it at work.
+fn halts(debugger: &mut Debugger) -> bool {
+    (0..20).any(|_| {
+        debugger.interrupt().expect("it stops");
+        let registers = debugger.monitor("info registers").expect("QEMU has a monitor");
+        debugger.send("c").expect("it is sent");
+        register(&registers, "HLT") == 1
+    })
+}
+
 fn look(session: &mut Session, debugger: &mut Debugger) -> Mapped {
     debugger.interrupt().expect("it stops");
     let registers = debugger.monitor("info registers").expect("QEMU has a monitor");
@@ -89,6 +99,7 @@ fn protections_are_on_and_nothing_is_both_writable_and_executable() {
     let log = session.log();
     assert!(log.contains("kernel: wp true nx true smep true smap true umip true"), "{log}");
     // At rest, and with a program of a process of its own at work.
+    assert!(halts(debugger), "nothing runs");
     let at_rest = look(session, debugger);
     session.send("while :; do :; done &\n");
     session.expect("# ");

@@ -98,6 +98,20 @@ fn posix_dies_at_each_failpoint_of_fork() {
     let _outcome = kill_at_each("posix", &points, 2);
 }
 
+/// Each child says so once, and none is left that said nothing.
+#[test]
+fn posix_that_dies_in_fork_makes_one_child() {
+    for point in [Posix::ForkIntent, Posix::ForkEffect, Posix::ForkRecord, Posix::ForkReply].map(Posix::name) {
+        let script = "for i in 1 2 3; do (echo child $i >> /tmp/children; exec sleep 1000) & done\n\
+                      until [ $(wc -l < /tmp/children) -ge 3 ]; do sleep 0.1; done; sleep 0.5\n\
+                      sort /tmp/children; ps -o ppid > /tmp/parents; grep -c \"^ *$$ *\\$\" /tmp/parents; killall sleep\n";
+        let outcome = Boot::new("restart-one-child").failing("posix", point, 2).script(script);
+        // The three, and the one that counts.
+        outcome.expect_output("child 1\nchild 2\nchild 3\n4\n");
+        assert_eq!(outcome.deaths("posix"), 1, "{point}: {outcome}");
+    }
+}
+
 #[test]
 fn posix_dies_at_each_failpoint_of_exec_exit_wait_and_read() {
     let parts = ["exec.", "exit.", "wait.", "read."];

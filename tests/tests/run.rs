@@ -160,6 +160,9 @@ fn disks_are_attached_and_the_exit_key_is_that_of_the_help() {
     session.send("info block\n");
     session.expect("disk0");
     session.expect("virtio");
+    assert!(session.errors().contains("Ctrl-A X ends QEMU, Ctrl-A C switches to its monitor"), "{}", session.errors());
+    session.send("\u{1}x");
+    assert_eq!(session.ended(), 0);
 }
 
 #[test]

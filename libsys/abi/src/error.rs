@@ -43,14 +43,12 @@ pub enum Error {
     InvalidLease = 18,
     /// Kernel: one of its fixed tables is full.
     KernelLimit = 19,
-    /// Callee: no receiver can run it, because its priority is below the caller's.
-    PriorityInversion = 20,
     /// Callee: its instances died of this request, as often as the supervisor allows. It is not tried again.
     Poisoned = 21,
 }
 
 impl Error {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 20] = [
         Self::UnknownOperation,
         Self::InvalidHandle,
         Self::WrongKind,
@@ -70,7 +68,6 @@ impl Error {
         Self::Kicked,
         Self::InvalidLease,
         Self::KernelLimit,
-        Self::PriorityInversion,
         Self::Poisoned,
     ];
 

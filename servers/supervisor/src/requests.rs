@@ -18,8 +18,8 @@ use crate::watchdog::{Hung, SAMPLES, STARTING_FACTOR};
 
 /// Who may end and revive others: the one who knows who is root.
 pub(crate) const MAY_CONTROL: Service = Service::Posix;
-/// Who may turn the power off.
-const MAY_POWER_OFF: [Service; 2] = [Service::Posix, Service::Console];
+/// Who may turn the power off: whose script or whose first process has ended.
+const MAY_POWER_OFF: Service = Service::Posix;
 
 impl<K: Kernel> supervisor::Service for Supervisor<'_, K> {
     fn up(&mut self, from: Badge) -> Result<(), Error> {
@@ -44,7 +44,7 @@ impl<K: Kernel> supervisor::Service for Supervisor<'_, K> {
     }
 
     fn power_off(&mut self, from: Badge, status: u8) -> Result<(), Error> {
-        if !from.service().is_some_and(|service| MAY_POWER_OFF.contains(&service)) {
+        if from.service() != Some(MAY_POWER_OFF) {
             return Err(Error::NotAllowed);
         }
         self.turn_off(status);

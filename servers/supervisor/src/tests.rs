@@ -350,9 +350,11 @@ fn giving_up_on_an_essential_service_turns_the_power_off() {
 }
 
 #[test]
-fn only_posix_and_console_may_turn_the_power_off() {
+fn only_posix_may_turn_the_power_off() {
     let mut supervisor = booted("");
-    assert_eq!(supervisor.power_off(Badge::new(Service::Vfs, 1), 0), Err(Error::NotAllowed));
+    for other in [Service::Vfs, Service::Console, Service::Memory] {
+        assert_eq!(supervisor.power_off(Badge::new(other, 1), 0), Err(Error::NotAllowed));
+    }
     assert!(supervisor.kernel().ports.is_empty());
     assert_eq!(supervisor.power_off(Badge::new(Service::Posix, 1), 3), Ok(()));
     assert_eq!(supervisor.kernel().ports, [(abi::boot::SCRIPT_STATUS_PORT, 3), (0x604, 0x2000), (0xb004, 0x2000)]);

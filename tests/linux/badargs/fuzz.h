@@ -17,7 +17,7 @@ static u64 any_argument(enum kind kind)
 {
 	static const u64 regions[] = {ZEROS, SPACE, SPACE_2, DATA, LAST + PAGE - 4, READ_ONLY, FREE};
 	static const int descriptors[] = {0, FILE_FD, FOLDER_FD, PIPE_READ, PIPE_WRITE, 14, NOT_OPEN, AT_FDCWD};
-	/* Not the program itself: SynOS lets it be changed while it runs. */
+	/* Not the program itself: it would be executed. */
 	static const u64 paths[] = {AT(file), AT(folder), AT(link), AT(new), AT(name), ZEROS, LAST + PAGE - 8};
 	u64 choice = any() % 16;
 

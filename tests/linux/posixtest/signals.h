@@ -143,6 +143,58 @@ static void child_signal(void)
 	CHECK(signal(SIGCHLD, SIG_DFL) != SIG_ERR);
 }
 
+/* Stops and continuations of children are told of, unless that is not wanted. */
+static void stops_of_children(void)
+{
+	for (int told = 0; told < 2; told++) {
+		int status;
+
+		handle(SIGCHLD, SA_RESTART | (told ? 0 : SA_NOCLDSTOP));
+		pid_t child = fork();
+		CHECK(child >= 0);
+		if (child == 0)
+			for (;;)
+				pause();
+		CHECK(kill(child, SIGSTOP) == 0);
+		CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+		CHECK(caught == (told ? 100 : 0));
+		CHECK(kill(child, SIGCONT) == 0);
+		CHECK(waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
+		/* The child itself tells that it goes on, some time after a wait may have seen it. */
+		for (int i = 0; i < 500 && caught < (told ? 200 : 0); i++)
+			usleep(10 * 1000);
+		CHECK(caught == (told ? 200 : 0));
+		CHECK(kill(child, SIGKILL) == 0 && status_of(child) == SIGKILL);
+		CHECK(caught == (told ? 300 : 100));
+	}
+	CHECK(signal(SIGCHLD, SIG_DFL) != SIG_ERR);
+}
+
+/* Children of who does not want to hear of them leave nothing behind, and waiting for them ends with the last. */
+static void children_that_nobody_waits_for(void)
+{
+	for (int ignored = 0; ignored < 2; ignored++) {
+		struct sigaction action = {.sa_handler = ignored ? SIG_IGN : count_signal, .sa_flags = ignored ? 0 : SA_NOCLDWAIT};
+		int ends[2];
+		char byte;
+
+		caught = 0;
+		CHECK(sigaction(SIGCHLD, &action, NULL) == 0 && pipe(ends) == 0);
+		pid_t child = fork();
+		CHECK(child >= 0);
+		if (child == 0) {
+			close(ends[1]);
+			_exit(read(ends[0], &byte, 1) == 0 ? 3 : 4);
+		}
+		close(ends[0]);
+		close(ends[1]);
+		CHECK(waitpid(child, NULL, 0) == -1 && errno == ECHILD);
+		CHECK(kill(child, 0) == -1 && errno == ESRCH);
+		CHECK(caught == (ignored ? 0 : 100));
+	}
+	CHECK(signal(SIGCHLD, SIG_DFL) != SIG_ERR);
+}
+
 static void alarms(void)
 {
 	struct itimerval soon = {.it_value = {0, 20 * 1000}};
