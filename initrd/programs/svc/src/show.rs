@@ -8,6 +8,8 @@ const GREEN: &str = "\x1b[32m";
 const YELLOW: &str = "\x1b[33m";
 const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
+/// What a record has a line of for each, however many there are.
+const LISTS: [&str; 3] = ["words", "return", "log"];
 /// Columns of a policy, in the words of services.toml.
 const POLICY: [&str; 7] = ["restart", "backoff_ms", "backoff_most_ms", "burst", "per_ms", "watchdog_ms", "on_giving_up"];
 
@@ -63,7 +65,7 @@ pub(crate) fn status(service: &Service, crashes: &[Crash], json: bool, colours: 
 }
 
 fn death(crash: &Crash) -> String {
-    let at = seconds(crash.get("at_us").and_then(|at| at.parse().ok()).unwrap_or(0));
+    let at = seconds(crash.number("at_us"));
     let mut text = format!("last death: instance {} at {at}, {}\n", crash.get("instance").unwrap_or("?"), crash.get("cause").unwrap_or("?"));
     for (title, value) in crash.0.iter().filter(|(title, _)| !["service", "instance", "at_us", "cause"].contains(&title.as_str())) {
         // A string grows as needed.
@@ -76,18 +78,15 @@ fn array(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
 
-/// An object; a title that comes more than once becomes an array of its values.
+/// An object; what there may be several of is an array of strings, of one too.
 fn object(columns: &[(String, String)]) -> String {
     let mut members = Vec::new();
-    for (index, (title, _)) in columns.iter().enumerate() {
+    for (index, (title, value)) in columns.iter().enumerate() {
         if columns.iter().take(index).any(|(earlier, _)| earlier == title) {
             continue;
         }
-        let values: Vec<String> = columns.iter().filter(|(other, _)| other == title).map(|(_, value)| scalar(value)).collect();
-        let value = match values.as_slice() {
-            [one] => one.clone(),
-            _ => array(values.into_iter()),
-        };
+        let same = columns.iter().filter(|(other, _)| other == title);
+        let value = if LISTS.contains(&title.as_str()) { array(same.map(|(_, value)| quoted(value))) } else { scalar(value) };
         members.push(format!("{}:{value}", quoted(title)));
     }
     format!("{{{}}}", members.join(","))
@@ -126,7 +125,7 @@ mod tests {
     }
 
     fn crash() -> Crash {
-        let lines = [("service", "vfs"), ("cause", "hung"), ("at_us", "5"), ("log", "a \"b\""), ("log", "007")];
+        let lines = [("service", "vfs"), ("cause", "hung"), ("at_us", "5"), ("words", "7"), ("log", "a \"b\""), ("log", "007")];
         Crash(lines.map(|(title, value)| (title.into(), value.into())).to_vec())
     }
 
@@ -142,13 +141,13 @@ mod tests {
         let text = list(&[service()], true, true);
         assert!(text.starts_with("[{\"name\":\"vfs\",\"state\":\"up\",\"instance\":3,") && !text.contains('\x1b'), "{text}");
         let text = status(&service(), &[crash()], true, false);
-        assert!(text.contains("\"log\":[\"a \\\"b\\\"\",\"007\"]") && text.contains("\"at_us\":5"), "{text}");
+        assert!(text.contains("\"words\":[\"7\"],\"log\":[\"a \\\"b\\\"\",\"007\"]") && text.contains("\"at_us\":5"), "{text}");
     }
 
     #[test]
     fn status_tells_the_last_death() {
         assert!(status(&service(), &[], false, false).ends_with("no death on record\n"));
-        assert!(status(&service(), &[crash()], false, false).contains("at 0.000s, hung\n  log a"));
+        assert!(status(&service(), &[crash()], false, false).contains("at 0.000s, hung\n  words 7\n  log a"));
     }
 
     #[test]
