@@ -1,39 +1,123 @@
-//! A log that goes on. The file shows what an instance logged last, and begins anew with a successor, so what is new is found by the overlap.
+//! A log that goes on, over the deaths of the server that writes it.
+//!
+//! The file shows what the present instance logged last, so what is new is found by the overlap with what was shown. What an instance logged just before it died
+//! is in the record of its death; an instance's own number tells its log from a successor's, which may begin with the same lines.
 
 use std::time::Duration;
 
-use crate::{Outcome, print, proc};
+use crate::proc::{Crash, Service};
+use crate::{Outcome, crashes_of, known, print, proc};
 
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Prints a server's log, and what comes to it, until a signal ends this program.
-pub(crate) fn run(name: &str) -> Outcome {
-    let mut shown = String::new();
+pub(crate) fn run(service: &Service) -> Outcome {
+    let mut shown = Shown { instance: service.number("instance"), text: String::new() };
     loop {
-        let now = proc::log(name)?;
-        print(fresh(&shown, &now))?;
-        shown = now;
+        let (instance, log) = present(&service.name)?;
+        // Asked for last, so that whoever lived before that instance is on record.
+        let deaths = crashes_of(&service.name)?;
+        print(&shown.fresh(instance, log, &deaths))?;
         std::thread::sleep(PAUSE);
     }
 }
 
-/// What of `now` comes after the longest end of `before` that it begins with.
-fn fresh<'a>(before: &str, now: &'a str) -> &'a str {
+/// An instance and what it logged: of one and the same, though it may be replaced meanwhile.
+fn present(name: &str) -> Outcome<(u64, String)> {
+    loop {
+        let before = known(name)?.number("instance");
+        let log = proc::log(name)?;
+        if known(name)?.number("instance") == before {
+            return Ok((before, log));
+        }
+    }
+}
+
+/// What was shown, and of which instance.
+#[derive(Debug)]
+struct Shown {
+    instance: u64,
+    text: String,
+}
+
+impl Shown {
+    /// What was not shown yet, of `instance`, which logged `log`, and of those that died before it; `deaths` has the newest first.
+    fn fresh(&mut self, instance: u64, log: String, deaths: &[Crash]) -> String {
+        let mut text = String::new();
+        for death in deaths.iter().rev() {
+            let died = death.number("instance");
+            if died >= self.instance {
+                text.push_str(self.more(died, last_lines(death)));
+                *self = Self { instance: died + 1, text: String::new() };
+            }
+        }
+        if instance >= self.instance {
+            text.push_str(self.more(instance, log));
+        }
+        text
+    }
+
+    /// What `log`, of `instance`, has beyond what was shown; from now on it is shown.
+    fn more(&mut self, instance: u64, log: String) -> &str {
+        let before = if instance == self.instance { core::mem::take(&mut self.text) } else { String::new() };
+        let start = overlap(&before, &log);
+        *self = Self { instance, text: log };
+        self.text.get(start..).unwrap_or_default()
+    }
+}
+
+fn last_lines(death: &Crash) -> String {
+    death.all("log").map(|line| format!("{line}\n")).collect()
+}
+
+/// Bytes of the longest end of `before` that `now` begins with.
+fn overlap(before: &str, now: &str) -> usize {
     let starts = before.char_indices().map(|(start, _)| start);
-    let overlap = starts.filter_map(|start| before.get(start..)).find(|end| now.starts_with(end)).map_or(0, str::len);
-    now.get(overlap..).unwrap_or_default()
+    starts.filter_map(|start| before.get(start..)).find(|end| now.starts_with(end)).map_or(0, str::len)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::fresh;
+    use super::{Shown, overlap};
+    use crate::proc::Crash;
+
+    fn death(instance: u64, log: &[&str]) -> Crash {
+        let lines = log.iter().map(|line| ("log".to_owned(), (*line).to_owned()));
+        Crash(core::iter::once(("instance".to_owned(), instance.to_string())).chain(lines).collect())
+    }
 
     #[test]
     fn only_what_is_new_is_shown() {
-        assert_eq!(fresh("", "a\nb\n"), "a\nb\n");
-        assert_eq!(fresh("a\nb\n", "a\nb\nc\n"), "c\n");
-        assert_eq!(fresh("a\nb\n", "b\nc\n"), "c\n", "the oldest line was dropped");
-        assert_eq!(fresh("a\nb\n", "x\n"), "x\n", "a successor's log");
-        assert_eq!(fresh("a\n", "a\n"), "");
+        for (before, now, new) in [
+            ("", "a\nb\n", "a\nb\n"),
+            ("a\nb\n", "a\nb\nc\n", "c\n"),
+            // The oldest line was dropped.
+            ("a\nb\n", "b\nc\n", "c\n"),
+            ("a\n", "a\n", ""),
+        ] {
+            assert_eq!(&now[overlap(before, now)..], new);
+            let mut shown = Shown { instance: 1, text: before.into() };
+            assert_eq!(shown.fresh(1, now.into(), &[]), new);
+            assert_eq!(shown.fresh(1, now.into(), &[]), "");
+        }
+    }
+
+    #[test]
+    fn successor_that_logs_the_same_is_shown_too() {
+        let mut shown = Shown { instance: 2, text: String::new() };
+        let deaths = [death(2, &["up"]), death(1, &["long ago"])];
+        assert_eq!(shown.fresh(2, "up\n".into(), &deaths[1..]), "up\n");
+        assert_eq!(shown.fresh(3, "up\n".into(), &deaths), "up\n");
+        assert_eq!(shown.fresh(3, "up\n".into(), &deaths), "");
+    }
+
+    #[test]
+    fn last_words_are_shown_once_though_nobody_looked_in_time() {
+        let mut shown = Shown { instance: 1, text: "up\n".into() };
+        // Nobody serves: there is no log, and the instance is still the dead one's.
+        assert_eq!(shown.fresh(1, String::new(), &[death(1, &["up", "panicked"])]), "panicked\n");
+        assert_eq!(shown.fresh(1, String::new(), &[death(1, &["up", "panicked"])]), "");
+        let deaths = [death(2, &["up", "again"]), death(1, &["up", "panicked"])];
+        assert_eq!(shown.fresh(3, "up\n".into(), &deaths), "up\nagain\nup\n");
     }
 }

@@ -5,6 +5,7 @@
 
 mod chaos;
 mod follow;
+mod keys;
 mod proc;
 mod show;
 mod trace;
@@ -23,7 +24,7 @@ usage: svc [--json] COMMAND
   crash NAME HOW           lets it die: panic, wild, overflow or hang
   log NAME [-f]            what its present instance logged; -f goes on
   trace [NAME] [-n N]      what threads do: all, a server's, one (vfs.0, 57); -n ends it after N records
-  top [-n TIMES]           the list, again every second
+  top [-n TIMES]           the list, again every second; q ends it
   chaos [--rate N] [--servers all|A,B] [--seconds N] [--seed N]
                            crashes N servers a second at random, and reports
 ";
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match run(&words, json) {
         Ok(code) => code,
+        // Whoever reads the output has seen enough.
+        Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) => ExitCode::FAILURE,
         Err(error) => {
             // Standard error may be closed; the status says it too.
             let _unheard = writeln!(io::stderr(), "svc: {error}");
@@ -53,7 +56,7 @@ fn run(words: &[&str], json: bool) -> Outcome<ExitCode> {
         ["restart", name] => proc::command(&format!("restart {name}"))?,
         ["crash", name, how] => proc::command(&format!("crash {name} {how}"))?,
         ["log", name] => print(&proc::log(&known(name)?.name)?)?,
-        ["log", name, "-f"] | ["log", "-f", name] => follow::run(&known(name)?.name)?,
+        ["log", name, "-f"] | ["log", "-f", name] => follow::run(&known(name)?)?,
         ["top"] => top(u32::MAX, json)?,
         ["top", "-n", times] => top(times.parse()?, json)?,
         ["trace", options @ ..] => trace::run(&trace::Options::parse(options)?, json)?,
@@ -85,9 +88,10 @@ fn crashes_of(name: &str) -> Outcome<Vec<Crash>> {
 }
 
 fn top(times: u32, json: bool) -> Outcome {
+    let keys = keys::Keys::open()?;
     for round in 0..times {
-        if round > 0 {
-            std::thread::sleep(Duration::from_secs(1));
+        if round > 0 && waited(keys.as_ref(), Duration::from_secs(1))? {
+            break;
         }
         if colours() {
             print("\x1b[H\x1b[2J")?;
@@ -95,4 +99,13 @@ fn top(times: u32, json: bool) -> Outcome {
         print(&show::list(&proc::services()?, json, colours()))?;
     }
     Ok(())
+}
+
+/// Waits; whether somebody at the terminal has had enough.
+fn waited(keys: Option<&keys::Keys>, time: Duration) -> Outcome<bool> {
+    let Some(keys) = keys else {
+        std::thread::sleep(time);
+        return Ok(false);
+    };
+    keys.end_within(time)
 }
