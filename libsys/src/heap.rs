@@ -4,6 +4,8 @@
 //! sizes. Pages are taken from the window in order; a block smaller than a page comes from a page cut into blocks of its size. Freed blocks
 //! go to a list by size, a Treiber stack whose head carries a count against ABA, and stay there: the heap dies with the instance, and pages
 //! come at first touch.
+//!
+//! The supervisor can let one allocation fail ([`layout::REFUSAL`]), as a heap that is used up would: that costs every other one two loads.
 #![allow(unsafe_code, reason = "an allocator")]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -11,6 +13,8 @@ use core::ptr::{null_mut, with_exposed_provenance, with_exposed_provenance_mut};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use abi::PAGE_SIZE;
+
+use crate::layout;
 
 /// Smallest block: 16 bytes.
 const MIN_SHIFT: u32 = 4;
@@ -135,7 +139,7 @@ fn changed(head: u64, position: u64) -> u64 {
 // its size or a page.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match Self::shift(layout).and_then(|shift| self.block(shift)) {
+        match Self::shift(layout).filter(|_| !is_refused()).and_then(|shift| self.block(shift)) {
             Some(address) => with_exposed_provenance_mut(address as usize),
             None => null_mut(),
         }
@@ -149,9 +153,31 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
+/// Whether this is the allocation that the supervisor lets fail. The first process has no such word.
+#[cfg(target_os = "none")]
+fn is_refused() -> bool {
+    if crate::start::try_info().is_none() {
+        return false;
+    }
+    // SAFETY: the supervisor maps this page, zeroed and writable, for the life of every instance that it starts; the word is aligned, and every access
+    // to it is atomic.
+    runs_out(unsafe { &*with_exposed_provenance::<AtomicU64>(layout::REFUSAL as usize) })
+}
+
+#[cfg(not(target_os = "none"))]
+fn is_refused() -> bool {
+    let _there_is_no_page = (layout::REFUSAL, runs_out as fn(&AtomicU64) -> bool);
+    false
+}
+
+/// Counts an allocation; whether it is the one.
+fn runs_out(left: &AtomicU64) -> bool {
+    left.load(Ordering::Relaxed) != 0 && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) == Ok(1)
+}
+
 // SAFETY: the supervisor maps nothing else into the heap's window, and memory brings its pages at first touch.
 #[cfg_attr(target_os = "none", global_allocator)]
-static HEAP: Heap = unsafe { Heap::new(crate::layout::HEAP) };
+static HEAP: Heap = unsafe { Heap::new(layout::HEAP) };
 
 /// Lets the program use `pages` pages of the heap window. [`entry!`](crate::entry!) does this from the start information; the first process
 /// has to do it itself, after it has mapped the window.
@@ -161,9 +187,10 @@ pub fn limit(pages: u64) {
 
 #[cfg(test)]
 mod tests {
-    use super::Heap;
+    use super::{Heap, runs_out};
     use abi::PAGE_SIZE;
     use core::alloc::{GlobalAlloc, Layout};
+    use core::sync::atomic::AtomicU64;
     use std::alloc::{alloc, dealloc};
     use std::vec::Vec;
 
@@ -235,6 +262,17 @@ mod tests {
         assert!(window.get(8, 8192).is_null());
         let blocks = core::iter::repeat_with(|| window.get(64, 8)).take_while(|block| !block.is_null()).count();
         assert_eq!(blocks, PAGES * PAGE_SIZE as usize / 64);
+    }
+
+    #[test]
+    fn nth_allocation_is_refused_and_no_other_one_is() {
+        let refused = |left: u64| {
+            let left = AtomicU64::new(left);
+            (1..=9).filter(|_| runs_out(&left)).count()
+        };
+        assert_eq!([0, 1, 9, 10].map(refused), [0, 1, 1, 0]);
+        let left = AtomicU64::new(3);
+        assert_eq!(core::array::from_fn(|_| runs_out(&left)), [false, false, true, false]);
     }
 
     #[test]

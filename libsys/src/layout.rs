@@ -21,6 +21,10 @@ pub const START_INFO: u64 = 0x7000_0000_0000;
 pub const START_INFO_PAGES: u64 = 4;
 /// The page of the instance's last log lines.
 pub const LOG: u64 = 0x7000_0008_0000;
+/// Bytes of that page that are the log's.
+pub const LOG_BYTES: u64 = PAGE_SIZE - size_of::<u64>() as u64;
+/// The page's last word: how many allocations are left until the one that is to fail; 0 for none. The supervisor alone sets it, in a run with faults.
+pub const REFUSAL: u64 = LOG + LOG_BYTES;
 /// Message page of thread 0; the others follow.
 pub const MESSAGE_PAGES: u64 = 0x7000_0010_0000;
 /// Bottom of thread 0's stack range.

@@ -5,6 +5,7 @@
 
 pub mod compare;
 pub mod gdb;
+pub mod load;
 pub mod normalise;
 mod session;
 

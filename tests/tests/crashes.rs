@@ -3,9 +3,8 @@
 use std::fs;
 
 use tests::Boot;
+use tests::load::{LOAD, rounds};
 
-/// The chaos soak's load; each time that it is begun it counts its steps from 1.
-const LOAD: &str = include_str!("../soak/src/chaos/block.sh");
 const SERVERS: [&str; 4] = ["memory", "vfs", "console", "posix"];
 /// How to die, what the log then says, and how long the load is left alone: until a hang was found, and everybody is back.
 const WAYS: [(&str, &str, &str); 4] =
@@ -70,16 +69,6 @@ fn assert_causes(log: &str, times: usize, servers: &[&str]) {
         assert_eq!(all, times * WAYS.len(), "{server}: {log}");
     }
     assert!(!log.contains(" is given up"), "{log}");
-}
-
-/// What each round wrote, without the time in its stamps.
-fn rounds(output: &str) -> Vec<String> {
-    let timeless = |line: &str| match line.strip_prefix("=== ").and_then(|stamp| stamp.split_once(' ')) {
-        Some((step, _time)) => format!("=== {step}\n"),
-        None => format!("{line}\n"),
-    };
-    let text: String = output.lines().map(timeless).collect();
-    text.split_inclusive("=== 1\n").skip(1).map(|round| round.trim_end_matches("=== 1\n").to_owned()).collect()
 }
 
 #[test]

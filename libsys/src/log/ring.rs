@@ -12,9 +12,9 @@ use crate::layout;
 
 const COUNT_BYTES: usize = size_of::<u64>();
 /// Bytes that are kept.
-pub const ROOM: usize = PAGE_SIZE as usize - COUNT_BYTES;
+pub const ROOM: usize = layout::LOG_BYTES as usize - COUNT_BYTES;
 
-/// The page.
+/// The page, without its last word, which is not the log's.
 #[derive(Debug)]
 #[repr(C)]
 struct Ring {
@@ -22,7 +22,7 @@ struct Ring {
     bytes: [AtomicU8; ROOM],
 }
 
-const _: () = assert!(size_of::<Ring>() == PAGE_SIZE as usize);
+const _: () = assert!(size_of::<Ring>() == layout::LOG_BYTES as usize);
 
 impl Ring {
     fn append(&self, bytes: &[u8]) {

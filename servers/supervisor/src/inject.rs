@@ -8,6 +8,7 @@
 //!
 //! Absent on purpose: any opinion on what came of a fault. Who died is on the log as always, and whether the output was right is seen outside.
 
+pub(crate) mod allocation;
 pub(crate) mod message;
 pub mod plan;
 pub(crate) mod served;
@@ -25,7 +26,7 @@ use crate::life::{Life, Record, Supervisor};
 use crate::watchdog::SAMPLES;
 use plan::{Fault, Kind, Plan};
 use served::Unserved;
-use strike::{Change, Struck, Target, strike};
+use strike::{Struck, Target, strike};
 
 /// Vector of the trap after an instruction (Intel SDM vol. 3, table 6-1).
 const TRAP_VECTOR: u64 = 1;
@@ -79,7 +80,7 @@ struct Blow {
     service: Service,
     instance: u32,
     companion: Option<(Service, u32)>,
-    change: Option<Change>,
+    struck: Option<Struck>,
 }
 
 impl Injector {
@@ -94,6 +95,7 @@ impl fmt::Display for Struck {
             Self::Thread { rip } => write!(out, "at {rip:#x}"),
             Self::Register { register, bit, rip } => write!(out, "register {register} bit {bit} at {rip:#x}"),
             Self::Memory(change) => write!(out, "{change}"),
+            Self::Heap(refusal) => write!(out, "{refusal}"),
         }
     }
 }
@@ -208,11 +210,10 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             let also = self.strike(fault, companion);
             self.tell(fault, other, false, also);
         }
-        let change = if let Ok(Struck::Memory(change)) = struck { Some(change) } else { None };
         let watchdog_ms = self.record_of(fault.service).map_or(0, |record| record.spec.policy.watchdog_ms);
         let window_us = if struck.is_ok() { WINDOW_US + u64::from(watchdog_ms) * 1000 * (SAMPLES + SAMPLES_LATE) / SAMPLES } else { 0 };
         let companion = fault.companion.map(|other| (other, self.instance(other)));
-        let blow = Blow { service: fault.service, instance: self.instance(fault.service), companion, change };
+        let blow = Blow { service: fault.service, instance: self.instance(fault.service), companion, struck: struck.ok() };
         let until = self.after_us(window_us);
         self.wait_for_consequences(blow, until)
     }
@@ -261,11 +262,10 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     }
 
     /// Undoes what is as the fault left it, unless the instance is gone with it.
-    fn conclude(&mut self, number: u32, Blow { service, instance, change, .. }: Blow) {
+    fn conclude(&mut self, number: u32, Blow { service, instance, struck, .. }: Blow) {
         let lives = self.instance(service) == instance;
-        let came = match change.filter(|_| lives).map(|change| change.undo(&mut self.kernel)) {
-            Some(Ok(true)) => "undone",
-            Some(Ok(false)) => "overwritten",
+        let came = match struck.filter(|_| lives).map(|struck| struck.undo(&mut self.kernel)) {
+            Some(Ok(came)) => came,
             Some(Err(_)) => "unmapped",
             None if lives => "passed",
             None => "died",

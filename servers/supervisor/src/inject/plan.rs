@@ -34,11 +34,13 @@ pub enum Kind {
     Doubled,
     /// A bit of the next message that the thread sends, as a call or as an answer.
     Corrupted,
+    /// One of the next allocations from the instance's heap fails.
+    Allocation,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Panic,
         Self::Jump,
         Self::Overflow,
@@ -51,6 +53,7 @@ impl Kind {
         Self::Dropped,
         Self::Doubled,
         Self::Corrupted,
+        Self::Allocation,
     ];
 
     /// Its name on the option's line and on the log.
@@ -69,6 +72,7 @@ impl Kind {
             Self::Dropped => "dropped",
             Self::Doubled => "doubled",
             Self::Corrupted => "corrupted",
+            Self::Allocation => "allocation",
         }
     }
 

@@ -9,6 +9,7 @@ use abi::{Error, Frame, MapFlags, PAGE_SIZE};
 use libsys::{death, layout};
 use protocols::victim::How;
 
+use super::allocation::{self, Refusal};
 use super::message;
 use super::plan::{Dice, Kind};
 use crate::kernel::{Doing, Kernel};
@@ -69,6 +70,22 @@ pub enum Struck {
     },
     /// Memory was changed.
     Memory(Change),
+    /// An allocation is to fail.
+    Heap(Refusal),
+}
+
+impl Struck {
+    /// Undoes what nobody has met; what became of it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn undo(&self, kernel: &mut impl Kernel) -> Result<&'static str, Error> {
+        match self {
+            Self::Thread { .. } | Self::Register { .. } => Ok("passed"),
+            Self::Memory(change) => change.undo(kernel).map(|as_it_was| if as_it_was { "undone" } else { "overwritten" }),
+            Self::Heap(refusal) => refusal.undo(kernel).map(|ahead| if ahead { "undone" } else { "refused" }),
+        }
+    }
 }
 
 /// A change of a server's memory.
@@ -158,6 +175,7 @@ pub fn strike(kernel: &mut impl Kernel, target: &Target<'_>, kind: Kind, dice: &
             let bytes = dice.word().to_le_bytes();
             change(kernel, target, address & !(WILD_BYTES as u64 - 1), WILD_BYTES, false, |before| before.copy_from_slice(&bytes))
         }
+        Kind::Allocation => allocation::refuse(kernel, target.block.space(), dice).map(Struck::Heap),
         Kind::Dropped | Kind::Doubled | Kind::Corrupted => message::strike(kernel, target, kind, dice),
     }
 }

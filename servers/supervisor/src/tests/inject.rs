@@ -163,6 +163,45 @@ fn flipped_register_is_one_that_the_kernel_takes_and_never_the_trap_flag() {
     }
 }
 
+/// The word that the victim's allocator counts down.
+fn allocations_left(supervisor: &mut Supervisor<'_, Fake>, thread: u32) -> u64 {
+    let space = setting(supervisor, thread, ThreadSetting::Space).0 as u32;
+    let memory = &supervisor.kernel().memory;
+    u64::from_le_bytes(core::array::from_fn(|byte| memory.get(&(space, layout::REFUSAL + byte as u64)).copied().unwrap_or(0)))
+}
+
+#[test]
+fn seeded_allocation_is_refused_by_the_victims_own_heap() {
+    let ahead: Vec<u64> = (1..8)
+        .map(|seed| {
+            let (mut supervisor, thread) = stepping(format!("inject={seed}:1:vfs:allocation").leak());
+            let before = frame_of(&mut supervisor, thread);
+            assert_eq!(allocations_left(&mut supervisor, thread), 0);
+            step_to_the_strike(&mut supervisor, thread);
+            let ahead = allocations_left(&mut supervisor, thread);
+            assert!(said(&mut supervisor, &format!("inject 1: vfs allocation at work: {ahead} allocations ahead")));
+            let after = Frame { rflags: before.rflags & !TRAP_FLAG, ..before };
+            assert_eq!(frame_of(&mut supervisor, thread), after, "it goes on as if nothing were");
+            ahead
+        })
+        .collect();
+    assert!(ahead.iter().all(|ahead| (1..=256).contains(ahead)) && ahead.iter().any(|other| *other != ahead[0]), "{ahead:?}");
+}
+
+#[test]
+fn refusal_that_nobody_has_met_is_undone() {
+    for (left, came) in [(1, "undone"), (0, "refused")] {
+        let (mut supervisor, thread) = stepping("inject=1:1:vfs:allocation");
+        step_to_the_strike(&mut supervisor, thread);
+        let space = setting(&mut supervisor, thread, ThreadSetting::Space).0 as u32;
+        // As many allocations as that.
+        supervisor.kernel().memory.extend((layout::REFUSAL..).zip(u64::to_le_bytes(left)).map(|(address, byte)| ((space, address), byte)));
+        conclude(&mut supervisor);
+        assert_eq!(allocations_left(&mut supervisor, thread), 0);
+        assert!(said(&mut supervisor, &format!("inject 1 over: {came}")));
+    }
+}
+
 #[test]
 fn after_the_last_fault_and_the_restart_the_power_goes_off() {
     let (mut supervisor, thread) = stepping("inject=1:1:vfs:jump");

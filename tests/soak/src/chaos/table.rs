@@ -20,6 +20,15 @@ const ENOUGH: usize = 50;
 /// Of fewer, what a system that just keeps to its goal comes to this seldom is a failure.
 const UNLIKELY: f64 = 0.05;
 
+/// What the kinds of a group have in common.
+type Group = (&'static str, fn(Kind) -> bool);
+/// Kinds that are held to the same goal. Whoever is refused memory can answer with an error or die; neither is an excuse for a wrong byte, so there none is allowed.
+const GROUPS: [Group; 3] = [
+    ("all fail-stop", Kind::is_fail_stop),
+    ("all allocations", |kind| kind == Kind::Allocation),
+    ("all others", |kind| !kind.is_fail_stop() && kind != Kind::Allocation),
+];
+
 /// Counts of faults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -99,10 +108,17 @@ impl Table {
     /// sample: there the count must be [`UNLIKELY`] too, two of two, three of up to eight, four of up to fourteen.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let mut complaints = Vec::new();
-        let (stop, wild) = (self.sum(Kind::is_fail_stop), self.sum(|kind| !kind.is_fail_stop()));
+        let [stop, refused, wild] = GROUPS.map(|(_, is_of_it)| self.sum(is_of_it));
         let seen = stop.manifested - stop.recovered;
         if seen * FAIL_STOP_PER_SEEN > stop.manifested {
             complaints.push(format!("{seen} of {} fail-stop faults were seen by programs", stop.manifested));
+        }
+        if refused.manifested > refused.recovered {
+            complaints.push(format!(
+                "{} of {} allocations that failed were seen by programs",
+                refused.manifested - refused.recovered,
+                refused.manifested
+            ));
         }
         if are_too_few(wild.recovered, wild.manifested) {
             complaints.push(format!("of {} bit flips and wild writes that manifested only {} were recovered", wild.manifested, wild.recovered));
@@ -138,8 +154,7 @@ impl fmt::Display for Table {
             let kind = Kind::ALL.get(*kind).map_or("", |kind| kind.name());
             write_row(out, &format!("{servers} {kind}"), *counts)?;
         }
-        write_row(out, "all fail-stop", self.sum(Kind::is_fail_stop))?;
-        write_row(out, "all others", self.sum(|kind| !kind.is_fail_stop()))?;
+        GROUPS.iter().try_for_each(|(name, is_of_it)| write_row(out, name, self.sum(is_of_it)))?;
         writeln!(out, "{:24} {:>9} {:>9} {:>10} {:>9}", "without service, us", "deaths", "p50", "p99", "most")?;
         for (service, downs) in &self.downs {
             let mut sorted = downs.clone();
@@ -212,6 +227,17 @@ mod tests {
     }
 
     #[test]
+    fn of_allocations_that_fail_none_may_be_seen_in_however_many() {
+        let refused = |fate, recovered| {
+            table(&[(&["posix"], Kind::Allocation, Fate::Recovered, recovered), (&["vfs"], Kind::Allocation, fate, 1)]).complaints()
+        };
+        assert_eq!(refused(Fate::Unseen, 1), Vec::<String>::new());
+        for fate in [Fate::Failed, Fate::Silent] {
+            assert_eq!(refused(fate, 999), ["1 of 1000 allocations that failed were seen by programs"]);
+        }
+    }
+
+    #[test]
     fn few_bit_flips_fail_for_one_silent_and_for_more_seen_than_chance_makes() {
         let flips = |recovered, failed, silent, unseen| {
             let all = [(Fate::Recovered, recovered), (Fate::Failed, failed), (Fate::Silent, silent), (Fate::Unseen, unseen)];
@@ -248,6 +274,7 @@ mod tests {
         assert_eq!(row("vfs text"), [1, 1, 1, 0, 0, 1]);
         assert_eq!(row("two at once jump"), [2, 2, 2, 0, 2, 0]);
         assert_eq!(row("all fail-stop"), [5, 5, 5, 3, 2, 0]);
+        assert_eq!([row("all allocations"), row("all others")], [[0; 6], [1, 1, 1, 0, 0, 1]]);
         assert_eq!(row("vfs  "), [1, 7, 7, 7]);
         assert_eq!(table.faults(), 6);
     }

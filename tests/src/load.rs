@@ -1,0 +1,26 @@
+//! A load that never writes anything else, whatever happens to the servers: by its output alone one knows whether a byte is wrong.
+
+/// One to any number of rounds (`rounds=N` before it; -1 never ends), whose steps are counted from 1 each time that it is begun, and begin with a stamp.
+pub const LOAD: &str = include_str!("../soak/src/chaos/block.sh");
+
+/// What each time that the load was begun wrote, without the time in its stamps.
+#[must_use]
+pub fn rounds(output: &str) -> Vec<String> {
+    let timeless = |line: &str| match line.strip_prefix("=== ").and_then(|stamp| stamp.split_once(' ')) {
+        Some((step, _time)) => format!("=== {step}\n"),
+        None => line.to_owned(),
+    };
+    let text: String = output.split_inclusive('\n').map(timeless).collect();
+    text.split_inclusive("=== 1\n").skip(1).map(|round| round.trim_end_matches("=== 1\n").to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounds;
+
+    #[test]
+    fn rounds_have_no_times_and_the_last_one_may_be_cut() {
+        let output = "before\n=== 1 0.10\na\n=== 2 0.20\nb\n=== 1 0.30\na\n=== 2 0.40\nb\n=== 1 0.50\na";
+        assert_eq!(rounds(output), ["a\n=== 2\nb\n", "a\n=== 2\nb\n", "a"]);
+    }
+}
