@@ -6,6 +6,7 @@
 
 pub mod failpoints;
 pub mod faults;
+mod kept;
 mod output;
 mod record;
 mod table;

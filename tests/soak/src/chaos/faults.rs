@@ -4,12 +4,14 @@
 //! the log and the output say is judged here. A machine's seed decides everything that happens in it, because guest time counts instructions:
 //! the command that is printed for a fault that was seen makes it again, as long as nothing is compiled anew.
 
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use ::tests::{Boot, Outcome};
 
+use super::kept::keep;
 use super::output::{Right, Wrong};
 use super::record::Record;
 use super::table::Table;
@@ -30,6 +32,8 @@ const POLICY: &str = "burst = 64\nbackoff_ms = [1, 1]\nwatchdog_ms = 100";
 const BOOT_SECONDS: u32 = 900;
 /// Lines of the log to show of what came after a fault that was seen.
 const LINES: usize = 24;
+/// Where the output and the log of machines is kept that a fault was seen in, from the project's root.
+const KEPT: &str = "target/soak/faults";
 /// Every server.
 const SERVICES: [&str; 4] = ["memory", "vfs", "console", "posix"];
 /// `run`'s status when the kernel panicked or the machine went off without a word.
@@ -43,7 +47,7 @@ const PANICKED: i32 = 126;
 pub fn run(count: usize, seed: u64, what: &str) -> Result<usize, String> {
     let golden = boot("golden").script(&format!("rounds={GOLDEN_ROUNDS}\n{LOAD}"));
     let right = Right::of(&golden.stdout, GOLDEN_ROUNDS).map_err(|why| format!("{why}\n{golden}"))?;
-    let tally = Mutex::new(Tally::default());
+    let tally = Mutex::new(Tally::new(&::tests::root().join(KEPT)));
     let next = AtomicU64::new(seed);
     thread::scope(|scope| {
         for _ in 0..MACHINES.min(count.div_ceil(FAULTS)) {
@@ -75,8 +79,9 @@ fn machine(seed: u64, what: &str) -> Outcome {
 }
 
 /// What came of all machines.
-#[derive(Default)]
 struct Tally {
+    /// Where to keep what is worth it.
+    folder: PathBuf,
     table: Table,
     machines: usize,
     under_way: usize,
@@ -86,6 +91,10 @@ struct Tally {
 }
 
 impl Tally {
+    fn new(folder: &Path) -> Self {
+        Self { folder: folder.into(), table: Table::default(), machines: 0, under_way: 0, broken: 0, panics: 0 }
+    }
+
     /// Whether there are enough machines for `count` faults; if not, one more is under way.
     fn begin(&mut self, count: usize) -> bool {
         let enough = self.table.faults() + self.under_way * FAULTS >= count || self.broken > 0;
@@ -107,8 +116,21 @@ impl Tally {
             println!("chaos: seed {seed}: no fault was injected\n{outcome}");
         }
         if let (Some(wrong), Some(last)) = (&wrong, judged.last()) {
-            tell(seed, what, last, wrong, &outcome.log);
+            tell(seed, last, wrong, &outcome.log);
         }
+        if wrong.is_some() || judged.is_empty() {
+            self.keep(seed, what, outcome);
+        }
+    }
+
+    /// Keeps what a machine wrote, and says where and how to make it again.
+    fn keep(&self, seed: u64, what: &str, outcome: &Outcome) {
+        let command = format!("cargo xtask soak chaos {what} --faults {FAULTS} --seed {seed}");
+        match keep(&self.folder, &format!("{seed}-{what}"), &command, outcome) {
+            Ok(folder) => println!("    its log and output are kept in {}", folder.display()),
+            Err(error) => println!("    its log and output could not be kept in {}: {error}", self.folder.display()),
+        }
+        println!("    {command}");
     }
 
     fn complaints(&self) -> Vec<String> {
@@ -133,21 +155,29 @@ fn ended_early(record: &Record, outcome: &Outcome) -> Option<Wrong> {
     Some(Wrong { why, after_us: record.end_us, before_us: record.end_us + 1 })
 }
 
-fn tell(seed: u64, what: &str, judged: &Judged<'_>, wrong: &Wrong, log: &str) {
+fn tell(seed: u64, judged: &Judged<'_>, wrong: &Wrong, log: &str) {
     let Judged { strike, fate, .. } = judged;
     let seen = if *fate == Fate::Silent { "silent" } else { "seen" };
     println!("chaos: seed {seed}: fault {}, {} {}: {seen}", strike.number, strike.services.join(" and "), strike.kind.name());
     println!("    after {} ms, before {} ms: {}", wrong.after_us / 1000, wrong.before_us / 1000, wrong.why);
     let begin = format!("inject {}: ", strike.number);
     log.lines().skip_while(|line| !line.contains(&begin)).take(LINES).for_each(|line| println!("    {line}"));
-    println!("    cargo xtask soak chaos {what} --faults {FAULTS} --seed {seed}");
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::{FAULTS, Outcome, Right, Tally};
 
     const RIGHT: &str = "=== 1 0.10\na\n=== 2 0.20\na\n";
+
+    /// A tally that keeps what it keeps in a folder of this test's own, which is empty.
+    fn tally(name: &str) -> Tally {
+        let folder = std::env::temp_dir().join(format!("synos-faults-{name}-{}", std::process::id()));
+        let _was_not_there = fs::remove_dir_all(&folder);
+        Tally::new(&folder)
+    }
 
     /// A machine that was struck once at 0.15 s, by a jump that vfs was restarted after, and wrote `stdout`.
     fn ended(tally: &mut Tally, stdout: &str, status: i32, last: &str) {
@@ -159,16 +189,17 @@ mod tests {
              [supervisor]    250.000 ms: {last}\n"
         );
         let right = Right::of(RIGHT, 2).expect("it is right");
-        let outcome = Outcome { status, stdout: stdout.into(), log, ..Outcome::default() };
+        let outcome = Outcome { status, stdout: stdout.into(), log, bytes: [stdout.into(), Vec::new()], ..Outcome::default() };
         assert!(!tally.begin(1000));
         tally.end(1, "all:all", &right, &outcome);
     }
 
     #[test]
     fn machine_that_wrote_what_is_right_is_no_complaint() {
-        let mut tally = Tally::default();
+        let mut tally = tally("right");
         ended(&mut tally, RIGHT, 0, "inject: all 1 faults are over");
         assert_eq!((tally.table.faults(), tally.complaints().len()), (1, 0));
+        assert!(!tally.folder.exists(), "nothing of it is kept");
     }
 
     #[test]
@@ -178,28 +209,34 @@ mod tests {
             (RIGHT, 0, "power off with status 0"),
             (RIGHT, 1, "inject: all 1 faults are over"),
         ] {
-            let mut tally = Tally::default();
+            let mut tally = tally("wrong");
             ended(&mut tally, stdout, status, last);
+            let kept = |name: &str| fs::read_to_string(tally.folder.join("1-all-all").join(name)).expect("it is kept");
+            assert_eq!(kept("command"), format!("cargo xtask soak chaos all:all --faults {FAULTS} --seed 1\nstatus {status}\n"));
+            assert!(kept("stdout") == stdout && kept("log").contains(last) && kept("stderr").is_empty());
+            fs::remove_dir_all(&tally.folder).expect("it is there");
             assert_eq!(tally.complaints(), ["1 of 1 fail-stop faults were seen by programs"], "{stdout:?}");
         }
-        let mut tally = Tally::default();
+        let mut tally = tally("panic");
         ended(&mut tally, RIGHT, 126, "panic");
+        fs::remove_dir_all(&tally.folder).expect("it is there");
         assert_eq!(tally.complaints(), ["1 of 1 fail-stop faults were seen by programs", "the kernel panicked in 1 machines"]);
     }
 
     #[test]
     fn machine_without_faults_ends_the_run() {
-        let mut tally = Tally::default();
+        let mut tally = tally("none");
         let right = Right::of(RIGHT, 2).expect("it is right");
         assert!(!tally.begin(1000));
         tally.end(1, "all:all", &right, &Outcome { status: 125, ..Outcome::default() });
         assert!(tally.begin(1000));
         assert_eq!(tally.complaints(), ["1 machines did not run"]);
+        fs::remove_dir_all(&tally.folder).expect("what it wrote is kept");
     }
 
     #[test]
     fn as_many_machines_are_begun_as_are_needed() {
-        let mut tally = Tally::default();
+        let mut tally = tally("begun");
         let begun = (0..10).filter(|_| !tally.begin(2 * FAULTS + 1)).count();
         assert_eq!(begun, 3);
     }
