@@ -5,6 +5,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
+use alloc::string::String;
 
 use crate::error::Error;
 use crate::gguf::File;
@@ -29,6 +30,8 @@ pub enum Pairs {
 /// The numbers of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// The architecture's name, which an adapter must have too.
+    pub architecture: String,
     /// Elements of the residual stream.
     pub width: usize,
     /// Layers.
@@ -101,6 +104,7 @@ impl Config {
         let (width, heads) = (keys.number("embedding_length")?, keys.number("attention.head_count")?);
         let head = keys.optional("attention.key_length")?.unwrap_or(width / heads);
         let config = Self {
+            architecture: architecture.to_owned(),
             width,
             layers: keys.number("block_count")?,
             heads,
@@ -152,7 +156,7 @@ fn rope_factor(keys: &Keys<'_, '_>) -> Result<f64, Error> {
     match keys.value("rope.scaling.type") {
         None | Some(Value::String(b"none")) => Ok(1.0),
         Some(Value::String(b"linear")) => keys.float("rope.scaling.factor", 1.0),
-        Some(Value::String(name)) => Err(Error::Architecture(format!("rope scaling {}", alloc::string::String::from_utf8_lossy(name)))),
+        Some(Value::String(name)) => Err(Error::Architecture(format!("rope scaling {}", String::from_utf8_lossy(name)))),
         Some(_) => Err(Error::Value("rope.scaling.type".to_owned())),
     }
 }

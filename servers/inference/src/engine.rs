@@ -5,6 +5,7 @@
 //! Nothing is allocated after [`Session::new`] but the caller's logits.
 //!
 //! **The logits of a token have the same bits for any cutting of the prompt and any number of threads.**
+mod adapted;
 mod pass;
 mod product;
 mod session;
@@ -19,6 +20,7 @@ use crate::kernel::Processor;
 use crate::model::{Layer, Model};
 use crate::packed::Packed;
 use crate::team::Team;
+pub use adapted::Adapters;
 use pass::Pass;
 use product::Product;
 pub use session::Session;

@@ -41,6 +41,8 @@ pub enum Error {
     Value(String),
     /// A tensor does not have the shape that the model's numbers ask for.
     Shape(String),
+    /// An adapter that does not go with the model, and why.
+    Adapter(String),
     /// A token that is not in the vocabulary.
     Token(u32),
     /// More tokens than the context holds.
@@ -76,6 +78,7 @@ impl fmt::Display for Error {
             Self::Missing(name) => write!(to, "{name} is missing or of the wrong type"),
             Self::Value(name) => write!(to, "{name} has an impossible value"),
             Self::Shape(name) => write!(to, "tensor {name} has the wrong shape"),
+            Self::Adapter(why) => write!(to, "adapter: {why}"),
             Self::Token(token) => write!(to, "token {token} is not in the vocabulary"),
             Self::ContextFull => to.write_str("the context is full"),
             Self::Option(name) => write!(to, "{name} has an impossible value"),

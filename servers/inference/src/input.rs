@@ -47,6 +47,12 @@ impl Inputs {
         inputs
     }
 
+    /// Makes columns of `length` numbers of the same room; what was in it means nothing then.
+    pub(crate) fn reshape(&mut self, length: usize) {
+        assert!(length > 0 && length <= self.numbers.len(), "columns that there is room for");
+        self.length = length;
+    }
+
     /// Writes column `index` in eight bits.
     fn quantise(&mut self, index: usize) {
         let count = self.length / SMALL_BLOCK;

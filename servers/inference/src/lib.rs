@@ -1,7 +1,7 @@
 //! The engine of the inference server: language models of the llama family, from GGUF files, on the CPU.
 //!
 //! - [`gguf`] reads a file in place, [`value`] its metadata; [`quant`] and [`dequantise`] know the types of tensors, [`half`] numbers of 16 bits.
-//! - [`config`] checks the model's numbers, [`model`] finds its tensors. [`mod@reference`] runs it slowly and exactly: the oracle.
+//! - [`config`] checks the model's numbers, [`model`] finds its tensors, [`adapter`] those of LoRA adapters. [`mod@reference`] runs it slowly and exactly: the oracle.
 //! - [`packed`] lays matrices out for the [`kernel`]s, [`input`] what they are multiplied by.
 //! - [`engine`] runs a model at speed, by a [`team`] of threads.
 //! - [`tokenizer`] turns text into tokens and back. [`sampling`] chooses the next one. [`chat`] writes conversations. [`grammar`] says which tokens may come.
@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+pub mod adapter;
 mod attention;
 mod bytes;
 pub mod chat;

@@ -5,6 +5,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -26,6 +27,8 @@ pub struct Model<'a> {
     pub output_norm: Vec<f32>,
     /// One row for each token; the embedding itself where the file has no other.
     pub output: Tensor<'a>,
+    /// Whether that is the embedding.
+    pub tied: bool,
     /// By how much each pair of a head turns from one position to the next, in radians.
     pub turns: Vec<f64>,
 }
@@ -52,6 +55,60 @@ pub struct Linear<'a> {
     pub weight: Tensor<'a>,
     /// One number for each row.
     pub bias: Option<Vec<f32>>,
+}
+
+/// One of a model's matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The rows of the tokens.
+    Embedding,
+    /// One of a layer's.
+    Layer(usize, Part),
+    /// What the logits come from.
+    Output,
+}
+
+/// The matrices of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names are those of the layer's fields")]
+pub enum Part {
+    Query,
+    Key,
+    Value,
+    AttentionOutput,
+    Gate,
+    Up,
+    Down,
+}
+
+impl Part {
+    /// All parts, each with its name in a file.
+    const NAMES: [(Self, &'static str); 7] = [
+        (Self::Query, "attn_q"),
+        (Self::Key, "attn_k"),
+        (Self::Value, "attn_v"),
+        (Self::AttentionOutput, "attn_output"),
+        (Self::Gate, "ffn_gate"),
+        (Self::Up, "ffn_up"),
+        (Self::Down, "ffn_down"),
+    ];
+}
+
+impl Place {
+    /// The matrix whose tensor is called `name` in every model's file.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "token_embd.weight" => return Some(Self::Embedding),
+            "output.weight" => return Some(Self::Output),
+            _ => {}
+        }
+        let (layer, part) = name.strip_prefix("blk.")?.strip_suffix(".weight")?.split_once('.')?;
+        let (part, _) = Part::NAMES.into_iter().find(|(_, known)| *known == part)?;
+        // There is one way to write a number: no sign, no zeros before it.
+        let index = layer.parse::<usize>().ok().filter(|index| index.to_string() == layer)?;
+        Some(Self::Layer(index, part))
+    }
 }
 
 fn matrix<'a>(file: &File<'a>, name: &str, rows: usize, columns: usize) -> Result<Tensor<'a>, Error> {
@@ -88,6 +145,20 @@ impl<'a> Layer<'a> {
             down: linear(file, &name("ffn_down"), width, inner)?,
         })
     }
+
+    /// The matrix of `part`.
+    #[must_use]
+    pub const fn linear(&self, part: Part) -> &Linear<'a> {
+        match part {
+            Part::Query => &self.query,
+            Part::Key => &self.key,
+            Part::Value => &self.value,
+            Part::AttentionOutput => &self.attention_output,
+            Part::Gate => &self.gate,
+            Part::Up => &self.up,
+            Part::Down => &self.down,
+        }
+    }
 }
 
 impl<'a> Model<'a> {
@@ -101,13 +172,21 @@ impl<'a> Model<'a> {
         if embedding.columns != config.width || embedding.rows == 0 {
             return Err(Error::Shape("token_embd.weight".to_owned()));
         }
-        let output = match file.tensor("output.weight") {
-            Some(_) => matrix(file, "output.weight", embedding.rows, config.width)?,
-            None => embedding,
-        };
+        let tied = file.tensor("output.weight").is_none();
+        let output = if tied { embedding } else { matrix(file, "output.weight", embedding.rows, config.width)? };
         let layers = (0..config.layers).map(|index| Layer::read(file, &config, index)).collect::<Result<_, _>>()?;
         let output_norm = vector(file, "output_norm.weight", config.width)?;
-        Ok(Self { turns: turns(file, &config)?, config, embedding, layers, output_norm, output })
+        Ok(Self { turns: turns(file, &config)?, config, embedding, layers, output_norm, output, tied })
+    }
+
+    /// The matrix at `place`, unless the model has none of its own there.
+    #[must_use]
+    pub fn matrix(&self, place: Place) -> Option<&Tensor<'a>> {
+        match place {
+            Place::Embedding => Some(&self.embedding),
+            Place::Output => (!self.tied).then_some(&self.output),
+            Place::Layer(index, part) => self.layers.get(index).map(|layer| &layer.linear(part).weight),
+        }
     }
 
     /// Tokens of the vocabulary.

@@ -6,11 +6,12 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::adapter::{Adapter, Delta};
 use crate::config::{Config, Pairs};
 use crate::dequantise::dequantise;
 use crate::error::Error;
 use crate::gguf::Tensor;
-use crate::model::{Layer, Linear, Model};
+use crate::model::{Layer, Linear, Model, Part, Place};
 
 /// A model and the tokens that it has seen.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct Reference<'m, 'a> {
     /// Keys and values of each layer, position by position.
     seen: Vec<(Vec<f32>, Vec<f32>)>,
     position: usize,
+    /// What is added to the matrices, and times what.
+    adapters: Vec<(&'m Adapter<'m>, f32)>,
 }
 
 fn row(tensor: &Tensor<'_>, index: usize) -> Vec<f32> {
@@ -41,6 +44,16 @@ fn apply(linear: &Linear<'_>, input: &[f32]) -> Vec<f32> {
         add(&mut output, bias);
     }
     output
+}
+
+/// Adds what the adapters add to the matrix at `place`, `narrow` being what they make of its input.
+fn adapt(adapters: &[(&Adapter<'_>, f32)], place: Place, output: &mut [f32], narrow: impl Fn(&Delta<'_>) -> Vec<f32>) {
+    for (delta, scale) in adapters.iter().filter_map(|(adapter, scale)| adapter.at(place, *scale)) {
+        let input = narrow(delta);
+        for (index, output) in output.iter_mut().enumerate() {
+            *output += (dot(&row(&delta.expand, index), &input) * scale) as f32;
+        }
+    }
 }
 
 fn add(to: &mut [f32], what: &[f32]) {
@@ -90,17 +103,30 @@ fn attend(config: &Config, queries: &[f32], keys: &[f32], values: &[f32]) -> Vec
     output
 }
 
-fn feed(layer: &Layer<'_>, input: &[f32]) -> Vec<f32> {
-    let (gate, up) = (apply(&layer.gate, input), apply(&layer.up, input));
-    let inner: Vec<f32> = gate.iter().zip(up).map(|(gate, up)| gate / (1.0 + libm::expf(-gate)) * up).collect();
-    apply(&layer.down, &inner)
-}
-
 impl<'m, 'a> Reference<'m, 'a> {
     /// A model that has seen nothing.
     #[must_use]
     pub fn new(model: &'m Model<'a>) -> Self {
-        Self { model, seen: vec![(Vec::new(), Vec::new()); model.layers.len()], position: 0 }
+        Self::adapted(model, &[])
+    }
+
+    /// The same with adapters, each times its scale.
+    #[must_use]
+    pub fn adapted(model: &'m Model<'a>, adapters: &[(&'m Adapter<'m>, f32)]) -> Self {
+        Self { model, seen: vec![(Vec::new(), Vec::new()); model.layers.len()], position: 0, adapters: adapters.to_vec() }
+    }
+
+    /// The product with a layer's matrix.
+    fn apply(&self, (index, layer): (usize, &Layer<'_>), part: Part, input: &[f32]) -> Vec<f32> {
+        let mut output = apply(layer.linear(part), input);
+        adapt(&self.adapters, Place::Layer(index, part), &mut output, |delta| multiply(&delta.narrow, input));
+        output
+    }
+
+    fn feed(&self, layer: (usize, &Layer<'_>), input: &[f32]) -> Vec<f32> {
+        let (gate, up) = (self.apply(layer, Part::Gate, input), self.apply(layer, Part::Up, input));
+        let inner: Vec<f32> = gate.iter().zip(up).map(|(gate, up)| gate / (1.0 + libm::expf(-gate)) * up).collect();
+        self.apply(layer, Part::Down, &inner)
     }
 
     /// Shows it one more token; what it makes of all so far, one number for each token that may come next.
@@ -113,18 +139,25 @@ impl<'m, 'a> Reference<'m, 'a> {
             return Err(Error::Token(token));
         }
         let mut residual = row(&model.embedding, token as usize);
-        for (layer, (keys, values)) in model.layers.iter().zip(&mut self.seen) {
-            let input = norm(&residual, &layer.attention_norm, config.epsilon);
-            let (mut queries, mut key) = (apply(&layer.query, &input), apply(&layer.key, &input));
+        adapt(&self.adapters, Place::Embedding, &mut residual, |delta| row(&delta.narrow, token as usize));
+        for layer in model.layers.iter().enumerate() {
+            let input = norm(&residual, &layer.1.attention_norm, config.epsilon);
+            let (mut queries, mut key) = (self.apply(layer, Part::Query, &input), self.apply(layer, Part::Key, &input));
             turn(config, &model.turns, self.position, &mut queries);
             turn(config, &model.turns, self.position, &mut key);
+            let value = self.apply(layer, Part::Value, &input);
+            let (keys, values) = &mut self.seen[layer.0];
             keys.extend(key);
-            values.extend(apply(&layer.value, &input));
-            add(&mut residual, &apply(&layer.attention_output, &attend(config, &queries, keys, values)));
-            let input = norm(&residual, &layer.feed_norm, config.epsilon);
-            add(&mut residual, &feed(layer, &input));
+            values.extend(value);
+            let attended = attend(config, &queries, keys, values);
+            add(&mut residual, &self.apply(layer, Part::AttentionOutput, &attended));
+            let input = norm(&residual, &layer.1.feed_norm, config.epsilon);
+            add(&mut residual, &self.feed(layer, &input));
         }
         self.position += 1;
-        Ok(multiply(&model.output, &norm(&residual, &model.output_norm, config.epsilon)))
+        let input = norm(&residual, &model.output_norm, config.epsilon);
+        let mut logits = multiply(&model.output, &input);
+        adapt(&self.adapters, Place::Output, &mut logits, |delta| multiply(&delta.narrow, &input));
+        Ok(logits)
     }
 }

@@ -5,11 +5,14 @@
 mod generate;
 mod pool;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
-use inference::engine::{Engine, Precision, Session, Want};
+use inference::adapter::Adapter;
+use inference::engine::{Adapters, Engine, Precision, Session, Want};
 use inference::gguf::File;
 use inference::kernel::Processor;
 use inference::model::Model;
@@ -38,6 +41,9 @@ struct Common {
     /// How keys and values are kept: f16 or q8_0.
     #[arg(long, default_value = "f16", value_parser = precision)]
     cache: Precision,
+    /// An adapter's file (LoRA), with `:SCALE` after it if that is not to be 1; may come several times.
+    #[arg(long, value_name = "FILE[:SCALE]", value_parser = lora)]
+    lora: Vec<(PathBuf, f32)>,
     /// Without AVX2.
     #[arg(long)]
     portable: bool,
@@ -130,16 +136,42 @@ fn precision(name: &str) -> Result<Precision, String> {
     }
 }
 
+/// A path that holds a colon needs its scale written out.
+fn lora(text: &str) -> Result<(PathBuf, f32), String> {
+    let Some((file, scale)) = text.rsplit_once(':') else { return Ok((text.into(), 1.0)) };
+    scale.parse().map(|scale| (file.into(), scale)).map_err(|_| format!("{scale} is no scale"))
+}
+
+/// The adapters that the command asks for.
+fn adapters(common: &Common, model: &Model<'_>) -> Result<Option<Arc<Adapters>>, Failure> {
+    if common.lora.is_empty() {
+        return Ok(None);
+    }
+    let named = |path: &Path, error: &dyn std::error::Error| format!("{}: {error}", path.display());
+    let files = common.lora.iter().map(|(path, _)| fs::read(path).map_err(|error| named(path, &error)));
+    let files = files.collect::<Result<Vec<_>, _>>()?;
+    let pairs = files.iter().zip(&common.lora);
+    let read = pairs.map(|(bytes, (path, scale))| {
+        let adapter = File::read(bytes).and_then(|file| Adapter::read(&file, model));
+        adapter.map(|adapter| (adapter, *scale)).map_err(|error| named(path, &error))
+    });
+    let read = read.collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(Arc::new(Adapters::new(&read.iter().map(|(adapter, scale)| (adapter, *scale)).collect::<Vec<_>>())?)))
+}
+
 /// A model with its threads.
 struct Runner<'a> {
     engine: Engine<'a>,
+    adapters: Option<Arc<Adapters>>,
     cache: Precision,
     pool: Pool,
 }
 
 impl Runner<'_> {
     fn session(&self, capacity: usize) -> Session {
-        Session::keeping(self.cache, &self.engine, capacity, self.pool_threads())
+        let mut session = Session::keeping(self.cache, &self.engine, capacity, self.pool_threads());
+        session.adapt(self.adapters.clone());
+        session
     }
 
     fn pool_threads(&self) -> usize {
@@ -156,7 +188,7 @@ impl Runner<'_> {
 fn main() -> Result<(), Failure> {
     let command = Arguments::parse().command;
     let common = command.common();
-    let bytes = std::fs::read(&common.model)?;
+    let bytes = fs::read(&common.model)?;
     let file = File::read(&bytes)?;
     if let Command::Tokenize { prompt, .. } = &command {
         println!("{:?}", with_begin(&Tokenizer::read(&file)?, prompt));
@@ -164,11 +196,12 @@ fn main() -> Result<(), Failure> {
     }
     let processor = if common.portable { Processor::Portable } else { Processor::detect() };
     let model = Model::read(&file)?;
-    let runner = Runner { engine: Engine::new(&model, processor, |_, _| ()), cache: common.cache, pool: Pool::new(common.threads) };
+    let engine = Engine::new(&model, processor, |_, _| ());
+    let runner = Runner { engine, adapters: adapters(common, &model)?, cache: common.cache, pool: Pool::new(common.threads) };
     match &command {
         Command::Logits { tokens, out, .. } => logits(&runner, tokens, out),
         Command::Generate { how, .. } => generate::run(&runner, &file, how),
-        Command::Perplexity { file: text, ctx, .. } => perplexity(&runner, &Tokenizer::read(&file)?, &std::fs::read_to_string(text)?, *ctx),
+        Command::Perplexity { file: text, ctx, .. } => perplexity(&runner, &Tokenizer::read(&file)?, &fs::read_to_string(text)?, *ctx),
         Command::Embed { prompt, .. } => embed(&runner, &Tokenizer::read(&file)?, prompt),
         Command::Bench { prompt, generate, depth, times, .. } => bench(&runner, prompt, *generate, depth, *times),
         Command::Tokenize { .. } => Ok(()),
@@ -181,7 +214,7 @@ fn with_begin(tokenizer: &Tokenizer<'_>, text: &str) -> Vec<u32> {
 
 fn logits(runner: &Runner<'_>, tokens: &[u32], out: &PathBuf) -> Result<(), Failure> {
     let logits = runner.feed(&mut runner.session(tokens.len()), tokens, Want::All)?;
-    std::fs::write(out, logits.iter().flat_map(|logit| logit.to_le_bytes()).collect::<Vec<_>>())?;
+    fs::write(out, logits.iter().flat_map(|logit| logit.to_le_bytes()).collect::<Vec<_>>())?;
     println!("{} rows of {}", tokens.len(), runner.engine.tokens());
     Ok(())
 }

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::adapted::{Adapted, Work};
 use super::product::Product;
 use super::{Engine, Matrices, Session};
 use crate::attention::{self, Queries, Seen};
@@ -13,6 +14,7 @@ use crate::elementwise::{gated, norm, turn};
 use crate::input::{Block, Inputs, quantise};
 use crate::kept::Kept;
 use crate::kernel::TILE;
+use crate::model::{Part, Place};
 use crate::packed::PANEL;
 use crate::quant::SMALL_BLOCK;
 use crate::shared::{Shared, share};
@@ -25,6 +27,9 @@ pub(super) struct Pass<'p, 'a> {
     pub(super) team: &'p dyn Team,
     pub(super) count: usize,
 }
+
+/// What a product is added to the residual stream from: the inputs, the stream, and the adapters.
+type Sum<'s> = (&'s Inputs, &'s mut Vec<f32>, &'s mut Option<Adapted>);
 
 /// Writes to the columns of a phase's inputs.
 struct Columns<'a> {
@@ -49,7 +54,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-impl Pass<'_, '_> {
+impl<'p> Pass<'p, '_> {
     /// Takes the tokens through all layers.
     pub(super) fn run(&mut self, tokens: &[u32]) {
         let width = self.engine.config.width;
@@ -57,6 +62,7 @@ impl Pass<'_, '_> {
             let embedding = &self.engine.embedding;
             dequantise(embedding.kind, embedding.row(*token as usize), residual);
         }
+        self.adapt_embedding(tokens);
         let position = self.session.position;
         let angles = self.session.angles.chunks_exact_mut(self.engine.turns.len().max(1));
         for (index, angles) in angles.take(self.count).enumerate() {
@@ -68,12 +74,14 @@ impl Pass<'_, '_> {
         let engine = self.engine;
         for (index, layer) in engine.layers.iter().enumerate() {
             self.norm(&layer.attention_norm);
-            self.project(layer);
+            self.project(index, layer);
             self.attend(index);
-            self.add(&layer.output, |session| (&session.attended, &mut session.residual));
+            self.add(&layer.output, Place::Layer(index, Part::AttentionOutput), |session| {
+                (&session.attended, &mut session.residual, &mut session.adapted)
+            });
             self.norm(&layer.feed_norm);
-            self.gate(layer);
-            self.add(&layer.down, |session| (&session.inner, &mut session.residual));
+            self.gate(index, layer);
+            self.add(&layer.down, Place::Layer(index, Part::Down), |session| (&session.inner, &mut session.residual, &mut session.adapted));
         }
     }
 
@@ -95,13 +103,35 @@ impl Pass<'_, '_> {
         });
     }
 
-    fn project(&mut self, layer: &Matrices) {
-        let Session { narrow, queries, new_keys, new_values, .. } = &mut *self.session;
+    fn work(&self) -> Work<'p> {
+        Work { processor: self.engine.processor, team: self.team, count: self.count }
+    }
+
+    /// Adds what the adapters have for the tokens to their rows.
+    fn adapt_embedding(&mut self, tokens: &[u32]) {
+        let Work { processor, team, count } = self.work();
+        let Session { adapted, residual, .. } = &mut *self.session;
+        let Some(added) = adapted.as_mut().and_then(|adapted| adapted.embed(tokens)) else { return };
+        let (output, threads) = (Shared::new(residual), team.threads());
+        team.run(&|thread| {
+            added.multiply(processor, count, (thread, threads), |range, values| {
+                // SAFETY: a panel's rows are those of one thread.
+                let output = unsafe { output.part(range) };
+                output.iter_mut().zip(values).for_each(|(output, value)| *output += value);
+            });
+        });
+    }
+
+    fn project(&mut self, index: usize, layer: &Matrices) {
+        let work = self.work();
+        let Work { processor, count, .. } = work;
+        let Session { narrow, queries, new_keys, new_values, adapted, .. } = &mut *self.session;
+        let added = Adapted::narrow_if(adapted, [Part::Query, Part::Key, Part::Value].map(|part| Place::Layer(index, part)), narrow, work);
         let outputs = [(&layer.query, Shared::new(queries)), (&layer.key, Shared::new(new_keys)), (&layer.value, Shared::new(new_values))];
-        let (processor, count, threads) = (self.engine.processor, self.count, self.team.threads());
+        let threads = self.team.threads();
         self.team.run(&|thread| {
-            for (product, output) in &outputs {
-                product.multiply(processor, narrow, count, (thread, threads), |range, values| {
+            for ((product, output), added) in outputs.iter().zip(added) {
+                product.multiply(processor, narrow, count, (thread, threads), added, |range, values| {
                     // SAFETY: a panel's rows are those of one thread.
                     unsafe { output.part(range) }.copy_from_slice(values);
                 });
@@ -110,12 +140,14 @@ impl Pass<'_, '_> {
     }
 
     /// Adds a product to the residual stream.
-    fn add(&mut self, product: &Product, of: impl FnOnce(&mut Session) -> (&Inputs, &mut Vec<f32>)) {
-        let (processor, count, threads) = (self.engine.processor, self.count, self.team.threads());
-        let (inputs, output) = of(self.session);
-        let output = Shared::new(output);
+    fn add(&mut self, product: &Product, place: Place, of: impl FnOnce(&mut Session) -> Sum<'_>) {
+        let work = self.work();
+        let Work { processor, count, .. } = work;
+        let (inputs, output, adapted) = of(self.session);
+        let [added] = Adapted::narrow_if(adapted, [place], inputs, work);
+        let (output, threads) = (Shared::new(output), self.team.threads());
         self.team.run(&|thread| {
-            product.multiply(processor, inputs, count, (thread, threads), |range, values| {
+            product.multiply(processor, inputs, count, (thread, threads), added, |range, values| {
                 // SAFETY: a panel's rows are those of one thread.
                 let output = unsafe { output.part(range) };
                 output.iter_mut().zip(values).for_each(|(output, value)| *output += value);
@@ -123,9 +155,11 @@ impl Pass<'_, '_> {
         });
     }
 
-    fn gate(&mut self, layer: &Matrices) {
-        let (processor, count, threads) = (self.engine.processor, self.count, self.team.threads());
-        let Session { narrow, inner, .. } = &mut *self.session;
+    fn gate(&mut self, index: usize, layer: &Matrices) {
+        let work = self.work();
+        let (Work { processor, count, .. }, threads) = (work, self.team.threads());
+        let Session { narrow, inner, adapted, .. } = &mut *self.session;
+        let added = Adapted::narrow_if(adapted, [Part::Gate, Part::Up].map(|part| Place::Layer(index, part)), narrow, work);
         let length = inner.length;
         let columns = Columns::new(inner);
         self.team.run(&|thread| {
@@ -133,8 +167,8 @@ impl Pass<'_, '_> {
                 for first in (0..count).step_by(TILE) {
                     let (mut gates, mut ups) = ([[0.0; PANEL]; TILE], [[0.0; PANEL]; TILE]);
                     let taken = TILE.min(count - first);
-                    layer.gate.panel(processor, panel, narrow, first, &mut gates[..taken]);
-                    layer.up.panel(processor, panel, narrow, first, &mut ups[..taken]);
+                    layer.gate.panel(processor, panel, narrow, first, added[0], &mut gates[..taken]);
+                    layer.up.panel(processor, panel, narrow, first, added[1], &mut ups[..taken]);
                     for index in 0..taken {
                         let start = panel * PANEL;
                         let end = length.min(start + PANEL);
@@ -210,7 +244,7 @@ impl Pass<'_, '_> {
         if wanted.is_empty() {
             return;
         }
-        let engine = self.engine;
+        let (engine, work) = (self.engine, self.work());
         let (width, count, threads) = (engine.config.width, wanted.len(), self.team.threads());
         let columns = Columns::new(&mut self.session.narrow);
         let residual = &self.session.residual;
@@ -222,9 +256,10 @@ impl Pass<'_, '_> {
         let start = logits.len();
         logits.resize(start + count * engine.tokens(), 0.0);
         let output = Shared::new(&mut logits[start..]);
-        let inputs = &self.session.narrow;
+        let Session { narrow, adapted, .. } = &mut *self.session;
+        let [added] = Adapted::narrow_if(adapted, [Place::Output], narrow, Work { count, ..work });
         self.team.run(&|thread| {
-            engine.output.multiply(engine.processor, inputs, count, (thread, threads), |range, values| {
+            engine.output.multiply(engine.processor, narrow, count, (thread, threads), added, |range, values| {
                 // SAFETY: a panel's rows are those of one thread.
                 unsafe { output.part(range) }.copy_from_slice(values);
             });

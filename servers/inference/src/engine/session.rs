@@ -1,8 +1,10 @@
 //! What one text has left behind, and the buffers of the pass: all that a [`Session`] will ever need is made with it.
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::adapted::{Adapted, Adapters};
 use super::{BATCH, Engine};
 use crate::attention;
 use crate::input::Inputs;
@@ -30,6 +32,7 @@ pub struct Session {
     pub(super) states: Vec<(f32, f32)>,
     pub(super) tiles: Vec<f32>,
     pub(super) angles: Vec<(f32, f32)>,
+    pub(super) adapted: Option<Adapted>,
 }
 
 impl Session {
@@ -64,7 +67,15 @@ impl Session {
             states: vec![(0.0, 0.0); config.heads * batch],
             tiles: vec![0.0; threads * 2 * attention::TILE * config.head],
             angles: vec![(0.0, 0.0); engine.turns.len() * batch],
+            adapted: None,
         }
+    }
+
+    /// Goes on with these adapters, or none; it has seen nothing then, since what it saw was seen by other weights. The adapters were read for the engine's model.
+    pub fn adapt(&mut self, adapters: Option<Arc<Adapters>>) {
+        let batch = BATCH.min(self.capacity.max(1));
+        self.adapted = adapters.map(|adapters| Adapted::new(adapters, batch));
+        self.position = 0;
     }
 
     /// Bytes of keys and values for all tokens that there is room for.

@@ -13,7 +13,7 @@ use super::reference::{self, rms};
 use super::vectors::{self, Prompt};
 
 /// Threads that are made for each phase: slow, and nothing to be wrong about.
-struct Threads(usize);
+pub(crate) struct Threads(pub(crate) usize);
 
 // SAFETY: a thread is made for each number, and the scope ends when all have.
 unsafe impl Team for Threads {
@@ -42,7 +42,7 @@ fn logits(engine: &Engine<'_>, tokens: &[u32], batch: usize, team: &dyn Team) ->
 }
 
 /// The same in a session of the caller's.
-fn logits_in(mut session: Session, engine: &Engine<'_>, tokens: &[u32], batch: usize, team: &dyn Team) -> Vec<f32> {
+pub(crate) fn logits_in(mut session: Session, engine: &Engine<'_>, tokens: &[u32], batch: usize, team: &dyn Team) -> Vec<f32> {
     let mut logits = Vec::new();
     tokens.chunks(batch).for_each(|tokens| engine.feed(&mut session, tokens, Want::All, team, &mut logits).expect("tokens"));
     logits

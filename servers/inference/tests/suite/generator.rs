@@ -102,6 +102,59 @@ pub(crate) fn model(plan: &Plan) -> Vec<u8> {
     writer.finish()
 }
 
+/// What an adapter is to be like.
+#[derive(Clone, Debug)]
+pub(crate) struct Thin {
+    pub(crate) kind: Kind,
+    pub(crate) rank: usize,
+    /// 0 leaves it out.
+    pub(crate) alpha: f32,
+    /// Which matrices of a layer, and others by their whole names.
+    pub(crate) parts: &'static [&'static str],
+    pub(crate) seed: u64,
+}
+
+/// All matrices that an adapter can add to.
+pub(crate) const PARTS: [&str; 9] =
+    ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "token_embd.weight", "output.weight"];
+
+/// An adapter for the model of `plan`, in the making: what it adds is about a third of what is there.
+pub(crate) fn adapter(plan: &Plan, thin: &Thin) -> Writer {
+    let mut writer = Writer::default();
+    let mut dice = Dice::new(thin.seed);
+    writer.text("general.type", "adapter");
+    writer.text("general.architecture", plan.architecture);
+    writer.text("adapter.type", "lora");
+    if thin.alpha != 0.0 {
+        writer.float("adapter.lora.alpha", thin.alpha);
+    }
+    let kv = plan.width / plan.heads * plan.kv_heads;
+    let mut pair = |name: &str, rows: usize, columns: usize, across: usize| {
+        for (half, rows, columns, spread) in [("lora_a", rows, columns, across), ("lora_b", across, thin.rank, 9 * thin.rank)] {
+            let data = random_rows(thin.kind, rows, columns, 1.0 / (spread as f32).sqrt(), &mut dice);
+            writer.tensor(&format!("{name}.{half}"), &[columns as u64, rows as u64], thin.kind.number(), data);
+        }
+    };
+    for part in thin.parts {
+        let (rows, columns) = match *part {
+            // The rows of its first half are the tokens', and those of its second the stream's.
+            "token_embd.weight" => {
+                pair(part, plan.tokens, thin.rank, plan.width);
+                continue;
+            }
+            "output.weight" => (plan.tokens, plan.width),
+            "attn_k" | "attn_v" => (kv, plan.width),
+            "ffn_gate" | "ffn_up" => (plan.inner, plan.width),
+            "ffn_down" => (plan.width, plan.inner),
+            _ => (plan.width, plan.width),
+        };
+        let names =
+            if part.contains('.') { vec![(*part).to_owned()] } else { (0..plan.layers).map(|layer| format!("blk.{layer}.{part}.weight")).collect() };
+        names.iter().for_each(|name| pair(name, thin.rank, columns, rows));
+    }
+    writer
+}
+
 fn describe(plan: &Plan, writer: &mut Writer) {
     writer.text("general.architecture", plan.architecture);
     let mut number = |key: &str, value: usize| writer.number(&format!("{}.{key}", plan.architecture), value as u32);

@@ -61,7 +61,11 @@ const VARIANTS: [f32; 2] = [-2.3968418, -0.03871562];
 
 /// A number to which all logits of a few tokens contribute, each with a weight of its own.
 fn fingerprint(plan: &Plan) -> f32 {
-    let logits = logits(&model(plan), &[1, 260, 270, 3, 280]);
+    fingerprint_of(&logits(&model(plan), &[1, 260, 270, 3, 280]))
+}
+
+/// That of some logits.
+pub(crate) fn fingerprint_of(logits: &[f32]) -> f32 {
     let sum: f32 = logits.iter().enumerate().map(|(index, logit)| logit * (index as f32 * 0.7).sin()).sum();
     sum / (logits.len() as f32).sqrt()
 }

@@ -29,6 +29,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "image", run: boot::image, seeds: boot::image_seeds, most_bytes: 4096 },
     Target { name: "manifest", run: boot::manifest, seeds: boot::manifest_seeds, most_bytes: 2048 },
     Target { name: "gguf", run: models::gguf, seeds: models::gguf_seeds, most_bytes: 2048 },
+    Target { name: "adapter", run: models::adapter, seeds: models::adapter_seeds, most_bytes: 4096 },
     Target { name: "chat", run: chats::chat, seeds: chats::chat_seeds, most_bytes: 512 },
     Target { name: "grammar", run: grammars::grammar, seeds: grammars::grammar_seeds, most_bytes: 1024 },
     Target { name: "schema", run: grammars::schema, seeds: grammars::schema_seeds, most_bytes: 1024 },

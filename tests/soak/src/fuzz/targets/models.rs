@@ -1,8 +1,14 @@
-//! Language models from strangers: whatever the bytes of a file, its reader refuses it or finds what is whole.
+//! Language models and adapters from strangers: whatever the bytes of a file, its reader refuses it or finds what is whole.
 
+use std::sync::Arc;
+
+use inference::adapter::Adapter;
+use inference::engine::{Adapters, Engine, Session, Want};
 use inference::gguf::File;
+use inference::kernel::Processor;
 use inference::model::Model;
 use inference::quant::Kind;
+use inference::team::Alone;
 use inference::tokenizer::Tokenizer;
 use inference::value::Value;
 
@@ -28,6 +34,74 @@ pub(super) fn gguf(bytes: &[u8]) {
     if let Ok(tokenizer) = Tokenizer::read(&file) {
         let _shown = tokenizer.text(&tokenizer.tokens(TEXT, true));
     }
+}
+
+/// An adapter that is read fits the model, and can be used.
+pub(super) fn adapter(bytes: &[u8]) {
+    let model = whole();
+    let file = File::read(&model).expect("a file");
+    let model = Model::read(&file).expect("a model");
+    let Ok(file) = File::read(bytes) else { return };
+    let Ok(adapter) = Adapter::read(&file, &model) else { return };
+    let Ok(adapters) = Adapters::new(&[(&adapter, 1.0), (&adapter, -0.5)]) else { return };
+    let engine = Engine::new(&model, Processor::detect(), |_, _| ());
+    let mut session = Session::new(&engine, 2, 1);
+    session.adapt(Some(Arc::new(adapters)));
+    let mut logits = Vec::new();
+    engine.feed(&mut session, &[0, 2], Want::All, &Alone, &mut logits).expect("tokens that there are");
+    assert_eq!(logits.len(), 2 * model.tokens());
+}
+
+/// The matrices of a model with one layer: name, rows, columns.
+const MATRICES: [(&str, u64, u64); 9] = [
+    ("token_embd", 3, 4),
+    ("blk.0.attn_q", 4, 4),
+    ("blk.0.attn_k", 2, 4),
+    ("blk.0.attn_v", 2, 4),
+    ("blk.0.attn_output", 4, 4),
+    ("blk.0.ffn_gate", 6, 4),
+    ("blk.0.ffn_up", 6, 4),
+    ("blk.0.ffn_down", 4, 6),
+    ("output", 3, 4),
+];
+
+/// Numbers that differ and are not large.
+fn weights(count: u64) -> Vec<u8> {
+    (0..count).flat_map(|index| ((index % 7) as f32 * 0.25 - 0.75).to_le_bytes()).collect()
+}
+
+/// A model that runs.
+fn whole() -> Vec<u8> {
+    let mut file = Writer::default();
+    file.text("general.architecture", "llama");
+    let numbers = [("embedding_length", 4), ("block_count", 1), ("feed_forward_length", 6), ("context_length", 8)];
+    let heads = [("attention.head_count", 2), ("attention.head_count_kv", 1)];
+    numbers.into_iter().chain(heads).for_each(|(key, value)| file.number(&format!("llama.{key}"), value));
+    for (name, rows, columns) in MATRICES {
+        file.tensor(&format!("{name}.weight"), &[columns, rows], Kind::F32.number(), weights(rows * columns));
+    }
+    for name in ["blk.0.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight"] {
+        file.tensor(name, &[4], Kind::F32.number(), weights(4));
+    }
+    file.finish()
+}
+
+pub(super) fn adapter_seeds() -> Vec<Vec<u8>> {
+    let of = |matrices: &[(&str, u64, u64)]| {
+        let mut file = Writer::default();
+        file.text("general.type", "adapter");
+        file.text("general.architecture", "llama");
+        file.text("adapter.type", "lora");
+        file.float("adapter.lora.alpha", 4.0);
+        for (name, rows, columns) in matrices {
+            let (narrow, expand) = if *name == "token_embd" { ([2, *rows], [2, *columns]) } else { ([*columns, 2], [2, *rows]) };
+            for (half, shape) in [("lora_a", narrow), ("lora_b", expand)] {
+                file.tensor(&format!("{name}.weight.{half}"), &shape, Kind::F32.number(), weights(shape[0] * shape[1]));
+            }
+        }
+        file.finish()
+    };
+    vec![of(&MATRICES), of(&MATRICES[..1]), of(&MATRICES[1..2]), of(&[])]
 }
 
 /// A vocabulary of a few pieces, by score or by rank.
