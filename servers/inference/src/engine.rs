@@ -9,10 +9,13 @@ mod adapted;
 mod pass;
 mod product;
 mod session;
+mod shift;
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::config::Config;
+use crate::elementwise::dot;
 use crate::error::Error;
 use crate::gguf::Tensor;
 pub use crate::kept::Precision;
@@ -60,6 +63,16 @@ pub enum Want {
     /// Those of all.
     All,
     /// Those of the last.
+    Last,
+}
+
+/// Which tokens an embedding comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// The mean of all.
+    #[default]
+    Mean,
+    /// The last, which has seen all others.
     Last,
 }
 
@@ -128,10 +141,51 @@ impl<'a> Engine<'a> {
     /// # Panics
     /// The session was made for another engine, or for fewer threads than `team` has.
     pub fn feed(&self, session: &mut Session, tokens: &[u32], want: Want, team: &dyn Team, logits: &mut Vec<f32>) -> Result<(), Error> {
+        self.pass(session, tokens, team, |pass, is_last| {
+            let wanted = match want {
+                Want::All => 0..pass.count,
+                Want::Last if is_last => pass.count - 1..pass.count,
+                Want::Last => 0..0,
+            };
+            if !wanted.is_empty() {
+                pass.norm_out(wanted.clone());
+                pass.read_out(wanted.len(), logits);
+            }
+        })
+    }
+
+    /// Lets `session` see `tokens`, and returns what they became behind the last norm, as one column of length 1 (or of zeros): a text's place among others.
+    ///
+    /// # Errors
+    /// As [`Engine::feed`]'s.
+    ///
+    /// # Panics
+    /// As [`Engine::feed`]'s.
+    pub fn embed(&self, session: &mut Session, tokens: &[u32], pooling: Pooling, team: &dyn Team) -> Result<Vec<f32>, Error> {
+        let mut sum = vec![0.0_f32; self.config.width];
+        self.pass(session, tokens, team, |pass, is_last| {
+            let wanted = match pooling {
+                Pooling::Mean => 0..pass.count,
+                Pooling::Last if is_last => pass.count - 1..pass.count,
+                Pooling::Last => 0..0,
+            };
+            for column in pass.norm_out(wanted).chunks_exact(self.config.width) {
+                sum.iter_mut().zip(column).for_each(|(sum, number)| *sum += number);
+            }
+        })?;
+        let length = libm::sqrtf(dot(&sum, &sum));
+        if length > 0.0 {
+            sum.iter_mut().for_each(|number| *number /= length);
+        }
+        Ok(sum)
+    }
+
+    /// Takes `tokens` through the layers, batch by batch; `after` sees each, and whether it is the last.
+    fn pass(&self, session: &mut Session, tokens: &[u32], team: &dyn Team, mut after: impl FnMut(&mut Pass<'_, '_>, bool)) -> Result<(), Error> {
         if let Some(token) = tokens.iter().find(|token| **token as usize >= self.tokens()) {
             return Err(Error::Token(*token));
         }
-        if tokens.len() > session.capacity - session.position {
+        if tokens.len() > session.room() {
             return Err(Error::ContextFull);
         }
         let batches = tokens.chunks(BATCH);
@@ -139,13 +193,8 @@ impl<'a> Engine<'a> {
         for (index, batch) in batches.enumerate() {
             let mut pass = Pass { engine: self, session: &mut *session, team, count: batch.len() };
             pass.run(batch);
-            let wanted = match want {
-                Want::All => 0..batch.len(),
-                Want::Last if index + 1 == last => batch.len() - 1..batch.len(),
-                Want::Last => 0..0,
-            };
-            pass.read_out(wanted, logits);
-            session.position += batch.len();
+            after(&mut pass, index + 1 == last);
+            session.see(batch);
         }
         Ok(())
     }

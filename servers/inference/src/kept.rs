@@ -112,6 +112,13 @@ impl Slots<'_> {
         }
     }
 
+    /// Moves some slots to where they begin at `to`, as they are.
+    pub(crate) fn shift(&mut self, slots: &Range<usize>, to: usize) {
+        let (codes, halves) = self.precision.of_slot(self.head);
+        self.codes.copy_within(scaled(slots, codes), to * codes);
+        self.halves.copy_within(scaled(slots, halves), to * halves);
+    }
+
     /// The numbers of some slots; `widen` is the way for halves.
     #[inline(always)]
     pub(crate) fn read(&self, slots: &Range<usize>, to: &mut [f32], widen: impl Fn(&[u16], &mut [f32])) {

@@ -5,6 +5,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::adapter::{Adapter, Delta};
 use crate::config::{Config, Pairs};
@@ -17,11 +18,22 @@ use crate::model::{Layer, Linear, Model, Part, Place};
 #[derive(Debug)]
 pub struct Reference<'m, 'a> {
     model: &'m Model<'a>,
-    /// Keys and values of each layer, position by position.
-    seen: Vec<(Vec<f32>, Vec<f32>)>,
+    /// What each layer has kept.
+    seen: Vec<Seen>,
     position: usize,
+    /// What the last token has become behind the last norm.
+    state: Vec<f32>,
     /// What is added to the matrices, and times what.
     adapters: Vec<(&'m Adapter<'m>, f32)>,
+}
+
+/// What a layer has kept, position by position.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    /// As they were before they were turned to their positions.
+    plain_keys: Vec<f32>,
+    keys: Vec<f32>,
+    values: Vec<f32>,
 }
 
 fn row(tensor: &Tensor<'_>, index: usize) -> Vec<f32> {
@@ -113,7 +125,7 @@ impl<'m, 'a> Reference<'m, 'a> {
     /// The same with adapters, each times its scale.
     #[must_use]
     pub fn adapted(model: &'m Model<'a>, adapters: &[(&'m Adapter<'m>, f32)]) -> Self {
-        Self { model, seen: vec![(Vec::new(), Vec::new()); model.layers.len()], position: 0, adapters: adapters.to_vec() }
+        Self { model, seen: vec![Seen::default(); model.layers.len()], position: 0, state: Vec::new(), adapters: adapters.to_vec() }
     }
 
     /// The product with a layer's matrix.
@@ -143,21 +155,44 @@ impl<'m, 'a> Reference<'m, 'a> {
         for layer in model.layers.iter().enumerate() {
             let input = norm(&residual, &layer.1.attention_norm, config.epsilon);
             let (mut queries, mut key) = (self.apply(layer, Part::Query, &input), self.apply(layer, Part::Key, &input));
+            let value = self.apply(layer, Part::Value, &input);
+            let seen = &mut self.seen[layer.0];
+            seen.plain_keys.extend(&key);
             turn(config, &model.turns, self.position, &mut queries);
             turn(config, &model.turns, self.position, &mut key);
-            let value = self.apply(layer, Part::Value, &input);
-            let (keys, values) = &mut self.seen[layer.0];
-            keys.extend(key);
-            values.extend(value);
-            let attended = attend(config, &queries, keys, values);
+            seen.keys.extend(key);
+            seen.values.extend(value);
+            let attended = attend(config, &queries, &seen.keys, &seen.values);
             add(&mut residual, &self.apply(layer, Part::AttentionOutput, &attended));
             let input = norm(&residual, &layer.1.feed_norm, config.epsilon);
             add(&mut residual, &self.feed(layer, &input));
         }
         self.position += 1;
-        let input = norm(&residual, &model.output_norm, config.epsilon);
-        let mut logits = multiply(&model.output, &input);
-        adapt(&self.adapters, Place::Output, &mut logits, |delta| multiply(&delta.narrow, &input));
+        self.state = norm(&residual, &model.output_norm, config.epsilon);
+        let mut logits = multiply(&model.output, &self.state);
+        adapt(&self.adapters, Place::Output, &mut logits, |delta| multiply(&delta.narrow, &self.state));
         Ok(logits)
+    }
+
+    /// What the last token has become behind the last norm.
+    #[must_use]
+    pub fn state(&self) -> &[f32] {
+        &self.state
+    }
+
+    /// Forgets the tokens at `positions`; those behind them stand where these were from now on.
+    ///
+    /// # Panics
+    /// They have not all been seen.
+    pub fn forget(&mut self, positions: Range<usize>) {
+        let (config, width) = (&self.model.config, self.model.config.kv_width());
+        self.position -= positions.len();
+        for seen in &mut self.seen {
+            let numbers = positions.start * width..positions.end * width;
+            drop(seen.plain_keys.drain(numbers.clone()));
+            drop(seen.values.drain(numbers));
+            seen.keys.clone_from(&seen.plain_keys);
+            seen.keys.chunks_exact_mut(width).enumerate().for_each(|(position, key)| turn(config, &self.model.turns, position, key));
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 use inference::Error;
 use inference::chat::{Message, Role, Template};
-use inference::engine::Want;
+use inference::engine::{Session, Want};
 use inference::gguf::File;
 use inference::grammar::{Grammar, Matcher, Vocabulary, schema};
 use inference::sampling::{Options, Sampler};
@@ -18,9 +18,9 @@ use crate::{Failure, Runner, with_begin};
 /// From what, for how long, and how tokens are chosen.
 #[derive(Args)]
 pub(crate) struct How {
-    /// The text.
-    #[arg(long)]
-    prompt: String,
+    /// The text; several are answered one after the other, and what one has in common with the one before is not read again.
+    #[arg(long, required = true)]
+    prompt: Vec<String>,
     /// The prompt is a user's message in this chat template (llama2, llama3, chatml, mistral), or in the `file`'s own.
     #[arg(long)]
     chat: Option<String>,
@@ -36,6 +36,12 @@ pub(crate) struct How {
     /// Most tokens to add.
     #[arg(short, default_value_t = 64)]
     n: usize,
+    /// For how many tokens there is room; beyond that the older half of what is not kept is forgotten. As many as are needed when absent.
+    #[arg(long, value_name = "TOKENS")]
+    ctx: Option<usize>,
+    /// How many tokens of the prompt are never forgotten.
+    #[arg(long, value_name = "TOKENS", default_value_t = 0, requires = "ctx")]
+    keep: usize,
     /// Prints the tokens' numbers too.
     #[arg(long)]
     ids: bool,
@@ -102,11 +108,11 @@ impl Sampling {
 }
 
 impl How {
-    fn tokens(&self, file: &File<'_>, tokenizer: &Tokenizer<'_>) -> Result<Vec<u32>, Failure> {
-        let Some(name) = &self.chat else { return Ok(with_begin(tokenizer, &self.prompt)) };
+    fn tokens(&self, file: &File<'_>, tokenizer: &Tokenizer<'_>, prompt: &str) -> Result<Vec<u32>, Failure> {
+        let Some(name) = &self.chat else { return Ok(with_begin(tokenizer, prompt)) };
         let template = if name == "file" { Template::of(file)? } else { Template::named(name)? };
         let system = self.system.iter().map(|text| Message { role: Role::System, text });
-        let messages: Vec<Message<'_>> = system.chain([Message { role: Role::User, text: &self.prompt }]).collect();
+        let messages: Vec<Message<'_>> = system.chain([Message { role: Role::User, text: prompt }]).collect();
         Ok(tokenizer.chat(&template.pieces(&messages)?)?)
     }
 
@@ -121,16 +127,33 @@ impl How {
     }
 }
 
-/// Prints what comes after the prompt.
+/// Prints what comes after each prompt.
 pub(crate) fn run(runner: &Runner<'_>, file: &File<'_>, how: &How) -> Result<(), Failure> {
     let tokenizer = Tokenizer::read(file)?;
-    let tokens = how.tokens(file, &tokenizer)?;
+    let prompts = how.prompt.iter().map(|prompt| how.tokens(file, &tokenizer, prompt)).collect::<Result<Vec<_>, _>>()?;
+    let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
+    let mut session = runner.session(how.ctx.unwrap_or(longest + how.n));
+    let rules = how.rules()?;
+    for tokens in &prompts {
+        answer(runner, &tokenizer, &mut session, (how, rules.as_ref()), tokens)?;
+    }
+    Ok(())
+}
+
+/// Prints what comes after `tokens`.
+fn answer(
+    runner: &Runner<'_>,
+    tokenizer: &Tokenizer<'_>,
+    session: &mut Session,
+    (how, rules): (&How, Option<&Grammar>),
+    tokens: &[u32],
+) -> Result<(), Failure> {
     let mut sampler = Sampler::new(how.sampling.options(), runner.engine.tokens())?;
     tokens.iter().try_for_each(|token| sampler.accept(*token))?;
-    let mut session = runner.session(tokens.len() + how.n);
-    let mut logits = runner.feed(&mut session, &tokens, Want::Last)?;
-    let (rules, vocabulary) = (how.rules()?, Vocabulary::new(&tokenizer));
-    let mut matcher = rules.as_ref().map(Matcher::new).transpose()?;
+    let known = session.reuse(tokens);
+    let mut logits = runner.feed(session, &tokens[known..], Want::Last)?;
+    let vocabulary = Vocabulary::new(tokenizer);
+    let mut matcher = rules.map(Matcher::new).transpose()?;
     let (started, mut made) = (Instant::now(), Vec::new());
     while made.len() < how.n {
         if let Some(matcher) = &mut matcher {
@@ -153,12 +176,16 @@ pub(crate) fn run(runner: &Runner<'_>, file: &File<'_>, how: &How) -> Result<(),
         }
         std::io::stdout().write_all(&text)?;
         std::io::stdout().flush()?;
-        logits = runner.feed(&mut session, &[token], Want::Last)?;
+        if session.room() == 0 {
+            runner.engine.shift(session, how.keep, &runner.pool)?;
+        }
+        logits = runner.feed(session, &[token], Want::Last)?;
     }
     println!();
     if how.ids {
         println!("{made:?}");
     }
-    eprintln!("{} tokens, {:.1} tokens/s", made.len(), made.len() as f64 / started.elapsed().as_secs_f64());
+    let speed = made.len() as f64 / started.elapsed().as_secs_f64();
+    eprintln!("{} tokens, {speed:.1} tokens/s; {known} of {} of the prompt's were known", made.len(), tokens.len());
     Ok(())
 }

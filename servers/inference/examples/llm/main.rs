@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use inference::adapter::Adapter;
-use inference::engine::{Adapters, Engine, Precision, Session, Want};
+use inference::engine::{Adapters, Engine, Pooling, Precision, Session, Want};
 use inference::gguf::File;
 use inference::kernel::Processor;
 use inference::model::Model;
@@ -88,13 +88,16 @@ enum Command {
         #[arg(long, default_value_t = 256)]
         ctx: usize,
     },
-    /// Prints the token's row of numbers after the last norm, for the last token of a text.
+    /// Prints what a text becomes behind the last norm, as a column of length 1.
     Embed {
         #[command(flatten)]
         common: Common,
         /// The text.
         #[arg(long)]
         prompt: String,
+        /// From which tokens: mean or last.
+        #[arg(long, default_value = "mean", value_parser = pooling)]
+        pooling: Pooling,
     },
     /// Measures tokens per second.
     Bench {
@@ -133,6 +136,14 @@ fn precision(name: &str) -> Result<Precision, String> {
         "f16" => Ok(Precision::F16),
         "q8_0" => Ok(Precision::Q8_0),
         other => Err(format!("{other} is neither f16 nor q8_0")),
+    }
+}
+
+fn pooling(name: &str) -> Result<Pooling, String> {
+    match name {
+        "mean" => Ok(Pooling::Mean),
+        "last" => Ok(Pooling::Last),
+        other => Err(format!("{other} is neither mean nor last")),
     }
 }
 
@@ -202,7 +213,7 @@ fn main() -> Result<(), Failure> {
         Command::Logits { tokens, out, .. } => logits(&runner, tokens, out),
         Command::Generate { how, .. } => generate::run(&runner, &file, how),
         Command::Perplexity { file: text, ctx, .. } => perplexity(&runner, &Tokenizer::read(&file)?, &fs::read_to_string(text)?, *ctx),
-        Command::Embed { prompt, .. } => embed(&runner, &Tokenizer::read(&file)?, prompt),
+        Command::Embed { prompt, pooling, .. } => embed(&runner, &Tokenizer::read(&file)?, prompt, *pooling),
         Command::Bench { prompt, generate, depth, times, .. } => bench(&runner, prompt, *generate, depth, *times),
         Command::Tokenize { .. } => Ok(()),
     }
@@ -248,11 +259,9 @@ fn perplexity(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, text: &str, ctx: u
     Ok(())
 }
 
-fn embed(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, prompt: &str) -> Result<(), Failure> {
+fn embed(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, prompt: &str, pooling: Pooling) -> Result<(), Failure> {
     let tokens = with_begin(tokenizer, prompt);
-    let mut session = runner.session(tokens.len());
-    runner.feed(&mut session, &tokens, Want::Last)?;
-    println!("{:?}", session.embedding());
+    println!("{:?}", runner.engine.embed(&mut runner.session(tokens.len()), &tokens, pooling, &runner.pool)?);
     Ok(())
 }
 

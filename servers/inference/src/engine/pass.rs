@@ -63,7 +63,7 @@ impl<'p> Pass<'p, '_> {
             dequantise(embedding.kind, embedding.row(*token as usize), residual);
         }
         self.adapt_embedding(tokens);
-        let position = self.session.position;
+        let position = self.session.position();
         let angles = self.session.angles.chunks_exact_mut(self.engine.turns.len().max(1));
         for (index, angles) in angles.take(self.count).enumerate() {
             for (angle, turn) in angles.iter_mut().zip(&self.engine.turns) {
@@ -187,9 +187,10 @@ impl<'p> Pass<'p, '_> {
     fn attend(&mut self, layer: usize) {
         let (config, processor, count) = (&self.engine.config, self.engine.processor, self.count);
         let (head, group, kv_width) = (config.head, config.heads / config.kv_heads, config.kv_width());
-        let Session { position, capacity, keys, values, queries, new_keys, new_values, grouped, attended, heads_out, states, tiles, angles, .. } =
+        let position = self.session.position();
+        let Session { capacity, keys, values, queries, new_keys, new_values, grouped, attended, heads_out, states, tiles, angles, .. } =
             &mut *self.session;
-        let (position, capacity, threads, pairs) = (*position, *capacity, self.team.threads(), self.engine.turns.len());
+        let (capacity, threads, pairs) = (*capacity, self.team.threads(), self.engine.turns.len());
         let scale = 1.0 / libm::sqrtf(head as f32);
         let columns = Columns::new(attended);
         let [keys, values] = [keys, values].map(Kept::share);
@@ -239,20 +240,22 @@ impl<'p> Pass<'p, '_> {
         Self::each(self.team, count, |index| columns.fill(index, |_| ()));
     }
 
-    /// Appends the logits of the `wanted` tokens.
-    pub(super) fn read_out(&mut self, wanted: Range<usize>, logits: &mut Vec<f32>) {
-        if wanted.is_empty() {
-            return;
-        }
-        let (engine, work) = (self.engine, self.work());
-        let (width, count, threads) = (engine.config.width, wanted.len(), self.team.threads());
+    /// Norms what the `wanted` tokens have become; those columns, one after the other.
+    pub(super) fn norm_out(&mut self, wanted: Range<usize>) -> &[f32] {
+        let engine = self.engine;
+        let (width, count) = (engine.config.width, wanted.len());
         let columns = Columns::new(&mut self.session.narrow);
         let residual = &self.session.residual;
         Self::each(self.team, count, |index| {
             let from = (wanted.start + index) * width;
             columns.fill(index, |column| norm(&residual[from..from + width], &engine.output_norm, engine.config.epsilon, column));
         });
-        self.session.embedding = (count - 1) * width;
+        &self.session.narrow.numbers[..count * width]
+    }
+
+    /// Appends the logits of the first `count` columns that were normed.
+    pub(super) fn read_out(&mut self, count: usize, logits: &mut Vec<f32>) {
+        let (engine, work, threads) = (self.engine, self.work(), self.team.threads());
         let start = logits.len();
         logits.resize(start + count * engine.tokens(), 0.0);
         let output = Shared::new(&mut logits[start..]);

@@ -13,10 +13,11 @@ use crate::kept::{Kept, Precision};
 /// What one text has left behind: keys and values of all its tokens; and the buffers of the pass.
 #[derive(Debug)]
 pub struct Session {
-    pub(super) position: usize,
+    /// What it has seen and still knows.
+    pub(super) tokens: Vec<u32>,
+    /// How many of them, from the first on, have left what they would have left without any shift.
+    pub(super) unshifted: usize,
     pub(super) capacity: usize,
-    /// Where the last token's numbers are among the normed ones.
-    pub(super) embedding: usize,
     /// For each layer and head, position by position.
     pub(super) keys: Kept,
     pub(super) values: Kept,
@@ -50,9 +51,9 @@ impl Session {
         let batch = BATCH.min(capacity.max(1));
         let query_width = config.query_width();
         Self {
-            position: 0,
+            tokens: Vec::with_capacity(capacity),
+            unshifted: 0,
             capacity,
-            embedding: 0,
             keys: kept(),
             values: kept(),
             residual: vec![0.0; config.width * batch],
@@ -75,7 +76,7 @@ impl Session {
     pub fn adapt(&mut self, adapters: Option<Arc<Adapters>>) {
         let batch = BATCH.min(self.capacity.max(1));
         self.adapted = adapters.map(|adapters| Adapted::new(adapters, batch));
-        self.position = 0;
+        self.truncate(0);
     }
 
     /// Bytes of keys and values for all tokens that there is room for.
@@ -84,20 +85,44 @@ impl Session {
         self.keys.bytes() + self.values.bytes()
     }
 
-    /// Tokens seen.
+    /// How many tokens it has seen and still knows.
     #[must_use]
     pub const fn position(&self) -> usize {
-        self.position
+        self.tokens.len()
     }
 
-    /// What the last token became behind the last norm, before the output matrix, of the last call that wanted its logits.
+    /// For how many more there is room.
     #[must_use]
-    pub fn embedding(&self) -> &[f32] {
-        &self.narrow.numbers[self.embedding..self.embedding + self.narrow.length]
+    pub const fn room(&self) -> usize {
+        self.capacity - self.tokens.len()
     }
 
-    /// Forgets all but the first `position` tokens, so that a text that begins alike need not be seen again.
+    /// Those that it has seen and still knows.
+    #[must_use]
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Forgets all but the first `position` tokens.
     pub fn truncate(&mut self, position: usize) {
-        self.position = self.position.min(position);
+        self.tokens.truncate(position);
+        self.unshifted = self.unshifted.min(position);
+    }
+
+    /// Forgets what differs from `tokens`, and returns how many of these, from the first on, need not be seen again: the logits of the others are then those that
+    /// a fresh session would make, bit by bit. The last is always to be seen again, for its logits. What a shift has moved differs, since it
+    /// was seen behind tokens that are no longer there.
+    pub fn reuse(&mut self, tokens: &[u32]) -> usize {
+        let alike = self.tokens.iter().zip(tokens).take_while(|(one, other)| one == other).count();
+        self.truncate(alike.min(self.unshifted).min(tokens.len().saturating_sub(1)));
+        self.position()
+    }
+
+    /// Notes `tokens` as seen.
+    pub(super) fn see(&mut self, tokens: &[u32]) {
+        if self.unshifted == self.tokens.len() {
+            self.unshifted += tokens.len();
+        }
+        self.tokens.extend_from_slice(tokens);
     }
 }

@@ -26,7 +26,7 @@ unsafe impl Team for Threads {
     }
 }
 
-fn with_engine<T>(file: &[u8], test: impl FnOnce(&Engine<'_>) -> T) -> T {
+pub(crate) fn with_engine<T>(file: &[u8], test: impl FnOnce(&Engine<'_>) -> T) -> T {
     with_engine_for(Processor::detect(), file, test)
 }
 
@@ -164,22 +164,4 @@ fn keys_in_eight_bits_change_logits_little_and_no_bit_by_batch_or_thread() {
             }
         });
     }
-}
-
-#[test]
-fn a_session_forgets_and_goes_on_as_if_it_had_not_seen() {
-    with_engine(&model(&Plan::small(Kind::Q8_0, 5)), |engine| {
-        let mut session = Session::new(engine, 5, 1);
-        let feed = |session: &mut Session, tokens: &[u32]| {
-            let mut logits = Vec::new();
-            engine.feed(session, tokens, Want::Last, &Alone, &mut logits).map(|()| logits)
-        };
-        let first = feed(&mut session, &[1, 5, 9]).expect("room");
-        feed(&mut session, &[11, 12]).expect("room");
-        assert_eq!(feed(&mut session, &[1]), Err(inference::Error::ContextFull));
-        session.truncate(2);
-        assert_eq!(feed(&mut session, &[9]).expect("room"), first);
-        assert_eq!(feed(&mut session, &[288]), Err(inference::Error::Token(288)));
-        assert_eq!(session.position(), 3);
-    });
 }

@@ -13,6 +13,7 @@ mod kernel;
 mod reference;
 mod sampling;
 mod schema;
+mod session;
 mod tokenizer;
 mod vectors;
 mod writer;
