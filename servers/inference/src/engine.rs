@@ -133,6 +133,12 @@ impl<'a> Engine<'a> {
         self.output.matrix.bytes() + self.layers.iter().flat_map(Matrices::all).map(|product| product.matrix.bytes()).sum::<usize>()
     }
 
+    /// Weights that each token of a prompt is multiplied by: all but those of the output, which only the last needs.
+    #[must_use]
+    pub fn weights(&self) -> usize {
+        self.layers.iter().flat_map(Matrices::all).map(|product| product.matrix.rows * product.matrix.columns).sum()
+    }
+
     /// Lets `session` see `tokens`, and appends the logits that are wanted to `logits`.
     ///
     /// # Errors

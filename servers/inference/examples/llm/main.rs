@@ -1,14 +1,24 @@
 //! Drives the engine on the host, so that anyone can hold it against other engines.
 //!
-//! `cargo run --release -p inference --example llm -- logits|generate|tokenize|perplexity|embed|bench --help` says what each takes.
+//! `cargo run --release -p inference --example llm -- logits|generate|tokenize|perplexity|embed|bench|machine|model --help` says what each takes.
 
+mod bench;
+#[path = "../../tests/suite/dice.rs"]
+mod dice;
 mod generate;
+#[path = "../../tests/suite/generator.rs"]
+#[allow(dead_code, reason = "the tests make adapters and small models with it too")]
+mod generator;
+mod machine;
+mod model;
+mod pages;
 mod pool;
+#[path = "../../tests/suite/writer.rs"]
+mod writer;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use inference::adapter::Adapter;
@@ -18,6 +28,9 @@ use inference::kernel::Processor;
 use inference::model::Model;
 use inference::tokenizer::Tokenizer;
 use pool::Pool;
+
+#[global_allocator]
+static MEMORY: pages::Large = pages::Large;
 
 /// Why the program ends early.
 type Failure = Box<dyn std::error::Error>;
@@ -103,30 +116,30 @@ enum Command {
     Bench {
         #[command(flatten)]
         common: Common,
-        /// Tokens of the prompts, with commas.
-        #[arg(long, value_delimiter = ',', default_values_t = [128, 512])]
-        prompt: Vec<usize>,
-        /// Tokens to generate.
-        #[arg(long, default_value_t = 128)]
-        generate: usize,
-        /// How many tokens come before the generated ones, with commas.
-        #[arg(long, value_delimiter = ',', default_values_t = [0])]
-        depth: Vec<usize>,
-        /// How often.
-        #[arg(long, default_value_t = 3)]
-        times: usize,
+        #[command(flatten)]
+        what: bench::What,
     },
+    /// Measures what this machine can do at most: GB/s read, and operations on bytes.
+    Machine {
+        /// Threads, with commas.
+        #[arg(long, value_delimiter = ',', default_values_t = [1])]
+        threads: Vec<usize>,
+    },
+    /// Makes a random model in the shape of TinyLlama 1.1B, always the same one, to measure with.
+    Model(model::Model),
 }
 
 impl Command {
-    fn common(&self) -> &Common {
+    /// What a command on a model has.
+    fn common(&self) -> Option<&Common> {
         match self {
             Self::Logits { common, .. }
             | Self::Generate { common, .. }
             | Self::Tokenize { common, .. }
             | Self::Perplexity { common, .. }
             | Self::Embed { common, .. }
-            | Self::Bench { common, .. } => common,
+            | Self::Bench { common, .. } => Some(common),
+            Self::Machine { .. } | Self::Model(_) => None,
         }
     }
 }
@@ -198,10 +211,18 @@ impl Runner<'_> {
 
 fn main() -> Result<(), Failure> {
     let command = Arguments::parse().command;
-    let common = command.common();
+    match (&command, command.common()) {
+        (Command::Machine { threads }, _) => machine::measure(threads),
+        (Command::Model(model), _) => model.write(),
+        (_, Some(common)) => on_model(&command, common),
+        (_, None) => Ok(()),
+    }
+}
+
+fn on_model(command: &Command, common: &Common) -> Result<(), Failure> {
     let bytes = fs::read(&common.model)?;
     let file = File::read(&bytes)?;
-    if let Command::Tokenize { prompt, .. } = &command {
+    if let Command::Tokenize { prompt, .. } = command {
         println!("{:?}", with_begin(&Tokenizer::read(&file)?, prompt));
         return Ok(());
     }
@@ -209,13 +230,13 @@ fn main() -> Result<(), Failure> {
     let model = Model::read(&file)?;
     let engine = Engine::new(&model, processor, |_, _| ());
     let runner = Runner { engine, adapters: adapters(common, &model)?, cache: common.cache, pool: Pool::new(common.threads) };
-    match &command {
+    match command {
         Command::Logits { tokens, out, .. } => logits(&runner, tokens, out),
         Command::Generate { how, .. } => generate::run(&runner, &file, how),
         Command::Perplexity { file: text, ctx, .. } => perplexity(&runner, &Tokenizer::read(&file)?, &fs::read_to_string(text)?, *ctx),
         Command::Embed { prompt, pooling, .. } => embed(&runner, &Tokenizer::read(&file)?, prompt, *pooling),
-        Command::Bench { prompt, generate, depth, times, .. } => bench(&runner, prompt, *generate, depth, *times),
-        Command::Tokenize { .. } => Ok(()),
+        Command::Bench { what, .. } => bench::run(&runner, what),
+        Command::Tokenize { .. } | Command::Machine { .. } | Command::Model(_) => Ok(()),
     }
 }
 
@@ -262,50 +283,5 @@ fn perplexity(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, text: &str, ctx: u
 fn embed(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, prompt: &str, pooling: Pooling) -> Result<(), Failure> {
     let tokens = with_begin(tokenizer, prompt);
     println!("{:?}", runner.engine.embed(&mut runner.session(tokens.len()), &tokens, pooling, &runner.pool)?);
-    Ok(())
-}
-
-/// Runs `work` some times and prints the median of tokens per second.
-fn measure(name: &str, tokens: usize, times: usize, bytes: usize, mut work: impl FnMut() -> Result<f64, Failure>) -> Result<(), Failure> {
-    let mut seconds = (0..times.max(1)).map(|_| work()).collect::<Result<Vec<_>, _>>()?;
-    seconds.sort_by(f64::total_cmp);
-    let speeds: Vec<f64> = seconds.iter().map(|seconds| tokens as f64 / seconds).collect();
-    let median = speeds[speeds.len() / 2];
-    println!(
-        "{name}: {median:.1} tokens/s (slowest {:.1}, fastest {:.1}); weights {:.2} GB/s",
-        speeds[speeds.len() - 1],
-        speeds[0],
-        median * bytes as f64 / 1e9
-    );
-    Ok(())
-}
-
-fn bench(runner: &Runner<'_>, prompts: &[usize], generated: usize, depths: &[usize], times: usize) -> Result<(), Failure> {
-    let token = |index: usize| ((index * 7919 + 1) % runner.engine.tokens()) as u32;
-    println!("{} threads, {} MB of weights", runner.pool_threads(), runner.engine.bytes() / 1_000_000);
-    for length in prompts {
-        let tokens: Vec<u32> = (0..*length).map(token).collect();
-        measure(&format!("prompt {length}"), *length, times, 0, || {
-            let mut session = runner.session(*length);
-            let started = Instant::now();
-            runner.feed(&mut session, &tokens, Want::Last)?;
-            Ok(started.elapsed().as_secs_f64())
-        })?;
-    }
-    for depth in depths {
-        let mut session = runner.session(depth + generated);
-        let before: Vec<u32> = (0..*depth).map(token).collect();
-        if !before.is_empty() {
-            runner.feed(&mut session, &before, Want::Last)?;
-        }
-        measure(&format!("generate {generated} after {depth}"), generated, times, runner.engine.bytes(), || {
-            session.truncate(*depth);
-            let started = Instant::now();
-            for index in 0..generated {
-                runner.feed(&mut session, &[token(index)], Want::Last)?;
-            }
-            Ok(started.elapsed().as_secs_f64())
-        })?;
-    }
     Ok(())
 }

@@ -107,6 +107,7 @@ fn greedy_tokens_are_those_of_another_engine_while_the_choice_is_clear() {
 fn generated_models_run_as_the_oracle_does() {
     let small = Plan::small(Kind::F32, 9);
     let mut plans: Vec<Plan> = Kind::ALL.map(|kind| Plan::small(kind, 3)).to_vec();
+    plans.push(Plan { mixed: true, ..Plan::small(Kind::Q4_K, 3) });
     plans.push(Plan { architecture: "qwen2", biased: true, tied: true, ..small.clone() });
     plans.push(Plan { architecture: "mistral", kv_heads: 1, inner: 172, ..small });
     for plan in plans {

@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) inner: usize,
     pub(crate) tokens: usize,
     pub(crate) kind: Kind,
+    /// Q6_K for the output, and for the values and the feed-forward part's last matrix in half of the layers: what files called `_M` have.
+    pub(crate) mixed: bool,
     pub(crate) tied: bool,
     pub(crate) biased: bool,
     pub(crate) context: usize,
@@ -37,10 +39,22 @@ impl Plan {
             inner: width,
             tokens: 288,
             kind,
+            mixed: false,
             tied: false,
             biased: false,
             context: 1024,
             seed,
+        }
+    }
+
+    /// The type of a matrix of layer `layer`, or of the output; which layers get more bits is llama.cpp's choice.
+    fn kind_of(&self, part: &str, layer: usize) -> Kind {
+        let eighth = self.layers / 8;
+        let has_more = layer < eighth || layer >= 7 * self.layers / 8 || (layer - eighth) % 3 == 2;
+        match part {
+            "output.weight" if self.mixed => Kind::Q6_K,
+            "v" | "down" if self.mixed && has_more => Kind::Q6_K,
+            _ => self.kind,
         }
     }
 }
@@ -85,19 +99,19 @@ pub(crate) fn model(plan: &Plan) -> Vec<u8> {
         let (q, kv) = (plan.width, head * plan.kv_heads);
         vector(&mut writer, &name("attn_norm.weight"), plan.width, 1.0, &mut dice);
         for (part, rows, columns) in [("q", q, plan.width), ("k", kv, plan.width), ("v", kv, plan.width), ("output", plan.width, q)] {
-            matrix(&mut writer, &name(&format!("attn_{part}.weight")), rows, columns, plan.kind, &mut dice);
+            matrix(&mut writer, &name(&format!("attn_{part}.weight")), rows, columns, plan.kind_of(part, layer), &mut dice);
             if plan.biased && part != "output" {
                 vector(&mut writer, &name(&format!("attn_{part}.bias")), rows, 0.0, &mut dice);
             }
         }
         vector(&mut writer, &name("ffn_norm.weight"), plan.width, 1.0, &mut dice);
         for (part, rows, columns) in [("gate", plan.inner, plan.width), ("up", plan.inner, plan.width), ("down", plan.width, plan.inner)] {
-            matrix(&mut writer, &name(&format!("ffn_{part}.weight")), rows, columns, plan.kind, &mut dice);
+            matrix(&mut writer, &name(&format!("ffn_{part}.weight")), rows, columns, plan.kind_of(part, layer), &mut dice);
         }
     }
     vector(&mut writer, "output_norm.weight", plan.width, 1.0, &mut dice);
     if !plan.tied {
-        matrix(&mut writer, "output.weight", plan.tokens, plan.width, plan.kind, &mut dice);
+        matrix(&mut writer, "output.weight", plan.tokens, plan.width, plan.kind_of("output.weight", 0), &mut dice);
     }
     writer.finish()
 }
@@ -167,7 +181,7 @@ fn describe(plan: &Plan, writer: &mut Writer) {
     writer.float(&format!("{}.attention.layer_norm_rms_epsilon", plan.architecture), 1e-5);
 }
 
-/// A SentencePiece vocabulary: three special tokens, all bytes, and letters and pairs of them.
+/// A SentencePiece vocabulary: three special tokens, all bytes, letters and pairs of them, and numbers for the rest.
 fn vocabulary(plan: &Plan, writer: &mut Writer) {
     let mut pieces: Vec<Vec<u8>> = ["<unk>", "<s>", "</s>"].iter().map(|piece| piece.as_bytes().to_vec()).collect();
     pieces.extend((0..256).map(|byte| format!("<0x{byte:02X}>").into_bytes()));
@@ -175,7 +189,7 @@ fn vocabulary(plan: &Plan, writer: &mut Writer) {
     let pairs = letters.chars().flat_map(|first| letters.chars().skip(1).map(move |second| format!("{first}{second}")));
     pieces.extend(letters.chars().map(String::from).chain(pairs).map(String::into_bytes));
     pieces.truncate(plan.tokens);
-    pieces.resize_with(plan.tokens, Vec::new);
+    pieces.extend((pieces.len()..plan.tokens).map(|index| format!("<{index}>").into_bytes()));
     let score = |index: usize| if index < 259 { 0.0 } else { 259.0 - index as f32 };
     let kind = |index: usize| [2, 3, 3].get(index).copied().unwrap_or(if index < 259 { 6 } else { 1 });
     writer.text("tokenizer.ggml.model", "llama");
