@@ -152,16 +152,9 @@ fn quantised<const BITS: usize, const PARTS: usize, const COLUMNS: usize>(bytes:
     for (index, group) in bytes.chunks_exact(HEAD_BYTES + PARTS * layout.part_bytes()).enumerate() {
         let (head, parts) = group.split_at(HEAD_BYTES);
         let (scale, minimum) = (halves(head, 0), halves(head, 16));
-        for (part, bytes) in parts.chunks_exact(layout.part_bytes()).enumerate() {
-            let (small, codes) = bytes.split_at(layout.small_bytes());
-            let blocks = at(inputs, index * PARTS + part);
-            if BITS == 6 {
-                six_bits(scale, small, codes, blocks, &mut sums);
-                continue;
-            }
-            let (scale, minimum) = if PARTS == 1 { (scale, minimum) } else { (times(scale, small, 0), times(minimum, small, 8)) };
-            let ones = [_mm256_set1_epi16(1); 2];
-            let products = if BITS == 8 { signed(codes, blocks) } else { unsigned::<BITS, COLUMNS>(codes, ones, blocks) };
+        if PARTS == 1 {
+            let blocks = at(inputs, index);
+            let products = if BITS == 8 { signed(parts, blocks) } else { unsigned::<BITS, COLUMNS>(parts, [_mm256_set1_epi16(1); 2], blocks) };
             for column in 0..COLUMNS {
                 let both = _mm256_mul_ps(scale, _mm256_set1_ps(blocks[column].scale));
                 sums[column] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[column]), both, sums[column]);
@@ -169,9 +162,49 @@ fn quantised<const BITS: usize, const PARTS: usize, const COLUMNS: usize>(bytes:
                     sums[column] = _mm256_fnmadd_ps(minimum, _mm256_set1_ps(blocks[column].sum), sums[column]);
                 }
             }
+            continue;
+        }
+        let below = if BITS == 6 { _mm256_mul_ps(scale, _mm256_set1_ps(32.0)) } else { minimum };
+        let (mut products, mut offsets) = ([_mm256_setzero_ps(); COLUMNS], [_mm256_setzero_ps(); COLUMNS]);
+        for (part, bytes) in parts.chunks_exact(layout.part_bytes()).enumerate() {
+            let (small, codes) = bytes.split_at(layout.small_bytes());
+            add_part::<BITS, COLUMNS>(small, codes, at(inputs, index * PARTS + part), &mut products, &mut offsets);
+        }
+        for column in 0..COLUMNS {
+            let sum = _mm256_fmadd_ps(scale, products[column], sums[column]);
+            sums[column] = _mm256_fnmadd_ps(below, offsets[column], sum);
         }
     }
     sums
+}
+
+/// Adds a part of a group, without the group's scale: the small scales are factors of the integers, so that nothing but the input's scale is left to multiply by.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn add_part<const BITS: usize, const COLUMNS: usize>(
+    small: &[u8],
+    codes: &[u8],
+    blocks: [&Block; COLUMNS],
+    products: &mut [__m256; COLUMNS],
+    offsets: &mut [__m256; COLUMNS],
+) {
+    let scales = if BITS == 6 {
+        [_mm256_cvtepi8_epi32(eight(small, 0)), _mm256_cvtepi8_epi32(eight(small, 8))]
+    } else {
+        [_mm256_cvtepu8_epi32(eight(small, 0)), _mm256_cvtepu8_epi32(eight(small, 8))]
+    };
+    let second = twice(if BITS == 6 { scales[1] } else { scales[0] });
+    let integers = unsigned::<BITS, COLUMNS>(codes, [twice(scales[0]), second], blocks);
+    for column in 0..COLUMNS {
+        let block = blocks[column];
+        products[column] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers[column]), _mm256_set1_ps(block.scale), products[column]);
+        if BITS == 6 {
+            let half = _mm256_fmadd_ps(_mm256_cvtepi32_ps(scales[0]), _mm256_set1_ps(block.halves[0]), offsets[column]);
+            offsets[column] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(scales[1]), _mm256_set1_ps(block.halves[1]), half);
+        } else {
+            offsets[column] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(scales[1]), _mm256_set1_ps(block.sum), offsets[column]);
+        }
+    }
 }
 
 /// Block `index` of each column. A loop and no `map`: a closure with these instructions is not inlined into a function without them.
@@ -182,29 +215,6 @@ fn at<const COLUMNS: usize>(inputs: [&[Block]; COLUMNS], index: usize) -> [&Bloc
         *block = &input[index];
     }
     blocks
-}
-
-/// Eight numbers times the eight small ones at `at`.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn times(numbers: __m256, small: &[u8], at: usize) -> __m256 {
-    _mm256_mul_ps(numbers, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(eight(small, at))))
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn six_bits<const COLUMNS: usize>(scale: __m256, small: &[u8], codes: &[u8], blocks: [&Block; COLUMNS], sums: &mut [__m256; COLUMNS]) {
-    let scales = [_mm256_cvtepi8_epi32(eight(small, 0)), _mm256_cvtepi8_epi32(eight(small, 8))];
-    let pairs = [twice(scales[0]), twice(scales[1])];
-    let products = unsigned::<6, COLUMNS>(codes, pairs, blocks);
-    let centre = _mm256_mul_ps(scale, _mm256_set1_ps(32.0));
-    let centres = [_mm256_mul_ps(centre, _mm256_cvtepi32_ps(scales[0])), _mm256_mul_ps(centre, _mm256_cvtepi32_ps(scales[1]))];
-    for column in 0..COLUMNS {
-        let both = _mm256_mul_ps(scale, _mm256_set1_ps(blocks[column].scale));
-        let sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(products[column]), both, sums[column]);
-        let sum = _mm256_fnmadd_ps(centres[0], _mm256_set1_ps(blocks[column].halves[0]), sum);
-        sums[column] = _mm256_fnmadd_ps(centres[1], _mm256_set1_ps(blocks[column].halves[1]), sum);
-    }
 }
 
 /// Small numbers, each in both halves of its 32 bits.

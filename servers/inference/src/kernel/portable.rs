@@ -37,31 +37,35 @@ fn quantised(layout: Layout, bytes: &[u8], lane: usize, input: &[Block]) -> f32 
     for (group, blocks) in groups.zip(input.chunks_exact(layout.parts)) {
         let (head, parts) = group.split_at(HEAD_BYTES);
         let (scale, minimum) = (half(head, lane), half(head, PANEL + lane));
-        for (part, block) in parts.chunks_exact(layout.part_bytes()).zip(blocks) {
-            sum = add_part(layout, scale, minimum, part, lane, block, sum);
+        let products = |codes: &[u8], block: &Block| {
+            let product = |column: usize| code(layout.bits, codes, lane, column) * i32::from(block.codes[column]);
+            [(0..16).map(product).sum::<i32>(), (16..SMALL_BLOCK).map(product).sum()]
+        };
+        if layout.parts == 1 {
+            let [first, second] = products(parts, &blocks[0]);
+            sum = libm::fmaf((first + second) as f32, scale * blocks[0].scale, sum);
+            sum = if layout.bits == 8 { sum } else { libm::fmaf(-minimum, blocks[0].sum, sum) };
+            continue;
         }
+        let (mut product, mut offset) = (0.0, 0.0);
+        for (part, block) in parts.chunks_exact(layout.part_bytes()).zip(blocks) {
+            let (small, codes) = part.split_at(layout.small_bytes());
+            let [first, second] = products(codes, block);
+            let small = [small[lane], small[PANEL + lane]];
+            if layout.bits == 6 {
+                let scales = small.map(|scale| i32::from(scale.cast_signed()));
+                product = libm::fmaf((first * scales[0] + second * scales[1]) as f32, block.scale, product);
+                offset = libm::fmaf(scales[0] as f32, block.halves[0], offset);
+                offset = libm::fmaf(scales[1] as f32, block.halves[1], offset);
+            } else {
+                product = libm::fmaf(((first + second) * i32::from(small[0])) as f32, block.scale, product);
+                offset = libm::fmaf(f32::from(small[1]), block.sum, offset);
+            }
+        }
+        let below = if layout.bits == 6 { scale * 32.0 } else { minimum };
+        sum = libm::fmaf(-below, offset, libm::fmaf(scale, product, sum));
     }
     sum
-}
-
-fn add_part(layout: Layout, scale: f32, minimum: f32, part: &[u8], lane: usize, block: &Block, sum: f32) -> f32 {
-    let (small, codes) = part.split_at(layout.small_bytes());
-    let product = |column: usize| code(layout.bits, codes, lane, column) * i32::from(block.codes[column]);
-    let halves = [(0..16).map(product).sum::<i32>(), (16..SMALL_BLOCK).map(product).sum()];
-    if layout.bits == 6 {
-        let scales = [small[lane], small[PANEL + lane]].map(|scale| i32::from(scale.cast_signed()));
-        let product = (halves[0] * scales[0] + halves[1] * scales[1]) as f32;
-        let sum = libm::fmaf(product, scale * block.scale, sum);
-        let centre = scale * 32.0;
-        let sum = libm::fmaf(-(centre * scales[0] as f32), block.halves[0], sum);
-        return libm::fmaf(-(centre * scales[1] as f32), block.halves[1], sum);
-    }
-    let (scale, minimum) = match layout.parts {
-        1 => (scale, minimum),
-        _ => (scale * f32::from(small[lane]), minimum * f32::from(small[PANEL + lane])),
-    };
-    let sum = libm::fmaf((halves[0] + halves[1]) as f32, scale * block.scale, sum);
-    if layout.bits == 8 { sum } else { libm::fmaf(-minimum, block.sum, sum) }
 }
 
 /// The code of a row at a column of its part.
