@@ -1,17 +1,19 @@
 # Every field of /proc's files, as they are; what is a moment, a load, a number of a process or an amount of memory, normalise.toml says. What depends on the
-# kernel's name or on its number of interrupts is asked about instead.
+# kernel's name or on its number of interrupts is asked about instead. What there is once for each processor is looked at once.
+taskset -p 1 $$ >/dev/null
+first() { sed '/^$/q' /proc/cpuinfo; }
 echo "== version"; grep -cE '^[^ ]+ version [^ ]+ \([^ ]+@[^ ]+\) \(.+\) #[0-9]+ .+$' /proc/version
 echo "== uptime"; cat /proc/uptime
-awk -v processors=$(nproc) '{ print ($1 > 0), ($2 <= processors * ($1 + 1)) }' /proc/uptime
+awk -v processors=$(grep -c ^processor /proc/cpuinfo) '{ print ($1 > 0), ($2 <= processors * ($1 + 1)) }' /proc/uptime
 echo "== loadavg"; cat /proc/loadavg
-echo "== stat"; grep -v '^intr' /proc/stat; grep -cE '^intr( [0-9]+)+$' /proc/stat
-awk '/^cpu/ { print $1, NF - 1 } /^softirq/ { print $1, NF - 1 } /^(ctxt|btime|processes|procs_running)/ { print $1, "counts", ($2 > 0) }' /proc/stat
+echo "== stat"; grep -vE '^(intr|cpu[1-9])' /proc/stat; grep -cE '^intr( [0-9]+)+$' /proc/stat
+awk '/^cpu[1-9]/ { next } /^cpu/ { print $1, NF - 1 } /^softirq/ { print $1, NF - 1 } /^(ctxt|btime|processes|procs_running)/ { print $1, "counts", ($2 > 0) }' /proc/stat
 # How the kernel maps all memory for itself is not for programs.
 echo "== meminfo"; grep -v DirectMap /proc/meminfo
 awk '{ v[$1] = $2 } END { print (v["MemFree:"] < v["MemTotal:"]), (v["MemAvailable:"] <= v["MemTotal:"]), (v["MemFree:"] > 0), (v["AnonPages:"] > 0), (v["Mapped:"] > 0), (v["KernelStack:"] > 0), (v["PageTables:"] > 0), (v["Shmem:"] > 0) }' /proc/meminfo
-echo "== cpuinfo"; sed -E 's/(:).*/\1/' /proc/cpuinfo
-awk -F': ' '/^(cpu family|processor|cpu cores|siblings|fpu|wp|fpu_exception|physical id|core id|clflush size)/ { print } /^flags/ { print "flags", / fpu /, / tsc /, / cx8 /, / sse2 /, / syscall /, / nx /, / lm / }' /proc/cpuinfo
-grep -E '^(cpu MHz|bogomips|cache size|address sizes|clflush)' /proc/cpuinfo
+echo "== cpuinfo"; first | sed -E 's/(:).*/\1/'
+first | awk -F': ' '/^(cpu family|processor|cpu cores|siblings|fpu|wp|fpu_exception|physical id|core id|clflush size)/ { print } /^flags/ { print "flags", / fpu /, / tsc /, / cx8 /, / sse2 /, / syscall /, / nx /, / lm / }'
+first | grep -E '^(cpu MHz|bogomips|cache size|address sizes|clflush)'
 echo "== filesystems"; awk -F'\t' '{ print NF, ($1 == "nodev" || $1 == "") }' /proc/filesystems | sort -u
 grep -E '	(proc|tmpfs|devpts)$' /proc/filesystems | sort
 echo "== mounts"; awk '{ print NF, $5, $6, ($4 ~ /^r[ow]/) }' /proc/mounts | sort -u

@@ -38,13 +38,15 @@ fn program_runs_where_its_set_says_and_its_children_too() {
 sh -c 'while :; do :; done' & busy=$!
 for set in 8 2 1; do taskset -p $set $busy > /tmp/told; cut -d' ' -f39 /proc/$busy/stat; done
 kill $busy; taskset 10 true 2> /tmp/error; echo $?
+taskset 4 sh -c 'i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done'
+awk '/^cpu[0-9]/ { n++; if ($2 > most) { most = $2; name = $1 } } END { print n, name }' /proc/stat
 ";
     let outcome = spread("affinity", "4").script(script);
     let lines: Vec<&str> = outcome.stdout.lines().collect();
     let list = |set: &str| format!("Cpus_allowed_list: {set}");
     assert_eq!(lines[..4], [0, 1, 2, 3].map(|processor| format!("{processor} {}", list(&processor.to_string()))), "{outcome}");
     assert!([2, 3].iter().any(|processor| lines[4] == format!("{processor} {}", list("2-3"))), "{outcome}");
-    assert_eq!(lines[5..], ["3", "1", "0", "1"], "{outcome}");
+    assert_eq!(lines[5..], ["3", "1", "0", "1", "4 cpu2"], "{outcome}");
 }
 
 #[test]

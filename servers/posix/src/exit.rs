@@ -76,17 +76,8 @@ impl Posix<'_> {
         // Whoever has a descriptor of it.
         self.wake(Event::Any);
         if unwanted {
-            self.forget_unwaited(process);
+            self.forget_process(process);
         }
-    }
-
-    /// The record of a process that nobody waits for, when no parent counts its ticks: the machine's own count is to stay whole.
-    fn forget_unwaited(&mut self, process: ProcessIndex) {
-        let Process { ticks: [user, system], child_ticks: [child_user, child_system], .. } = self.store.process(process);
-        self.store.edit_globals(|globals| {
-            globals.ended_ticks = [globals.ended_ticks[0] + user + child_user, globals.ended_ticks[1] + system + child_system];
-        });
-        self.forget_process(process);
     }
 
     /// The record of a process that nobody will wait for any more.
@@ -96,10 +87,17 @@ impl Posix<'_> {
         self.faults[process] = 0;
     }
 
+    /// What a thread has done is, or is no more, what the processor did besides those that there are.
+    pub fn count_worked(&mut self, processor: usize, [user, system]: [u64; 2], count: fn(u64, u64) -> u64) {
+        self.store.edit_worked(processor, |worked| (worked.user, worked.system) = (count(worked.user, user), count(worked.system, system)));
+    }
+
     /// A thread ends: it runs no more.
     pub fn end_lane(&mut self, lane: Lane) {
         let next = self.last_number(lane).next();
         let ticks = self.kernel.thread_state(slot::thread(lane)).map_or([0; 2], |(ticks, _)| [ticks.user, ticks.system]);
+        let processor = self.processor_of(lane);
+        self.count_worked(processor, ticks, u64::wrapping_add);
         let process = self.store.thread(lane).process as usize;
         let waits_for_file = self.in_hand[lane].and_then(|hand| hand.wait).is_some_and(|wait| wait.event == Event::Vfs);
         if waits_for_file || self.last_seen[lane].is_none() {
@@ -163,7 +161,7 @@ impl Posix<'_> {
             self.send(child, record.death_signal as usize, origin);
             if record.state == state::ZOMBIE {
                 if heir == 0 {
-                    self.forget_unwaited(child);
+                    self.forget_process(child);
                 } else {
                     self.wake(Event::Child(heir as u32));
                 }

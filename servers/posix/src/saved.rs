@@ -21,6 +21,8 @@ pub const LANES: usize = 512;
 pub const MAPS: usize = 320;
 /// Most areas of an address space.
 pub const AREAS: usize = 160;
+/// Most processors.
+pub const PROCESSORS: usize = abi::MAX_PROCESSORS as usize;
 /// Most descriptors of a process (`RLIMIT_NOFILE`).
 pub const DESCRIPTORS: usize = 1024;
 /// Most open file descriptions.
@@ -151,18 +153,6 @@ libsys::plain! {
         pub forks: u64,
         /// What is added to the wall clock.
         pub clock_offset_ns: u64,
-        /// Ticks of processes that nobody waited for: in user code and on their behalf.
-        pub ended_ticks: [u64; 2],
-    }
-
-    /// The load of the machine: see [`crate::load`]. A record of its own, because it changes often.
-    pub struct Load {
-        /// Over 1, 5 and 15 minutes, with [`crate::load::FRACTION_BITS`].
-        pub averages: [u64; 3],
-        /// When the last sample was due (ns).
-        pub sampled_ns: u64,
-        /// Threads that are active since the last change.
-        pub active: u64,
     }
 
     /// A process.
@@ -624,6 +614,10 @@ libsys::plain! {
 
 pub mod flag;
 
+mod machine;
+
+pub use machine::{Load, Worked};
+
 pub mod redo;
 
 pub mod operation;
@@ -642,11 +636,13 @@ impl From<Id> for FileId {
 
 libsys::saved_state! {
     /// All of it. Order and sizes are the format: a change needs a new version.
-    pub struct State: 7 {
+    pub struct State: 8 {
         /// What belongs to no process.
         pub globals: Cell<Globals>,
         /// The load of the machine.
         pub load: Cell<Load>,
+        /// By processor.
+        pub worked: Array<Worked, PROCESSORS>,
         /// Index 0 is never used.
         pub processes: Array<Process, PROCESSES>,
         /// [`SIGNALS`] for each process.

@@ -12,7 +12,7 @@ use terminal::saved::SavedLine;
 use crate::saved::{
     AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, Done, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Node, Origin,
     PIPE_BYTES, Pipe, Process, ProcessIndex, QueuedSignal, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Timer, Vma,
-    Watch,
+    Watch, Worked,
 };
 use crate::vma::{Areas, PAGE};
 pub use open::Set as OpenSet;
@@ -90,6 +90,8 @@ impl Store {
     }
 
     accessors! {
+        /// What a processor did for threads that are no more.
+        worked set_worked edit_worked: Worked = worked;
         /// A process.
         process set_process edit_process: Process = processes;
         /// A thread.

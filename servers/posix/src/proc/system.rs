@@ -14,7 +14,7 @@ use crate::call::{Call, Stop};
 use crate::errno::Errno;
 use crate::kernel::Port;
 use crate::load::FRACTION_BITS;
-use crate::saved::{COUNTED_CALLS, MAPS, state};
+use crate::saved::{COUNTED_CALLS, MAPS, Worked, slot, state};
 use crate::server::Posix;
 use crate::syscall::uname;
 
@@ -181,21 +181,21 @@ impl Call<'_, '_> {
         text
     }
 
-    /// Hundredths of a second that processors worked in programs, and on their behalf.
-    fn worked(&mut self) -> [u64; 2] {
+    /// Hundredths of a second that each processor worked in programs, and on their behalf.
+    fn worked(&mut self) -> Vec<[u64; 2]> {
         let hundredth = (self.posix.kernel.ticks_per_second() / 100).max(1);
-        let mut worked = self.posix.store.globals().ended_ticks;
-        for process in self.posix.processes.clone() {
-            let children = self.posix.store.process(process).child_ticks;
-            for (sum, ticks) in worked.iter_mut().zip(self.posix.process_ticks(process).into_iter().zip(children)) {
-                *sum += ticks.0 + ticks.1;
+        let mut all: Vec<Worked> = (0..self.posix.kernel.processors()).map(|processor| self.posix.store.worked(processor)).collect();
+        for lane in self.posix.lanes.clone() {
+            let state = self.posix.kernel.thread_state(slot::thread(lane));
+            if let (Ok((ticks, _)), Some(worked)) = (state, all.get_mut(self.posix.processor_of(lane))) {
+                (worked.user, worked.system) = (worked.user.wrapping_add(ticks.user), worked.system.wrapping_add(ticks.system));
             }
         }
-        worked.map(|ticks| ticks / hundredth)
+        all.into_iter().map(|worked| [worked.user / hundredth, worked.system / hundredth]).collect()
     }
 
     fn uptime(&mut self) -> String {
-        let worked: u64 = self.worked().into_iter().sum();
+        let worked: u64 = self.worked().as_flattened().iter().sum();
         let up = self.posix.kernel.now_ns() / NS_PER_TICK;
         let idle = (up * self.posix.kernel.processors() as u64).saturating_sub(worked);
         format!("{}.{:02} {}.{:02}\n", up / 100, up % 100, idle / 100, idle % 100)
@@ -212,18 +212,18 @@ impl Call<'_, '_> {
     }
 
     fn machine_stat(&mut self) -> String {
-        let [user, system] = self.worked();
-        let processors = self.posix.kernel.processors();
-        let idle = (self.posix.kernel.now_ns() / NS_PER_TICK * processors as u64).saturating_sub(user + system);
-        let times = format!("{user} 0 {system} {idle} 0 0 0 0 0 0\n");
-        // Which processor worked how much nobody keeps: with more than one, only the sum is told.
-        let first = if processors == 1 { format!("cpu0 {times}") } else { String::new() };
+        let up = self.posix.kernel.now_ns() / NS_PER_TICK;
+        let times = |[user, system]: [u64; 2], up: u64| format!("{user} 0 {system} {} 0 0 0 0 0 0\n", up.saturating_sub(user + system));
+        let worked = self.worked();
+        let sum = worked.iter().fold([0; 2], |sum, one| [sum[0] + one[0], sum[1] + one[1]]);
+        let sum = times(sum, up * worked.len() as u64);
+        let each: String = worked.into_iter().enumerate().map(|(number, one)| format!("cpu{number} {}", times(one, up))).collect();
         let boot = self.posix.kernel.wall_base_ns() / 1_000_000_000;
         let waiting = self.posix.lanes.iter().filter(|lane| self.posix.is_uninterruptible(**lane)).count();
         // Each call is a switch to posix and back.
         let switches: u64 = self.posix.calls.iter().sum();
         format!(
-            "cpu  {times}{first}intr 0 0\nctxt {switches}\nbtime {boot}\n\
+            "cpu  {sum}{each}intr 0 0\nctxt {switches}\nbtime {boot}\n\
              processes {}\nprocs_running {}\nprocs_blocked {waiting}\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
             self.posix.store.globals().forks,
             self.posix.running()

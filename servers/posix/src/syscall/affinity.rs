@@ -24,12 +24,19 @@ impl Posix<'_> {
         place::processor_of(lane, self.affinity(lane))
     }
 
-    /// Has a thread run where its set says. One that runs is stopped for it and started again.
+    /// Has a thread run on one of a set, 0 being all. One that runs is stopped for it and started again.
     ///
     /// # Errors
     /// What the kernel refuses.
-    fn settle_place(&mut self, lane: Lane) -> Result<(), Errno> {
-        let (handle, processor) = (slot::thread(lane), self.processor_of(lane) as u64);
+    fn set_affinity(&mut self, lane: Lane, set: u64) -> Result<(), Errno> {
+        let handle = slot::thread(lane);
+        let before = self.processor_of(lane);
+        self.store.edit_thread(lane, |thread| thread.affinity = set);
+        let now = self.processor_of(lane);
+        let ticks = self.kernel.thread_state(handle).map_or([0; 2], |(ticks, _)| [ticks.user, ticks.system]);
+        self.count_worked(before, ticks, u64::wrapping_add);
+        self.count_worked(now, ticks, u64::wrapping_sub);
+        let processor = now as u64;
         match self.kernel.thread_configure(handle, ThreadSetting::Processor, processor) {
             Err(Error::WrongState) => {}
             settled => return settled.map_err(kernel_errno),
@@ -82,7 +89,6 @@ pub fn sys_sched_setaffinity(call: &mut Call<'_, '_>) -> SysResult {
     if set == 0 {
         return Err(Errno::EINVAL.into());
     }
-    call.posix.store.edit_thread(lane, |thread| thread.affinity = if set == all { 0 } else { set });
-    call.posix.settle_place(lane)?;
+    call.posix.set_affinity(lane, if set == all { 0 } else { set })?;
     Ok(0)
 }
