@@ -181,6 +181,11 @@ pub extern "C" fn entry() {
         "je 39f",
         "cmp ecx, {awaits_reflected}",
         "jne 91f",
+        // The second word is the complement of the first, or one of them is wrong.
+        "mov rcx, rdi",
+        "xor rcx, rsi",
+        "inc rcx",
+        "jnz 91f",
         "mov cl, [rbp + {odd}]",
         "and cl, {reflected_mask}",
         "cmp cl, {reflects}",

@@ -5,6 +5,7 @@
 
 use abi::{
     Control, Error, Label, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, MessagePage, ObjectKind, Operation, ReplyKind, RequestNumber, Rights,
+    result_of,
 };
 
 use crate::capability::{Slot, SlotPlace};
@@ -281,6 +282,12 @@ impl<M: Machine> Kernel<M> {
         };
         self.check_outgoing(server, label)?;
         let kind = self.thread(caller).call_kind();
+        let result = match kind {
+            CallKind::Reflected if label.kind() != ReplyKind::Frame as u8 => {
+                Some(result_of(self.thread(server).words()).ok_or(Error::InvalidArgument)?)
+            }
+            _ => None,
+        };
         *self.slot(place) = Slot::default();
         self.unlink_caller(caller);
         let words = self.thread(server).words();
@@ -291,8 +298,8 @@ impl<M: Machine> Kernel<M> {
         match kind {
             CallKind::Call => self.reply_to_call(server, caller, label, words),
             CallKind::Reflected => {
-                if answer != ReplyKind::Frame as u8 {
-                    self.thread(caller).frame.rax = words[0];
+                if let Some(result) = result {
+                    self.thread(caller).frame.rax = result;
                 }
             }
             CallKind::PageFault if answer == ReplyKind::Decline as u8 => {

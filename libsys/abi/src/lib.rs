@@ -31,7 +31,9 @@ mod trace;
 pub use control::{Control, Operation};
 pub use error::Error;
 pub use frame::{FLAGS_FIXED, FLAGS_STEP, FLAGS_USER, Frame, XSAVE_BYTES};
-pub use message::{FaultAccess, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_LEASES, MAX_MESSAGE, MessageKind, MessagePage, ReplyKind};
+pub use message::{
+    FaultAccess, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_LEASES, MAX_MESSAGE, MessageKind, MessagePage, ReplyKind, result_of, result_words,
+};
 pub use number::RequestNumber;
 pub use rights::{MapFlags, ObjectKind, Rights};
 pub use trace::{ALL_PORTS, TRACE_RECORDS, TraceKind, TraceRecord};

@@ -29,12 +29,25 @@ pub enum MessageKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum ReplyKind {
-    /// Call: here is the result. Reflected: word 0 becomes `rax`. Fault: the instruction is tried again.
+    /// Call: here is the result. Reflected: word 0 of [`result_words`] becomes `rax`. Fault: the instruction is tried again.
     Resume = 0,
     /// Page fault: not mine; goes on to the fault endpoint.
     Decline = 1,
     /// Reflected: the frame was set; it is loaded as it stands.
     Frame = 2,
+}
+
+/// The words of an answer to a reflected call: the result and its complement. Nobody behind the server could tell a wrong bit from a right one, so an answer
+/// whose words do not agree is refused, and leaves the call as it was.
+#[must_use]
+pub const fn result_words(result: u64) -> [u64; 2] {
+    [result, !result]
+}
+
+/// The result in an answer's words; `None` when they do not agree.
+#[must_use]
+pub const fn result_of([result, complement, ..]: [u64; 8]) -> Option<u64> {
+    if complement == !result { Some(result) } else { None }
 }
 
 /// Bits of a page fault's second word.

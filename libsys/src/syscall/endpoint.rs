@@ -3,7 +3,9 @@
 //! A message of up to [`abi::MAX_INLINE`] bytes travels in the registers, a longer one in the message page; this file is the only one that
 //! knows.
 
-use abi::{COPY_BYTES, EndpointState, Error, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, Operation, ReplyKind, RequestNumber};
+use abi::{
+    COPY_BYTES, EndpointState, Error, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, Operation, ReplyKind, RequestNumber, result_words,
+};
 
 use super::{Registers, command, page};
 
@@ -229,6 +231,11 @@ pub fn reply_receive(endpoint: u32, bytes: &[u8], caps: &[u32], receive: [u32; M
     Ok(Incoming::new(&registers))
 }
 
+/// The label of an answer that is one word.
+const fn word_label(kind: ReplyKind) -> Label {
+    Label::new(size_of_val(&result_words(0))).with_kind(kind as u8)
+}
+
 /// As [`reply_receive`], for the answer to a fault or a reflected call.
 ///
 /// # Errors
@@ -236,7 +243,7 @@ pub fn reply_receive(endpoint: u32, bytes: &[u8], caps: &[u32], receive: [u32; M
 #[inline]
 pub fn reply_word_receive(endpoint: u32, kind: ReplyKind, word: u64, receive: [u32; MAX_CAPS]) -> Result<Incoming, Error> {
     page::put_receive_slots(receive);
-    let mut registers = Registers::new(Operation::ReplyReceive, endpoint).with_words([word]).with_label(Label::new(8).with_kind(kind as u8));
+    let mut registers = Registers::new(Operation::ReplyReceive, endpoint).with_words(result_words(word)).with_label(word_label(kind));
     registers.enter()?;
     Ok(Incoming::new(&registers))
 }
@@ -246,7 +253,7 @@ pub fn reply_word_receive(endpoint: u32, kind: ReplyKind, word: u64, receive: [u
 /// # Errors
 /// [`Error::ReplyGone`] if the caller is gone.
 pub fn reply(slot: u32, kind: ReplyKind, word: u64) -> Result<(), Error> {
-    Registers::new(Operation::Reply, slot).with_words([word]).with_label(Label::new(8).with_kind(kind as u8)).enter()
+    Registers::new(Operation::Reply, slot).with_words(result_words(word)).with_label(word_label(kind)).enter()
 }
 
 /// Works on for the caller whose Reply was kept in `slot`: should the thread die of it, that is the request to blame.

@@ -1,6 +1,6 @@
 //! Messages as a test writes and reads them.
 
-use abi::{Control, Error, Label, Lease, MessageKind, MessagePage, Operation, RequestNumber};
+use abi::{Control, Error, Label, Lease, MessageKind, MessagePage, Operation, RequestNumber, result_words};
 
 use super::World;
 use crate::page::{PAGE_BYTES, Ref};
@@ -31,7 +31,7 @@ impl Message {
     /// An answer of one word and a kind.
     #[must_use]
     pub fn answer(kind: abi::ReplyKind, word: u64) -> Self {
-        Self { label: Label::new(8).with_kind(kind as u8), words: vec![word], ..Self::default() }
+        Self { label: Label::new(16).with_kind(kind as u8), words: result_words(word).to_vec(), ..Self::default() }
     }
 
     /// With a request number.

@@ -17,7 +17,7 @@ mod talk;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use abi::{FLAGS_FIXED, FLAGS_STEP, Operation};
+use abi::{FLAGS_FIXED, FLAGS_STEP, Operation, ReplyKind};
 use dice::Dice;
 use microkernel::fake::{Linux, Message, Trap, Way, World};
 use play::Tally;
@@ -117,7 +117,7 @@ fn linux_thread_that_steps_goes_on_by_iret() {
         world.return_to(&slow);
         world.linux_call(program.thread, 39, [0; 6], 0x40_0000);
         world.fast_ways.clear();
-        world.reply_receive(server.thread, 10, &Message::words(&[1234]));
+        world.reply_receive(server.thread, 10, &Message::answer(ReplyKind::Resume, 1234));
         let way = Way { trap: Trap::Native(Some(Operation::ReplyReceive)), switches: true, returns };
         assert_eq!(world.fast_ways.iter().collect::<Vec<_>>(), [(&way, &1)]);
         let frame = world.frame(program.thread);

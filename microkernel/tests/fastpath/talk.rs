@@ -17,6 +17,8 @@ const OTHER: u64 = 8;
 /// Steps of a hundred talking ones that name a reply slot, which may be the other thread's.
 const OTHER_SLOT: u64 = 3;
 const FIRST_REPLY_SLOT: u64 = 20;
+/// Messages of a hundred whose second word is what it is in an answer to a Linux program.
+const SOUND: u64 = 90;
 /// Steps of a hundred talking ones that set the registers of a Linux program.
 const SET_FRAME: u64 = 4;
 /// Steps of a hundred talking ones in which a server dies.
@@ -138,7 +140,10 @@ impl Opening {
         let length = dice.pick(&[0, 1, 8, 32, 64, 64, 64, 65, 100]);
         let kind = if dice.chance(90) { 0 } else { dice.below(4) as u8 };
         let label = Label::new(length).with_kind(kind).with_leases(usize::from(dice.chance(5)));
-        let (words, number) = ([0; 8].map(|_| dice.next()), dice.next());
+        let (mut words, number) = ([0; 8].map(|_| dice.next()), dice.next());
+        if dice.chance(SOUND) {
+            words[1] = !words[0];
+        }
         if tally.show {
             println!("{current:?} {operation:?} on endpoint {endpoint} label {:#x}", label.0);
         }

@@ -1,6 +1,6 @@
 //! Several processors: where threads run, how they meet across, and what one does for another.
 
-use abi::{EndpointState, Error, MapFlags, Operation, Rights, ThreadSetting};
+use abi::{EndpointState, Error, MapFlags, Operation, ReplyKind, Rights, ThreadSetting};
 use microkernel::fake::{Linux, Message, Process, World};
 use microkernel::fault::PAGE_FAULT;
 use microkernel::thread::{DEFAULT_SLICE, State};
@@ -191,7 +191,7 @@ fn linux_call_and_fault_go_across() {
     world.receive(server.thread, 10);
     world.linux_call(program.thread, 39, [0; 6], 0x40_0000);
     assert_eq!(world.received(server.thread).badge, 9);
-    world.reply_receive(server.thread, 10, &Message::words(&[1234]));
+    world.reply_receive(server.thread, 10, &Message::answer(ReplyKind::Resume, 1234));
     assert_eq!(world.frame(program.thread).rax, 1234);
     world.exception(program.thread, PAGE_FAULT, 4, BASE);
     assert_eq!(world.received(server.thread).words[0], BASE);

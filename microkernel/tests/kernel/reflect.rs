@@ -1,6 +1,6 @@
 //! Linux programs: `syscall` as a call with raw registers.
 
-use abi::{MessageKind, Operation, ReplyKind, RequestNumber};
+use abi::{Error, MessageKind, Operation, ReplyKind, RequestNumber};
 use microkernel::fake::{Linux, Message, Process, World};
 use microkernel::thread::State;
 
@@ -35,9 +35,25 @@ fn answer_sets_rax_and_nothing_else() {
     world.receive(server.thread, 10);
     world.linux_call(program.thread, 9, [1, 2, 3, 4, 5, 6], RIP);
     let before = *world.frame(program.thread);
-    world.reply_receive(server.thread, 10, &Message { words: vec![77, 8, 8, 8, 8, 8, 8, 8], ..Message::answer(ReplyKind::Resume, 0) });
+    world.reply_receive(server.thread, 10, &Message { words: vec![77, !77, 8, 8, 8, 8, 8, 8], ..Message::answer(ReplyKind::Resume, 0) });
     assert_eq!(world.kernel.current(), Some(program.thread));
     assert_eq!(*world.frame(program.thread), abi::Frame { rax: 77, ..before });
+}
+
+#[test]
+fn answer_with_a_wrong_bit_is_refused_and_the_call_waits_for_another() {
+    let mut world = World::new();
+    let (server, program, _) = program(&mut world);
+    world.receive(server.thread, 10);
+    world.linux_call(program.thread, 9, [0; 6], RIP);
+    for word in 0..2 {
+        let mut answer = Message::answer(ReplyKind::Resume, 77);
+        answer.words[word] ^= 1 << 40;
+        assert_eq!(world.reply(server.thread, 11, &answer), Err(Error::InvalidArgument));
+        assert_eq!(world.thread(program.thread).state(), State::AwaitingReply);
+    }
+    world.reply(server.thread, 11, &Message::answer(ReplyKind::Resume, 77)).unwrap();
+    assert_eq!(world.frame(program.thread).rax, 77);
 }
 
 #[test]
@@ -122,7 +138,7 @@ fn long_answer_to_a_program_is_only_its_first_word() {
     world.linux_call(program.thread, 9, [0; 6], RIP);
     let before = world.message_page(program.thread).to_vec();
     world.message_page(server.thread).fill(7);
-    world.reply(server.thread, 11, &Message { label: abi::Label::new(2000), words: vec![3], ..Message::default() }).unwrap();
+    world.reply(server.thread, 11, &Message { label: abi::Label::new(2000), words: vec![3, !3], ..Message::default() }).unwrap();
     assert_eq!(world.frame(program.thread).rax, 3);
     assert_eq!(world.message_page(program.thread)[..], before[..]);
 }

@@ -222,7 +222,11 @@ fn blocks(operation: Operation) -> bool {
 
 fn plausible_call(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &mut Tally) {
     let held = world.handles(current);
-    let (operation, handle, words) = choose(world, current, dice, &held);
+    let (operation, handle, mut words) = choose(world, current, dice, &held);
+    if matches!(operation, Operation::Reply | Operation::ReplyReceive) && dice.chance(80) {
+        // As the answer to a Linux program must be.
+        words = abi::result_words(dice.next()).to_vec();
+    }
     let message = prepare(world, current, dice, &held, &words);
     let label = if blocks(operation) || operation == Operation::Reply { message.label } else { Label::default() };
     show(tally, || format!("{current:?} {operation:?} on {handle:#x} {words:x?} label {:#x}", label.0));
