@@ -87,7 +87,37 @@ fn broken_programs_hurt_nobody_else() {
     assert_eq!(outcome.stdout, "fuzz 1: 150 programs\nALIVE\n", "{outcome}");
 }
 
-/// Linux maps what is not there and kills the program at its first step; here exec says that it is none, and the shell takes it for a script, as POSIX has it.
+/// The shell takes what exec says is no program for a script, as POSIX has it.
+/// What of a broken program is a right one that does nothing good: it starts somewhere else, or has less in its memory, or may do less with it.
+const RUNS: [&str; 12] = [
+    "header e_type",
+    "header e_entry",
+    "header e_phnum",
+    "first p_type",
+    "second p_type",
+    "first p_flags",
+    "second p_flags",
+    "second p_vaddr",
+    "first p_filesz: 0",
+    "first p_offset: one page",
+    "first p_memsz: 0",
+    "second p_memsz: 0",
+];
+
+/// What Linux finds too late and kills for is refused here while the caller is there.
+#[test]
+fn broken_program_is_refused_before_its_caller_is_gone() {
+    let outcome = run_with("badelf", "/run/programs/badelf exact\n");
+    expect_no_death(&outcome);
+    assert!(outcome.stdout.matches(" ENOEXEC").count() > 200, "{outcome}");
+    for line in outcome.stdout.lines() {
+        let (of, outcomes) = line.split_once(':').unwrap_or((line, line));
+        for killed in outcomes.split(',').map(str::trim).filter(|outcome| outcome.ends_with(" killed")) {
+            assert!(RUNS.iter().any(|runs| format!("{of}: {killed}").starts_with(runs)), "{of}: {killed}");
+        }
+    }
+}
+
 #[test]
 fn program_whose_segments_end_before_they_should_is_none() {
     let script = "head -c 5000 /bin/busybox > /tmp/cut; chmod +x /tmp/cut; /tmp/cut 2> /tmp/errors; status=$?\n\

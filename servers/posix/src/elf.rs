@@ -153,6 +153,16 @@ impl Program {
         if self.segments.is_empty() { Err(Errno::ENOEXEC) } else { Ok(()) }
     }
 
+    /// The program, if a file of `size` bytes has all pages of its segments.
+    ///
+    /// # Errors
+    /// `ENOEXEC`: the file was cut. Linux maps what there is, and kills the program when it uses the rest.
+    pub fn whole_in(self, size: u64) -> Result<Self, Errno> {
+        let is_there = |end: u64| end <= size.next_multiple_of(PAGE);
+        let is_whole = |segment: &Segment| segment.file_bytes == 0 || segment.offset.checked_add(segment.file_bytes).is_some_and(is_there);
+        if self.segments.iter().all(is_whole) { Ok(self) } else { Err(Errno::ENOEXEC) }
+    }
+
     /// Lowest and highest address, rounded to pages, before relocation.
     #[must_use]
     pub fn extent(&self) -> (u64, u64) {

@@ -149,7 +149,8 @@ impl Posix<'_> {
     }
 
     fn open_elf(&mut self, request: &Request, head: &[u8], opened: Opened, arguments: Vec<Vec<u8>>) -> Result<Found, Stop> {
-        let program = self.or_close(elf::parse(head).map_err(Stop::from), &[opened])?;
+        let program = elf::parse(head).and_then(|program| program.whole_in(opened.size));
+        let program = self.or_close(program.map_err(Stop::from), &[opened])?;
         let interpreter = match program.interpreter {
             None => None,
             Some((offset, length)) => {
@@ -177,8 +178,8 @@ impl Posix<'_> {
         let mut head = vec![0; elf::HEAD_BYTES];
         let read = self.read_file(request.number, opened.file, 0, &mut head);
         let read = self.or_close(read, &[opened])?;
-        let program = elf::parse(head.get(..read).unwrap_or_default()).map_err(|_| Stop::Errno(Errno::ENOEXEC));
-        Ok((self.or_close(program, &[opened])?, opened))
+        let program = elf::parse(head.get(..read).unwrap_or_default()).and_then(|program| program.whole_in(opened.size));
+        Ok((self.or_close(program.map_err(|_| Stop::Errno(Errno::ENOEXEC)), &[opened])?, opened))
     }
 
     /// A program that was found is not executed after all.

@@ -1,4 +1,4 @@
-use super::{PIE_BASE, Segment, Shebang, parse, shebang};
+use super::{PAGE, PIE_BASE, Segment, Shebang, parse, shebang};
 use crate::errno::Errno;
 use crate::vma::{EXEC, READ, WRITE};
 
@@ -51,6 +51,14 @@ fn every_truncation_is_refused_or_complete() {
         assert_eq!(parse(&file[..length]), Err(Errno::ENOEXEC), "{length}");
     }
     assert!(parse(&file[..64 + 2 * 56]).is_ok());
+}
+
+#[test]
+fn program_whose_segments_are_not_in_the_file_is_cut() {
+    let program = parse(&small(2)).unwrap();
+    let end = program.segments.iter().map(|segment| segment.offset + segment.file_bytes).max().unwrap();
+    assert_eq!(program.clone().whole_in((end - 1) & !(PAGE - 1)), Err(Errno::ENOEXEC));
+    assert_eq!(program.clone().whole_in(((end - 1) & !(PAGE - 1)) + 1), Ok(program));
 }
 
 #[test]
