@@ -6,7 +6,10 @@ done
 # Processes come and go while it looks.
 grep -v '/proc/' /tmp/errors
 echo "-- files"
-ls -laR /etc /home /root | grep -v ' \.\.$'
+ls -laR /etc /home /root /bin /sbin /var | grep -v ' \.\.$'
+# Our own programs are of another size at each change.
+ls -la /usr | grep -v ' \.\.$'
+ls -la /usr/bin | grep -vE '^total| \.\.$| (rusttest|svc)$'; ls /usr/bin | grep -E '^(rusttest|svc)$'
 echo "-- devices"
 cd /dev && ls -la null zero full random urandom tty console ptmx pts/ptmx
 ls -ld pts fd
