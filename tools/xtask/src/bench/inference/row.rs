@@ -116,6 +116,16 @@ impl Limits {
         Self(said.lines().filter_map(limit).collect())
     }
 
+    /// Takes what is higher in `others`, and what was not known.
+    pub(super) fn raise(&mut self, others: Self) {
+        for other in others.0 {
+            match self.0.iter_mut().find(|(name, threads, ..)| *name == other.0 && *threads == other.1) {
+                Some(known) => known.2 = known.2.max(other.2),
+                None => self.0.push(other),
+            }
+        }
+    }
+
     /// How much of the machine `speed` is, in percent.
     pub(super) fn share(&self, speed: &Speed, threads: usize) -> Option<f64> {
         let (taken, unit) = &speed.taken;
@@ -151,7 +161,8 @@ mod tests {
         let said = "2 threads, 644 MB of weights\ngenerate 128 after 0: 29.25 tokens/s (slowest 18.84, fastest 34.74); 18.9 GB/s\n";
         let speed = Speed::read(said).expect("a speed");
         assert_eq!(speed, Speed { tokens: 29.25, taken: (18.9, "GB/s".into()) });
-        let limits = Limits::read("bandwidth 1: 20.0 GB/s\nint8 1: 235.1 Gop/s\nbandwidth 2: 37.8 GB/s\nnoise\n");
+        let mut limits = Limits::read("bandwidth 1: 20.0 GB/s\nint8 1: 235.1 Gop/s\nbandwidth 2: 30.0 GB/s\nnoise\n");
+        limits.raise(Limits::read("bandwidth 2: 37.8 GB/s\nint8 1: 100.0 Gop/s\n"));
         assert_eq!((limits.share(&speed, 2), limits.share(&speed, 3)), (Some(50.0), None));
         assert_eq!(limits.figures()[1].name, "inference_limit_int8_1t");
         assert_eq!(Speed::read("nothing"), None);
