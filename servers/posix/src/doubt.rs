@@ -23,7 +23,7 @@ pub(crate) type Fault = (u64, u64);
 
 /// Whether a failure may be one of ours and not the program's.
 const fn is_doubtful(errno: Errno) -> bool {
-    !matches!(errno, Errno::EAGAIN | Errno::EINTR | Errno::ETIMEDOUT | Errno::ENOMEM | Errno::ENOSPC | Errno::ENOSYS)
+    !matches!(errno, Errno::EAGAIN | Errno::EINTR | Errno::ETIMEDOUT | Errno::ENOMEM | Errno::ENOSPC)
 }
 
 /// The call that a waiting thread made: number and arguments (x86-64 ABI, A.2.1).
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn waiting_and_lacking_are_not_asked_twice() {
-        assert!([Errno::EFAULT, Errno::ENOENT, Errno::EBADF, Errno::EIO].into_iter().all(is_doubtful));
+        assert!([Errno::EFAULT, Errno::ENOENT, Errno::EBADF, Errno::EIO, Errno::ENOSYS].into_iter().all(is_doubtful));
         assert!(![Errno::EAGAIN, Errno::EINTR, Errno::ENOMEM].into_iter().any(is_doubtful));
     }
 }

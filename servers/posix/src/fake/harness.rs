@@ -200,9 +200,18 @@ impl System {
 
     /// A call that posix takes for another one when its message comes: as when a register of its own had a wrong bit.
     pub(crate) fn call_taken_for(&mut self, lane: Lane, number: u64, arguments: [u64; 6], taken: [u64; 6]) -> Option<u64> {
+        self.taken_for(lane, number, arguments, Incoming::Call { number, arguments: taken })
+    }
+
+    /// As [`System::call_taken_for`], with the arguments that are right.
+    pub(crate) fn number_taken_for(&mut self, lane: Lane, number: u64, arguments: [u64; 6], taken: u64) -> Option<u64> {
+        self.taken_for(lane, number, arguments, Incoming::Call { number: taken, arguments })
+    }
+
+    fn taken_for(&mut self, lane: Lane, number: u64, arguments: [u64; 6], taken: Incoming) -> Option<u64> {
         self.machine.0.borrow_mut().answers.clear();
         let request = self.trap(lane, number, arguments);
-        self.receive(lane, request, Incoming::Call { number, arguments: taken });
+        self.receive(lane, request, taken);
         self.hear_vfs();
         self.result(lane)
     }
