@@ -13,7 +13,7 @@ mod peer;
 mod restart;
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt::Write;
 use std::fs;
 use std::path::PathBuf;
@@ -22,12 +22,13 @@ use clap::Args;
 
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
+use counted::Row;
 use peer::Linux;
 
 /// Options of the command `bench`.
 #[derive(Args, Debug)]
 pub(crate) struct BenchOptions {
-    /// Only benches whose name contains this
+    /// Only benches, or rows, whose name contains this
     name: Option<String>,
     /// Write the figures there, as JSON
     #[arg(long, value_name = "FILE")]
@@ -56,6 +57,8 @@ pub(crate) struct Bench<'a> {
     pub(crate) workspace: &'a Workspace,
     inference: &'a inference::InferenceOptions,
     linux: OnceCell<Linux>,
+    /// What should have been measured and was not, in words.
+    missing: RefCell<Vec<String>>,
 }
 
 impl Bench<'_> {
@@ -63,29 +66,40 @@ impl Bench<'_> {
     pub(crate) fn linux(&self, name: &str) -> Option<f64> {
         self.linux.get_or_init(|| Linux::measured(self.workspace)).figure(name)
     }
+
+    /// A row has no value: the others are shown, and the command fails.
+    fn misses(&self, why: String) {
+        self.missing.borrow_mut().push(why);
+    }
 }
 
-/// A bench: its name, and how it measures.
+/// How a bench measures.
 type Measure = fn(&Bench<'_>) -> Result<Vec<Figure>>;
 
-/// All benches, by name.
-const BENCHES: [(&str, Measure); 6] = [
-    (boot::NAME, boot::measure),
-    (inference::NAME, inference::measure),
-    (ipc::NAME, ipc::measure),
-    (linux::NAME, linux::measure),
-    (lines::NAME, lines::measure),
-    (restart::NAME, restart::measure),
+/// All benches, by name, with the rows that can be asked for by theirs.
+const BENCHES: [(&str, Measure, &[Row]); 6] = [
+    (boot::NAME, boot::measure, &[]),
+    (inference::NAME, inference::measure, &[]),
+    (ipc::NAME, ipc::measure, &ipc::ROWS),
+    (linux::NAME, linux::measure, &linux::ROWS),
+    (lines::NAME, lines::measure, &[]),
+    (restart::NAME, restart::measure, &[]),
 ];
+
+/// Whether a bench is to run.
+fn is_wanted(part: Option<&str>, bench: &str, rows: &[Row]) -> bool {
+    // What takes an hour has to be asked for.
+    part.map_or(bench != inference::NAME, |part| bench.contains(part) || rows.iter().any(|(row, _)| row.contains(part)))
+}
 
 /// The command `bench`.
 pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> Result<()> {
-    // What takes an hour has to be asked for.
-    let wanted = |name: &str| options.name.as_deref().map_or(name != inference::NAME, |part| name.contains(part));
-    let bench = Bench { workspace, inference: &options.inference, linux: OnceCell::new() };
-    let mut figures = Vec::new();
-    for (_, measure) in BENCHES.into_iter().filter(|(name, _)| wanted(name)) {
-        for figure in measure(&bench)? {
+    let part = options.name.as_deref();
+    let bench = Bench { workspace, inference: &options.inference, linux: OnceCell::new(), missing: RefCell::default() };
+    let mut figures: Vec<Figure> = Vec::new();
+    for (name, measure, _) in BENCHES.into_iter().filter(|(name, _, rows)| is_wanted(part, name, rows)) {
+        let is_shown = |figure: &Figure| part.is_none_or(|part| name.contains(part) || figure.name.contains(part));
+        for figure in measure(&bench)?.into_iter().filter(is_shown) {
             if figures.is_empty() {
                 println!("{HEAD}");
             }
@@ -94,13 +108,14 @@ pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> Result<()> {
         }
     }
     if figures.is_empty() {
-        let names: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = BENCHES.iter().map(|(name, ..)| *name).collect();
         return Err(Error::Refused(format!("no such bench; there are {}", names.join(", "))));
     }
-    match &options.json {
-        Some(path) => fs::write(path, json(&figures)).map_err(Error::io("writing", path)),
-        None => Ok(()),
+    if let Some(path) = &options.json {
+        fs::write(path, json(&figures)).map_err(Error::io("writing", path))?;
     }
+    let missing = bench.missing.into_inner();
+    if missing.is_empty() { Ok(()) } else { Err(Error::Refused(format!("bench: {}", missing.join("; ")))) }
 }
 
 /// The table's first line.
@@ -149,9 +164,36 @@ mod tests {
     }
 
     #[test]
+    fn bench_runs_for_its_own_name_and_for_those_of_its_rows() {
+        let run = |part| BENCHES.into_iter().filter(|(name, _, rows)| is_wanted(part, name, rows)).map(|(name, ..)| name).collect::<Vec<_>>();
+        assert_eq!(run(Some("call_reply_empty")), [ipc::NAME]);
+        assert_eq!(run(Some("ipc")), [ipc::NAME, linux::NAME]);
+        assert_eq!(run(Some("kernel_lines")), [lines::NAME]);
+        assert_eq!(run(Some("nothing_like_it")), [""; 0]);
+        assert_eq!(run(None).len(), BENCHES.len() - 1);
+    }
+
+    /// They are what figures are compared by over time, and other programs look for them.
+    #[test]
+    fn names_of_rows_stay() {
+        let rows: Vec<&str> = BENCHES.iter().flat_map(|(.., rows)| rows.iter().map(|(row, _)| *row)).collect();
+        let expected = "call_reply_empty call_reply_32 call_reply_64 call_reply_1k native_null switch_two notification_ping_pong fault_to_handler map_one unmap_one \
+                        map_batched unmap_batched mint delete revoke reflected_getppid pread_1 pread_4k open_close stat create_write_unlink page_fault_anon \
+                        page_fault_around pipe_ping_pong thread_create_join fork_exit_wait vfork_exec_tiny fork_exec_static";
+        assert_eq!(rows.join(" "), expected);
+    }
+
+    #[test]
     fn names_are_snake_case_and_sorted() {
-        let names: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = BENCHES.iter().map(|(name, ..)| *name).collect();
         assert!(names.is_sorted());
-        assert!(names.iter().all(|name| name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')));
+        let rows = BENCHES.iter().flat_map(|(.., rows)| rows.iter().map(|(row, _)| *row));
+        assert!(
+            names
+                .iter()
+                .copied()
+                .chain(rows)
+                .all(|name| name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_'))
+        );
     }
 }

@@ -58,19 +58,19 @@ fn written(folder: &Path, script: &str) -> Result<PathBuf> {
 /// The figures of `rows` in lines that hold `prefix`, then name and value, each beside Linux's.
 pub(super) fn figures(bench: &Bench<'_>, rows: &[Row], prefix: &str, text: &str) -> Vec<Figure> {
     let row = |(name, goal, value): (&'static str, _, _)| Figure { name: name.into(), value, unit: UNIT, goal, linux: bench.linux(name) };
-    measured(rows, prefix, text).into_iter().map(row).collect()
+    measured(rows, prefix, text, |why| bench.misses(why)).into_iter().map(row).collect()
 }
 
-/// Rows that have a value; the others are told of.
-fn measured(rows: &[Row], prefix: &str, text: &str) -> Vec<(&'static str, Option<f64>, f64)> {
+/// Rows that have a value; the others are told of by `misses`.
+fn measured(rows: &[Row], prefix: &str, text: &str, mut misses: impl FnMut(String)) -> Vec<(&'static str, Option<f64>, f64)> {
     let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(prefix)?.1.split_once(' ')).collect();
     let mut found = Vec::new();
     for (name, goal) in rows {
         match lines.iter().find(|(measured, _)| measured == name) {
-            None => eprintln!("bench: {name} was not measured"),
+            None => misses(format!("{name} was not measured")),
             Some((_, value)) => match value.trim().parse() {
                 Ok(value) => found.push((*name, *goal, value)),
-                Err(_) => eprintln!("bench: {name} {value}"),
+                Err(_) => misses(format!("{name} {value}")),
             },
         }
     }
@@ -82,9 +82,11 @@ mod tests {
     use super::measured;
 
     #[test]
-    fn rows_are_found_by_name_and_those_without_a_value_left_out() {
+    fn rows_are_found_by_name_and_those_without_a_value_told_of() {
+        let mut missing = Vec::new();
         let rows = [("b", Some(7.0)), ("a", None), ("c", None), ("d", None)];
-        let found = measured(&rows, "bench: ", "1.0 probe: bench: a 12\nprobe: bench: b 3\nbench: c failed: Busy\nb 9\n");
+        let found = measured(&rows, "bench: ", "1.0 probe: bench: a 12\nprobe: bench: b 3\nbench: c failed: Busy\nb 9\n", |why| missing.push(why));
+        assert_eq!(missing, ["c failed: Busy", "d was not measured"]);
         assert_eq!(found, [("b", Some(7.0), 3.0), ("a", None, 12.0)]);
     }
 }

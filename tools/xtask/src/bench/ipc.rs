@@ -14,7 +14,7 @@ const OVERLAY: &str = "servers/probe/services.toml";
 const OPTIONS: [&str; 2] = ["probe=bench", "victim=mirror"];
 /// The probe is more important than the script and never waits long, so it is through long before.
 const SCRIPT: &str = "sleep 5\n";
-const ROWS: [Row; 15] = [
+pub(super) const ROWS: [Row; 15] = [
     ("call_reply_empty", Some(250.0)),
     ("call_reply_32", Some(290.0)),
     ("call_reply_64", Some(330.0)),

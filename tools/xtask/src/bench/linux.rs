@@ -17,7 +17,7 @@ pub(super) const NAME: &str = "ipc_linux";
 const PROGRAMS: [&str; 2] = ["bench", "nothing"];
 /// What runs them, on both systems.
 pub(super) const SCRIPT: &str = "exec /run/programs/bench /run/programs/nothing\n";
-const ROWS: [Row; 13] = [
+pub(super) const ROWS: [Row; 13] = [
     ("reflected_getppid", Some(450.0)),
     ("pread_1", Some(1_500.0)),
     ("pread_4k", Some(2_200.0)),
