@@ -58,6 +58,13 @@ const DEVICES: [(Operation, u32); 6] = [
     (Operation::PortRecord, abi::boot_slot::PORTS),
 ];
 
+/// Those that take a Reply, or one of several kinds.
+const OTHERS: [Operation; 6] =
+    [Operation::Reply, Operation::LeaseRead, Operation::LeaseWrite, Operation::TakeUp, Operation::Derive, Operation::Trace];
+
+/// Those that take none.
+const WITHOUT: [Operation; 3] = [Operation::SetReplySlot, Operation::Yield, Operation::Log];
+
 /// A capability of a kind, in root's table.
 fn some(world: &mut World, kind: ObjectKind) -> u32 {
     match kind {
@@ -72,10 +79,18 @@ fn attempt(world: &mut World, handle: u32, operation: Operation) -> Result<[u64;
 }
 
 #[test]
+fn no_operation_is_forgotten() {
+    let listed: Vec<Operation> = INVOKED.into_iter().map(|entry| entry.0).chain(DEVICES.map(|entry| entry.0)).chain(OTHERS).chain(WITHOUT).collect();
+    for operation in Operation::SLOW.into_iter().chain([Operation::Call, Operation::ReplyReceive]) {
+        assert_eq!(listed.iter().filter(|other| **other == operation).count(), 1, "{operation:?}");
+    }
+}
+
+#[test]
 fn empty_slot_header_slot_and_index_beyond_the_table_are_invalid_handles() {
     let mut world = World::new();
     let devices = DEVICES.map(|(operation, _)| operation);
-    for operation in INVOKED.into_iter().map(|entry| entry.0).chain(devices).chain([Operation::Derive, Operation::Reply, Operation::LeaseRead]) {
+    for operation in INVOKED.into_iter().map(|entry| entry.0).chain(devices).chain(OTHERS) {
         for handle in [3000, 1, 3, 4096, abi::HANDLE_MASK, abi::VAULT | 20] {
             assert_eq!(attempt(&mut world, handle, operation), Err(Error::InvalidHandle), "{operation:?} on {handle}");
         }
@@ -94,7 +109,7 @@ fn capability_of_another_kind_is_refused() {
     for (operation, _) in DEVICES {
         assert_eq!(attempt(&mut world, others[0].1, operation), Err(Error::WrongKind), "{operation:?}");
     }
-    for operation in [Operation::Reply, Operation::LeaseRead, Operation::LeaseWrite, Operation::Derive] {
+    for operation in OTHERS {
         assert_eq!(attempt(&mut world, others[0].1, operation), Err(Error::WrongKind), "{operation:?}");
     }
 }
