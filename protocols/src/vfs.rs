@@ -38,6 +38,8 @@ pub mod event {
 
 /// Most bytes of a path in a request, so that a request with two paths is one message. A caller splits longer ones at a slash.
 pub const MAX_PATH: usize = 1600;
+/// What a path starts with that a file had when it was removed: no path has a zero in it.
+pub const LOST: u8 = 0;
 /// Most bytes of one name.
 pub const MAX_NAME: usize = 255;
 /// Most symbolic links followed in one walk (Linux: `MAXSYMLINKS`).
@@ -238,7 +240,8 @@ pub enum Request<'a> {
         /// Whether they will be written through the mapping.
         write: bool,
     },
-    /// Idempotent. Copies the path of a file, seen from `root`, to lease 0. [`Error::NotFound`] if it has no name there. -> [`Reply::Count`]
+    /// Idempotent. Copies the path of a file, seen from `root`, to lease 0. Of one that was removed while it was open: [`LOST`] and the path that it had, seen from the
+    /// top, if that is known. [`Error::NotFound`] if it has no name there. -> [`Reply::Count`]
     PathOf {
         /// Of what.
         file: FileId,

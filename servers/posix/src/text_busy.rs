@@ -22,7 +22,9 @@ impl Posix<'_> {
     #[must_use]
     pub fn is_open_for_writing(&self, file: FileId) -> bool {
         let Some(node) = self.find_node(file.into()) else { return false };
-        let writes = |file: crate::saved::File| file.references != 0 && file.kind == kind::REGULAR && file.node as usize == node && file.writes();
+        let writes = |file: crate::saved::File| {
+            file.references != 0 && file.kind == kind::REGULAR && file.node as usize == node && file.writes() && file.detail == 0
+        };
         (0..FILES).any(|index| writes(self.store.file(index)))
     }
 }

@@ -131,11 +131,14 @@ pub fn check(state: &State) -> Result<(), Damage> {
 fn check_content(state: &State, number: u32, inode: &Inode, owned: &mut Owned) -> Result<(), Damage> {
     match inode.kind().map_err(|_| Damage::Link("a file"))? {
         Kind::Directory => check_entries(state, number, inode, owned)?,
-        Kind::Symlink => {
-            state.walk_text(inode.target, inode.size as usize, |chunk| owned.chunks.meet(chunk)).map_err(|_| Damage::Link("a text"))?;
-        }
-        _ if inode.first != 0 || inode.target != 0 => return Err(Damage::Link("an entry")),
+        _ if inode.first != 0 => return Err(Damage::Link("an entry")),
         _ => {}
+    }
+    if inode.has_lost_path() && inode.links != 0 {
+        return Err(Damage::Link("a lost path"));
+    }
+    if inode.target != 0 || inode.is(Kind::Symlink) {
+        state.walk_text(inode.target, inode.text_length(), |chunk| owned.chunks.meet(chunk)).map_err(|_| Damage::Link("a text"))?;
     }
     let end = inode.size.div_ceil(PAGE as u64);
     let mut pages = 0;

@@ -38,7 +38,7 @@ libsys::plain! {
         pub modified_seconds: i64,
         /// Last change of any kind.
         pub changed_seconds: i64,
-        /// Directory: the last number given to an entry.
+        /// Directory: the last number given to an entry. Lost path: its length.
         pub sequence: u64,
         /// Nanoseconds of the last read.
         pub accessed_nanoseconds: u32,
@@ -70,7 +70,7 @@ libsys::plain! {
         pub entries: u32,
         /// One entry that names this file, if known; a directory's only one.
         pub name: u32,
-        /// Symbolic link: the text that it says.
+        /// Symbolic link: the text that it says. What lost its last name while it was open: the path that it had then, or 0.
         pub target: u32,
         /// Link of the list it is on: free slots, or doomed files.
         pub next: u32,
@@ -102,6 +102,18 @@ impl Inode {
     #[must_use]
     pub const fn is(&self, kind: Kind) -> bool {
         self.kind == kind as u8
+    }
+
+    /// Bytes of the text at [`Inode::target`].
+    #[must_use]
+    pub const fn text_length(&self) -> usize {
+        if self.is(Kind::Symlink) { self.size as usize } else { self.sequence as usize }
+    }
+
+    /// Whether [`Inode::target`] is the path that it had.
+    #[must_use]
+    pub const fn has_lost_path(&self) -> bool {
+        self.target != 0 && !self.is(Kind::Symlink)
     }
 
     /// Whether anybody has it open.

@@ -1,7 +1,7 @@
 //! What is told by lease: the entries of directories, what links say, the paths of files.
 
 use protocols::serve::Caller;
-use protocols::vfs::{Actor, At, Error, FileId, Kind, MAX_NAME, Record, Reply, encode_record, record_length};
+use protocols::vfs::{Actor, At, Error, FileId, Kind, LOST, MAX_NAME, Record, Reply, encode_record, record_length};
 
 use crate::attempt::Attempt;
 use crate::host::Host;
@@ -90,30 +90,36 @@ impl<H: Host> Attempt<'_, H> {
     /// # Errors
     /// [`Error::Stale`], [`Error::NotFound`], [`Error::Range`]; of the lease.
     pub fn path_of(&mut self, caller: &mut dyn Caller, file: FileId, root: FileId, length: u32) -> Result<Reply, Error> {
-        let (mut number, mut inode) = self.find(file)?;
-        // Filled from its end.
-        let mut path = [0; MAX_TOLD];
-        let mut start = MAX_TOLD;
-        let mut prepend = |bytes: &[u8]| {
-            start = start.checked_sub(bytes.len()).ok_or(Error::NameTooLong)?;
-            path.get_mut(start..start + bytes.len()).ok_or(Error::Damaged)?.copy_from_slice(bytes);
-            Ok::<usize, Error>(start)
-        };
-        let mut first = MAX_TOLD;
-        while number != root.inode {
+        let (number, inode) = self.find(file)?;
+        let mut path = Path::default();
+        if inode.has_lost_path() {
+            path.prepend(&self.state.text(inode.target, inode.text_length())?)?;
+            path.prepend(&[LOST])?;
+            return tell(caller, path.bytes(), length).map(Reply::Count);
+        }
+        self.climb(number, root.inode, &mut path)?;
+        if path.bytes().is_empty() {
+            path.prepend(b"/")?;
+        }
+        tell(caller, path.bytes(), length).map(Reply::Count)
+    }
+
+    /// Puts the names from `root` down to a file before what is there of its path.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for one without a name there, [`Error::NameTooLong`].
+    pub fn climb(&mut self, mut number: u32, root: u32, path: &mut Path) -> Result<(), Error> {
+        while number != root {
+            let inode = self.inode(number)?;
             if inode.name == 0 {
                 return Err(Error::NotFound);
             }
             let entry = self.state.entry(inode.name)?;
-            prepend(&self.state.text(entry.text, usize::from(entry.length))?)?;
-            first = prepend(b"/")?;
+            path.prepend(&self.state.text(entry.text, usize::from(entry.length))?)?;
+            path.prepend(b"/")?;
             number = entry.directory;
-            inode = self.inode(number)?;
         }
-        if first == MAX_TOLD {
-            first = prepend(b"/")?;
-        }
-        tell(caller, path.get(first..).unwrap_or_default(), length).map(Reply::Count)
+        Ok(())
     }
 
     /// [`protocols::vfs::Request::Resolve`].
@@ -129,6 +135,37 @@ impl<H: Host> Attempt<'_, H> {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// A path that is put together from its end.
+pub struct Path {
+    bytes: [u8; MAX_TOLD],
+    start: usize,
+}
+
+impl Default for Path {
+    fn default() -> Self {
+        Self { bytes: [0; MAX_TOLD], start: MAX_TOLD }
+    }
+}
+
+impl Path {
+    /// Puts bytes before it.
+    ///
+    /// # Errors
+    /// [`Error::NameTooLong`].
+    pub fn prepend(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let start = self.start.checked_sub(bytes.len()).ok_or(Error::NameTooLong)?;
+        self.bytes.get_mut(start..self.start).ok_or(Error::Damaged)?.copy_from_slice(bytes);
+        self.start = start;
+        Ok(())
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
     }
 }
 

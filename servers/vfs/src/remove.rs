@@ -1,10 +1,11 @@
 //! Names that go. A file goes with its last name and its last close; its pages are freed after the commit.
 
-use protocols::vfs::{Actor, At, Error, Kind, Reply};
+use protocols::vfs::{Actor, At, Error, Kind, ROOT, Reply};
 
 use crate::attempt::Attempt;
 use crate::host::Host;
-use crate::inode::MOUNT;
+use crate::inode::{Inode, MOUNT};
+use crate::list::Path;
 use crate::permission::require_removal;
 use crate::walk::{Last, Mode, Place};
 
@@ -53,7 +54,7 @@ impl<H: Host> Attempt<'_, H> {
     }
 
     /// The file of a name that the actor may remove.
-    fn removable(&mut self, place: &Place, actor: &Actor) -> Result<crate::inode::Inode, Error> {
+    fn removable(&mut self, place: &Place, actor: &Actor) -> Result<Inode, Error> {
         if place.found == 0 {
             return Err(Error::NotFound);
         }
@@ -71,14 +72,15 @@ impl<H: Host> Attempt<'_, H> {
         self.state.remove_entry(self.tx, place.entry)?;
         let now = self.now;
         self.state.change_inode(self.tx, place.directory, |directory| directory.touch(now))?;
-        self.drop_link(place.found, place.entry, place.directory)
+        self.drop_link(place)
     }
 
-    /// A file has lost its name `entry` in `directory`.
+    /// The file at a place has lost its name there.
     ///
     /// # Errors
     /// [`Error::Damaged`].
-    pub fn drop_link(&mut self, number: u32, entry: u32, directory: u32) -> Result<(), Error> {
+    pub fn drop_link(&mut self, place: &Place) -> Result<(), Error> {
+        let (number, directory) = (place.found, place.directory);
         let mut inode = self.state.inode(number)?;
         if inode.is(Kind::Directory) {
             (inode.links, inode.parent) = (0, 0);
@@ -86,11 +88,33 @@ impl<H: Host> Attempt<'_, H> {
         } else {
             inode.links = inode.links.saturating_sub(1);
         }
-        if inode.name == entry {
+        if inode.name == place.entry {
             inode.name = 0;
+        }
+        if inode.links == 0 && inode.is_open() && !inode.is(Kind::Symlink) {
+            self.keep_path(&mut inode, place)?;
         }
         inode.set_changed(self.now);
         self.put(number, &inode)?;
         self.state.doom_if_unused(self.tx, number)
+    }
+
+    /// Keeps the path of a file that goes on without a name, to be shown: programs look for themselves under it (proc(5), `/proc/PID/exe`). There is none if it is
+    /// too long or texts are scarce.
+    fn keep_path(&mut self, inode: &mut Inode, place: &Place) -> Result<(), Error> {
+        let mut path = Path::default();
+        let fits = path.prepend(&place.name).and_then(|()| path.prepend(b"/")).and_then(|()| self.climb(place.directory, ROOT.inode, &mut path));
+        match fits {
+            Ok(()) if self.state.has_room_for_text(path.bytes().len()) => {
+                inode.sequence = path.bytes().len() as u64;
+                inode.target = self.state.make_text(self.tx, path.bytes())?;
+                Ok(())
+            }
+            Ok(()) | Err(Error::NameTooLong | Error::NotFound) => {
+                (inode.target, inode.sequence) = (0, 0);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 }

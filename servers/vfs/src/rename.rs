@@ -112,7 +112,7 @@ impl<H: Host> Attempt<'_, H> {
         }
         self.state.point_entry(self.tx, new.entry, old.found, source.kind)?;
         self.state.remove_entry(self.tx, old.entry)?;
-        self.drop_link(new.found, new.entry, new.directory)?;
+        self.drop_link(new)?;
         self.moved(old.found, source, old, new)?;
         self.touch_both(old, new)
     }

@@ -99,7 +99,7 @@ fn doom_step<H: Host>(attempt: &mut Attempt<'_, H>) -> Result<(), Error> {
         return attempt.put(number, &inode);
     }
     if inode.target != 0 {
-        attempt.state.free_text(attempt.tx, inode.target, inode.size as usize)?;
+        attempt.state.free_text(attempt.tx, inode.target, inode.text_length())?;
     }
     attempt.state.doomed.set(attempt.tx, inode.next);
     attempt.state.free_inode(attempt.tx, number)

@@ -38,6 +38,12 @@ impl State {
         Ok(next)
     }
 
+    /// Whether a text of `length` bytes is not too long and leaves half of all chunks to names.
+    #[must_use]
+    pub fn has_room_for_text(&self, length: usize) -> bool {
+        length <= MAX_PATH && self.chunk_pool.live() as usize + length.div_ceil(CHUNK_BYTES) <= CHUNKS / 2
+    }
+
     /// Frees a text of `length` bytes.
     ///
     /// # Errors

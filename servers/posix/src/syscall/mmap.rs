@@ -134,7 +134,7 @@ fn file_area(call: &mut Call<'_, '_>, area: &mut Vma, descriptor: u64, offset: u
 
 /// Shared memory without a file is a file without a name.
 fn shared_area(call: &mut Call<'_, '_>, area: &mut Vma, bytes: u64) -> Result<(), crate::call::Stop> {
-    let (id, _) = call.unnamed_file(bytes)?;
+    let (id, _) = call.unnamed_file(bytes, None)?;
     area.flags |= FILE | MAY_WRITE;
     (area.inode, area.generation, area.offset) = (id.inode, id.generation, 0);
     Ok(())

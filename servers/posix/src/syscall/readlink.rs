@@ -1,13 +1,15 @@
 //! `readlink`, `readlinkat`.
 
+use alloc::format;
 use alloc::vec::Vec;
 
-use protocols::vfs::{At, FileId, MAX_PATH};
+use protocols::vfs::{At, FileId, LOST, MAX_PATH};
 
 use crate::call::{Call, Stop, SysResult, vfs_stop};
 use crate::errno::Errno;
 use crate::fd::FOREIGN;
 use crate::proc::Entry;
+use crate::syscall::memfd_create::shown_name;
 
 /// What a link says.
 pub fn sys_readlink(call: &mut Call<'_, '_>) -> SysResult {
@@ -57,11 +59,26 @@ fn read(call: &mut Call<'_, '_>, directory: u64, path: &[u8], to: u64, length: u
 }
 
 impl Call<'_, '_> {
-    /// The path of a file or directory; one without a name is shown as Linux does.
+    /// The path of a file or directory as it is shown: one without a name as Linux does (proc(5)). Programs look for themselves under it, and count on its slash.
     ///
     /// # Errors
     /// What vfs says.
     pub fn path_of(&mut self, id: FileId) -> Result<Vec<u8>, Stop> {
+        let path = match self.path_or_lost(id) {
+            Err(Stop::Errno(Errno::ENOENT)) => format!("{}/#{}", char::from(LOST), id.inode).into_bytes(),
+            other => other?,
+        };
+        match path.split_first() {
+            Some((&LOST, lost)) => Ok([&shown_name(lost), b" (deleted)".as_slice()].concat()),
+            _ => Ok(path),
+        }
+    }
+
+    /// The path of a file or directory, or [`LOST`] and the one that it had.
+    ///
+    /// # Errors
+    /// What vfs says; `ENOENT` for one that never had a name.
+    pub fn path_or_lost(&mut self, id: FileId) -> Result<Vec<u8>, Stop> {
         if id.inode & FOREIGN != 0 {
             return Ok(crate::proc::path_of(Entry::from_id(id)));
         }
@@ -69,16 +86,9 @@ impl Call<'_, '_> {
         let number = self.ask();
         let mut buffer = alloc::vec![1; 4096];
         let lease = self.posix.kernel.lend_mut(&mut buffer);
-        match self.vfs().path_of(number, id, root, 4096, lease) {
-            Ok(count) => {
-                buffer.truncate(count as usize);
-                Ok(buffer)
-            }
-            Err(error) => match vfs_stop(error) {
-                Stop::Errno(Errno::ENOENT) => Ok(b"(deleted)".to_vec()),
-                stop => Err(stop),
-            },
-        }
+        let count = self.vfs().path_of(number, id, root, 4096, lease).map_err(vfs_stop)?;
+        buffer.truncate(count as usize);
+        Ok(buffer)
     }
 
     /// Whether a place is there.

@@ -152,7 +152,7 @@ fn removed_directory_takes_no_more_files() {
     let create = system.ask(|vfs, number, actor| vfs.open(number, place, actor, OpenFlags::CREATE, 0o644));
     assert_eq!(create, Err(Error::NotFound));
     assert_eq!(system.list_some(gone, 0, 600), Err(Error::NotFound));
-    assert_eq!(system.path_of(gone, ROOT), Err(Error::NotFound));
+    assert_eq!(system.path_of(gone, ROOT), Ok("\0/a/b/c".into()));
     system.close(gone).unwrap();
     system.check();
 }
@@ -282,6 +282,43 @@ fn paths_of_files_are_told() {
     assert_eq!(system.ask(|vfs, number, _| vfs.path_of(number, deep, root, 4, lease)), Err(Error::Range));
     system.rename("/a/b", "/z", REPLACE).unwrap();
     assert_eq!(system.path_of(deep, root), Ok("/z/g".into()));
+}
+
+#[test]
+fn path_of_what_was_removed_while_open_is_the_one_that_it_had() {
+    let mut system = tree();
+    let read = |system: &mut System, path: &str| system.open(path, OpenFlags::READ).unwrap().file;
+    let (unlinked, replaced) = (read(&mut system, "/a/b/g"), read(&mut system, "/a/f"));
+    system.unlink("/a/b/g").unwrap();
+    assert_eq!(system.path_of(unlinked, ROOT), Ok("\0/a/b/g".into()));
+    let with_name = system.open("/new", OpenFlags::CREATE.with(OpenFlags::WRITE)).unwrap().file;
+    system.rename("/new", "/a/f", REPLACE).unwrap();
+    assert_eq!(system.path_of(replaced, ROOT), Ok("\0/a/f".into()));
+    assert_eq!(system.path_of(with_name, ROOT), Ok("/a/f".into()));
+    // Where it was may be gone or be called otherwise: that is not its path's business any more.
+    system.rename("/a", "/z", REPLACE).unwrap();
+    assert_eq!(system.path_of(unlinked, ROOT), Ok("\0/a/b/g".into()));
+    system.check();
+    for file in [unlinked, replaced, with_name] {
+        system.close(file).unwrap();
+    }
+    system.check();
+    assert_eq!(system.path_of(unlinked, ROOT), Err(Error::Stale));
+}
+
+#[test]
+fn path_of_a_removed_file_is_kept_only_while_texts_are_plenty() {
+    let mut system = tree();
+    let target = "t".repeat(1500);
+    let mut links = 0;
+    while system.symlink(&target, &format!("/l{links}")).is_ok() {
+        links += 1;
+    }
+    let open = system.open("/a/f", OpenFlags::READ).unwrap().file;
+    system.unlink("/a/f").unwrap();
+    assert_eq!(system.path_of(open, ROOT), Err(Error::NotFound));
+    system.close(open).unwrap();
+    system.check();
 }
 
 #[test]
