@@ -60,6 +60,26 @@ fn fork_bomb_stays_below_its_limit_and_can_be_killed() {
     assert_eq!(figure(&outcome, "left"), 0, "{outcome}");
 }
 
+/// As root and with nothing lowered: what is left to others is what the system leaves them. The shell is in another process group, as at a prompt.
+#[test]
+fn fork_bomb_without_a_limit_leaves_room_for_commands_and_can_be_killed() {
+    let outcome = run(
+        Boot::new("fork-bomb-free"),
+        r#"
+        echo 'bomb() { bomb | bomb & }; bomb; sleep 1000' > /tmp/bomb
+        setsid sh /tmp/bomb 2> /tmp/errors &
+        bomb=$!
+        until grep -q "can't fork" /tmp/errors; do sleep 0.2; done
+        for i in 1 2 3 4 5 6 7 8; do seq 1 50 | sort -n | tail -n 1; done
+        kill -KILL -$bomb
+        sleep 1
+        echo "left $(ps -o pgid | grep -c "^ *$bomb\$")"
+        "#,
+    );
+    assert!(outcome.stdout.starts_with(&"50\n".repeat(8)), "commands work beside it: {outcome}");
+    assert_eq!(figure(&outcome, "left"), 0, "{outcome}");
+}
+
 #[test]
 fn process_hog_gets_as_many_as_allowed_and_not_one_more() {
     let outcome = run(

@@ -18,6 +18,9 @@ use crate::space::kernel_errno;
 use crate::syscall::sched;
 use crate::vma::{NOT_FORKED, SHARED, VVAR, WIPED_ON_FORK};
 
+/// A process group of this many processes, or threads of them, is a large one.
+const MANY_TASKS: usize = 64;
+
 /// What the new thread is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct Birth {
@@ -94,6 +97,23 @@ impl Posix<'_> {
         });
         self.store.commit();
         Ok(Embryo { process, lane, map })
+    }
+
+    /// Whether the system has room for one more process or thread of a process's group. Of the last eighth only those groups get any that are small: a bomb, however
+    /// many processes of however many threads, does not keep a shell from its next command. What has ended counts until somebody waits for it.
+    ///
+    /// # Errors
+    /// `EAGAIN`.
+    pub fn check_room_for_task(&self, process: ProcessIndex) -> Result<(), Errno> {
+        let group = self.store.process(process).group;
+        let in_group = |index: usize| self.store.process(index).group == group;
+        let threads = self.lanes.iter().filter(|lane| in_group(self.store.thread(**lane).process as usize)).count();
+        let processes = self.processes.iter().filter(|index| in_group(**index)).count();
+        if threads.max(processes) < MANY_TASKS {
+            return Ok(());
+        }
+        let leaves_some = self.lanes.len() < LANES - LANES / 8 && self.processes.len() < PROCESSES - PROCESSES / 8;
+        if leaves_some { Ok(()) } else { Err(Self::FULL) }
     }
 
     /// A free process record.

@@ -69,6 +69,8 @@ impl Posix<'_> {
         Request {
             start: vfs::ROOT,
             path: b"/bin/sh".to_vec(),
+            name: b"/bin/sh".to_vec(),
+            is_hidden: false,
             follow: true,
             arguments,
             environment,
@@ -110,9 +112,14 @@ impl Posix<'_> {
         let pid = self.next_pid();
         let mut limits = [UNLIMITED; 32];
         // CPU, FSIZE, DATA, STACK, CORE, RSS, NPROC, NOFILE, MEMLOCK, AS, LOCKS, SIGPENDING, MSGQUEUE, NICE, RTPRIO, RTTIME.
-        for (resource, pair) in
-            [(3, [8 << 20, UNLIMITED]), (4, [0, UNLIMITED]), (6, [200; 2]), (7, [DESCRIPTORS as u64; 2]), (13, [0; 2]), (14, [0; 2])]
-        {
+        for (resource, pair) in [
+            (3, [8 << 20, UNLIMITED]),
+            (4, [0, UNLIMITED]),
+            (6, [crate::saved::LANES as u64; 2]),
+            (7, [DESCRIPTORS as u64; 2]),
+            (13, [0; 2]),
+            (14, [0; 2]),
+        ] {
             limits[resource * 2] = pair[0];
             limits[resource * 2 + 1] = pair[1];
         }

@@ -106,7 +106,7 @@ fn make(call: &mut Call<'_, '_>, wanted: Wanted) -> SysResult {
     if flags & CLONE_VM == 0 && flags & CLONE_SIGHAND != 0 || wanted.stack >= 1 << 47 {
         return Err(Errno::EINVAL.into());
     }
-    if flags & CLONE_SETTLS != 0 && wanted.thread_pointer >= 1 << 47 {
+    if flags & CLONE_SETTLS != 0 && wanted.thread_pointer >= abi::USER_END {
         return Err(Errno::EPERM.into());
     }
     // What was sent to a group before is not escaped by a child that is made afterwards: it would have the signal no more.
@@ -114,6 +114,7 @@ fn make(call: &mut Call<'_, '_>, wanted: Wanted) -> SysResult {
         return Err(Stop::Anew);
     }
     check_limit(call)?;
+    call.posix.check_room_for_task(call.process)?;
     let birth = Birth {
         thread,
         shares_memory: flags & CLONE_VM != 0,

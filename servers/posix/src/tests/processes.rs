@@ -314,6 +314,35 @@ pub(super) fn a_fork_bomb_meets_its_limit_and_can_be_killed() {
     assert_eq!(system.machine.0.borrow().objects(), (1, 1));
 }
 
+/// Nobody set a limit, and one user is everybody.
+#[test]
+fn a_bomb_of_processes_or_threads_leaves_room_for_other_groups() {
+    const THREAD: u64 = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000;
+    for threads in [false, true] {
+        let (mut system, shell) = System::start();
+        let bomb = system.fork(shell);
+        assert_eq!(system.call(bomb, 109, [0; 6]), Some(0), "setpgid");
+        let mut others = vec![bomb];
+        let refused = loop {
+            // Threads of several processes: none of these has many.
+            let (from, flags) = if threads && others.len() % 40 > 0 { (others[others.len() / 40 * 40], THREAD) } else { (bomb, 17) };
+            let result = system.call(from, 56, [flags, 0, 0, 0, 0, 0]).unwrap() as i64;
+            if result < 0 {
+                break result;
+            }
+            others.push(system.lane_of(result as u32));
+        };
+        assert_eq!(refused, -11);
+        assert!(others.len() > 200, "{}", others.len());
+        for _ in 0..10 {
+            let command = system.fork(shell);
+            assert_eq!(system.call(command, 109, [0; 6]), Some(0));
+            system.fork(command);
+        }
+        assert_eq!(system.call(bomb, 56, [17, 0, 0, 0, 0, 0]), Some(-11i64 as u64));
+    }
+}
+
 #[test]
 fn random_bytes_are_new_in_every_instance_and_the_log_says_when_they_are_weak() {
     let (mut system, lane) = System::start();
