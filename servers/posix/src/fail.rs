@@ -225,7 +225,7 @@ const fn points(call_number: u64) -> [Option<Point>; 4] {
         // nanosleep, alarm, setitimer, timer_create, timer_settime, timer_delete, clock_nanosleep, timerfd_settime
         35 | 37 | 38 | 222 | 223 | 226 | 230 | 286 => all_of!(TimerIntent TimerEffect TimerRecord TimerReply),
         // chdir, fchdir, umask; setuid to setsid and setfsgid; personality; setpriority; sched_setparam, sched_setscheduler; prctl, arch_prctl, setrlimit,
-        // chroot; sethostname; sched_setaffinity; set_tid_address; set_robust_list; prlimit64
+        // chroot; sethostname, setdomainname; sched_setaffinity; set_tid_address; set_robust_list; prlimit64
         80
         | 81
         | 95
@@ -246,7 +246,7 @@ const fn points(call_number: u64) -> [Option<Point>; 4] {
         | 158
         | 160
         | 161
-        | 170
+        | 170..=171
         | 203
         | 218
         | 273

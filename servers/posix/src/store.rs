@@ -10,7 +10,7 @@ use libsys::saved::{Area, Transaction};
 use terminal::saved::SavedLine;
 
 use crate::saved::{
-    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, Done, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Node, Origin,
+    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, Done, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Name, Node, Origin,
     PIPE_BYTES, Pipe, Process, ProcessIndex, QueuedSignal, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Timer, Vma,
     Watch, Worked,
 };
@@ -90,6 +90,8 @@ impl Store {
     }
 
     accessors! {
+        /// The machine's name, and its domain's.
+        name set_name edit_name: Name = names;
         /// What a processor did for threads that are no more.
         worked set_worked edit_worked: Worked = worked;
         /// A process.

@@ -229,6 +229,7 @@ pub const CALLS: &[Entry] = &[
     entry(162, "sync", sync::sys_sync, &[]),
     entry(164, "settimeofday", time::sys_settimeofday, &[Input, Input]),
     entry(170, "sethostname", uname::sys_sethostname, &[Input, Length]),
+    entry(171, "setdomainname", uname::sys_setdomainname, &[Input, Length]),
     entry(186, "gettid", ids::sys_identity, &[]),
     entry(188, "setxattr", xattr::sys_setxattr, &[Path, Path, Input, Size, Flags]),
     entry(189, "lsetxattr", xattr::sys_lsetxattr, &[Path, Path, Input, Size, Flags]),

@@ -182,6 +182,7 @@ static const struct base {
 	WRONG(settimeofday, "kernel half", 0xffff800000001000, 0)
 	WRONG(settimeofday, "wild zone", 0, 0x5a5a5a5a0000)
 	BASE(sethostname, AT(name), 4)
+	BASE(setdomainname, AT(name), 4)
 	BASE(tkill, 0, 0)
 	BASE(time, SPACE)
 	BASE(futex, SPACE, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1, ZEROS, 0, 0)

@@ -1,6 +1,14 @@
 //! What is kept about the machine as a whole.
 
 libsys::plain! {
+    /// A name of the machine.
+    pub struct Name {
+        /// Its bytes, as words; zeros behind it.
+        pub words: [u64; 8],
+        /// Whether it was set: until then it is the one that the machine starts with.
+        pub is_set: u64,
+    }
+
     /// The load of the machine: see [`crate::load`]. A record of its own, because it changes often.
     pub struct Load {
         /// Over 1, 5 and 15 minutes, with [`crate::load::FRACTION_BITS`].

@@ -129,7 +129,7 @@ pub fn sys_arch_prctl(call: &mut Call<'_, '_>) -> SysResult {
     let handle = slot::thread(call.lane);
     let frame: Frame = call.posix.kernel.get_frame(handle).map_err(crate::space::kernel_errno)?;
     let changed = match code {
-        ARCH_SET_FS | ARCH_SET_GS if address >= 1 << 47 => return Err(Errno::EPERM.into()),
+        ARCH_SET_FS | ARCH_SET_GS if address >= abi::USER_END => return Err(Errno::EPERM.into()),
         // The call's result with them: registers that are set are the thread's answer, even if we die before we give one.
         ARCH_SET_FS => Frame { fs_base: address, rax: 0, ..frame },
         ARCH_SET_GS => Frame { gs_base: address, rax: 0, ..frame },

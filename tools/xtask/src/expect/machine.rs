@@ -42,10 +42,10 @@ pub(crate) enum Clock {
 }
 
 impl Clock {
-    /// The options that `qemu::Machine` gives SynOS for it.
+    /// The options that `qemu::Machine` gives SynOS for it; with four levels of page tables, which are all that SynOS uses, so that addresses are what they are there.
     fn options(self) -> &'static [&'static str] {
         match self {
-            Self::Host => &["-cpu", "max"],
+            Self::Host => &["-cpu", "max,la57=off"],
             Self::Instructions => &["-cpu", "max,-erms,-fsrm", "-icount", "shift=0,sleep=off"],
         }
     }
