@@ -17,9 +17,10 @@ pub const NULL: u32 = 3;
 pub const ZERO: u32 = 5;
 /// `/dev/full`.
 pub const FULL: u32 = 7;
-/// `/dev/random` and `/dev/urandom`.
-const RANDOM: u32 = 8;
-const URANDOM: u32 = 9;
+/// `/dev/random`.
+pub const RANDOM: u32 = 8;
+/// `/dev/urandom`.
+pub const URANDOM: u32 = 9;
 
 /// Major numbers.
 const MEMORY: u32 = 1;

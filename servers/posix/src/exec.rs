@@ -30,6 +30,10 @@ pub struct Request {
     pub start: FileId,
     /// The path.
     pub path: Vec<u8>,
+    /// What the program hears that it was executed by: the path, or by way of /dev/fd where that is seen from a descriptor.
+    pub name: Vec<u8>,
+    /// Whether nobody can open it by that name once the program runs.
+    pub is_hidden: bool,
     /// Whether a link as its last part is followed.
     pub follow: bool,
     /// Arguments.
@@ -65,6 +69,27 @@ impl Found {
     pub fn owner(&self) -> (u16, u32, u32) {
         (self.opened.permissions, self.opened.uid, self.opened.gid)
     }
+
+    /// The program's file.
+    #[must_use]
+    pub fn file(&self) -> FileId {
+        self.opened.file
+    }
+
+    /// Names the process by another path.
+    pub fn rename(&mut self, path: &[u8]) {
+        self.short_name = last_part(path);
+    }
+}
+
+/// What a process is called by its program's path.
+fn last_part(path: &[u8]) -> [u8; 16] {
+    let base = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let mut name = [0; 16];
+    for (to, from) in name.iter_mut().take(15).zip(base) {
+        *to = *from;
+    }
+    name
 }
 
 /// What a program starts with.
@@ -91,7 +116,7 @@ impl Posix<'_> {
     /// Linux's for `execve`.
     pub fn find_program(&mut self, request: &Request) -> Result<Found, Stop> {
         let mut arguments = request.arguments.clone();
-        let mut path = request.path.clone();
+        let (mut path, mut name) = (request.path.clone(), request.name.clone());
         let (mut start, mut follow) = (request.start, request.follow);
         for round in 0..MAX_ROUNDS {
             let opened = self.open_program(request, start, &path, follow, EFFECT + round)?;
@@ -101,16 +126,19 @@ impl Posix<'_> {
             let head = head.get(..length).unwrap_or_default();
             match elf::shebang(head) {
                 Ok(None) => return self.open_elf(request, head, opened, arguments),
+                // Its interpreter could not open it.
+                Ok(Some(_)) if request.is_hidden => return self.or_close(Err(Errno::ENOENT.into()), &[opened]),
                 Ok(Some(line)) => {
                     if arguments.is_empty() {
                         arguments.push(Vec::new());
                     }
-                    arguments[0] = path;
+                    arguments[0] = name;
                     if let Some(argument) = line.argument {
                         arguments.insert(0, argument.to_vec());
                     }
                     arguments.insert(0, line.interpreter.to_vec());
                     path = line.interpreter.to_vec();
+                    name = path.clone();
                     (start, follow) = (request.start, true);
                     self.close_later(opened.file.into());
                 }
@@ -158,12 +186,8 @@ impl Posix<'_> {
                 Some(self.or_close(found, &[opened])?)
             }
         };
-        let name = request.path.clone();
-        let base = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let mut short_name = [0; 16];
-        for (to, from) in short_name.iter_mut().take(15).zip(base) {
-            *to = *from;
-        }
+        let name = request.name.clone();
+        let short_name = last_part(&name);
         Ok(Found { program, opened, interpreter, arguments, name, short_name })
     }
 

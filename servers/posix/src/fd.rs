@@ -70,13 +70,13 @@ impl File {
     /// Whether it may be read from.
     #[must_use]
     pub fn reads(&self) -> bool {
-        self.flags & ACCESS_MODE != WRITE_ONLY && self.kind != kind::PLACE
+        self.flags & ACCESS_MODE != WRITE_ONLY
     }
 
     /// Whether it may be written to.
     #[must_use]
     pub fn writes(&self) -> bool {
-        self.flags & ACCESS_MODE != 0 && self.kind != kind::PLACE
+        self.flags & ACCESS_MODE != 0
     }
 
     /// Whether it never waits.
@@ -87,11 +87,19 @@ impl File {
 }
 
 impl Posix<'_> {
-    /// The file behind a descriptor.
+    /// The file behind a descriptor that is not for its place in the tree alone (`O_PATH`).
     ///
     /// # Errors
     /// `EBADF`.
     pub fn file_of(&self, process: ProcessIndex, descriptor: u64) -> Result<(usize, File), Errno> {
+        self.place_of(process, descriptor).and_then(|found| if found.1.kind == kind::PLACE { Err(Errno::EBADF) } else { Ok(found) })
+    }
+
+    /// The file behind a descriptor, for those few calls that take one with `O_PATH`.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn place_of(&self, process: ProcessIndex, descriptor: u64) -> Result<(usize, File), Errno> {
         // A descriptor is an int: what a program put into the upper half of the register does not count.
         let record = self.store.descriptor(process, descriptor as u32 as usize);
         let index = (record.file as usize).checked_sub(1).ok_or(Errno::EBADF)?;
@@ -166,7 +174,7 @@ impl Posix<'_> {
     /// # Errors
     /// `EBADF`.
     pub fn close(&mut self, process: ProcessIndex, number: u64) -> Result<(), Errno> {
-        let (index, file) = self.file_of(process, number)?;
+        let (index, file) = self.place_of(process, number)?;
         self.drop_record_locks(process, &file);
         self.store.set_descriptor(process, number as u32 as usize, Descriptor::default());
         self.release_file(index);

@@ -97,7 +97,7 @@ impl Call<'_, '_> {
         if path.first() == Some(&b'/') || directory as u32 == CURRENT_DIRECTORY {
             return Ok(self.posix.node_id(self.me().directory));
         }
-        let (_, file) = self.posix.file_of(self.process, directory)?;
+        let (_, file) = self.posix.place_of(self.process, directory)?;
         match file.kind {
             kind::PROC => Ok(Entry::from_file(&file).to_id()),
             _ if file.node != 0 => {

@@ -6,7 +6,7 @@
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::fail::Point;
-use crate::fd::{ACCESS_MODE, READ_WRITE, kind};
+use crate::fd::{ACCESS_MODE, NONBLOCK, READ_WRITE, WRITE_ONLY, kind};
 use crate::io::Data;
 use crate::saved::{File, Origin, PIPES, Pipe, ProcessIndex};
 use crate::server::Posix;
@@ -57,10 +57,12 @@ impl Posix<'_> {
     pub fn open_pipe_end(&mut self, pipe: usize, flags: u32) {
         self.store.edit_pipe(pipe, |pipe| {
             pipe.opens = pipe.opens.wrapping_add(1);
-            match flags & ACCESS_MODE {
-                0 => pipe.readers += 1,
-                READ_WRITE => (pipe.readers, pipe.writers) = (pipe.readers + 1, pipe.writers + 1),
-                _ => pipe.writers += 1,
+            if flags & ACCESS_MODE != WRITE_ONLY {
+                pipe.readers += 1;
+            }
+            if flags & ACCESS_MODE != 0 {
+                pipe.writers += 1;
+                pipe.writer_opens = pipe.writer_opens.wrapping_add(1);
             }
         });
     }
@@ -122,6 +124,9 @@ impl Call<'_, '_> {
         let (index, length) = (file.object as usize, from.length());
         let done = self.progress() as usize;
         let pipe = self.posix.store.pipe(index);
+        if length == 0 {
+            return Ok(0);
+        }
         if pipe.readers == 0 {
             if done > 0 {
                 return Ok(done as u64);
@@ -130,9 +135,6 @@ impl Call<'_, '_> {
             return Err(Errno::EPIPE.into());
         }
         let left = length.saturating_sub(done);
-        if left == 0 {
-            return Ok(done as u64);
-        }
         let whole = left <= ATOMIC_BYTES && done == 0;
         let count = if whole && pipe.room() < left { 0 } else { left.min(pipe.room()) };
         let wanted = count;
@@ -185,12 +187,13 @@ impl Call<'_, '_> {
             }
         };
         let state = self.posix.store.pipe(pipe);
-        if flags & ACCESS_MODE == crate::fd::WRITE_ONLY && flags & crate::fd::NONBLOCK != 0 && state.readers == 0 {
+        if flags & ACCESS_MODE == WRITE_ONLY && flags & NONBLOCK != 0 && state.readers == 0 {
             return Err(Errno::ENXIO.into());
         }
         self.posix.open_pipe_end(pipe, flags);
         self.posix.wake(Event::Pipe(pipe as u32));
-        Ok(File { kind: kind::PIPE, flags, object: pipe as u32, node: node as u32, ..File::default() })
+        let detail = if flags & NONBLOCK != 0 && state.writers == 0 { u64::from(state.writer_opens) } else { 0 };
+        Ok(File { kind: kind::PIPE, flags, object: pipe as u32, node: node as u32, detail, ..File::default() })
     }
 
     /// Runs something with the first `length` bytes of the buffer, at most all of it.

@@ -37,7 +37,6 @@ impl Call<'_, '_> {
             kind::TIMER => when(self.posix.expirations(file) > 0, IN),
             kind::SIGNALS => when(self.pending_of(file.detail) != 0, IN),
             kind::PROCESS => when(self.posix.has_ended(file), IN),
-            kind::PLACE => INVALID,
             _ => IN | OUT,
         };
         let normal_in = if found & IN != 0 { NORMAL_IN } else { 0 };
@@ -50,7 +49,8 @@ impl Call<'_, '_> {
         let mut found = 0;
         if file.flags & ACCESS_MODE != crate::fd::WRITE_ONLY {
             found |= if pipe.bytes() > 0 { IN } else { 0 };
-            found |= if pipe.writers == 0 { HANG_UP } else { 0 };
+            // Not before there was any (Linux: `pipe_poll`).
+            found |= if pipe.writers == 0 && u64::from(pipe.writer_opens) != file.detail { HANG_UP } else { 0 };
         }
         if file.flags & ACCESS_MODE != 0 {
             found |= if pipe.room() >= crate::pipe::ATOMIC_BYTES { OUT } else { 0 };

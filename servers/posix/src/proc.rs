@@ -313,7 +313,7 @@ fn follow_link(posix: &mut Posix<'_>, link: Entry, caller: ProcessIndex) -> Resu
         }
         Entry::Descriptor(pid, number) => {
             let process = posix.find_pid(pid).ok_or(Errno::ENOENT)?;
-            let (_, file) = posix.file_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
+            let (_, file) = posix.place_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
             match file.kind {
                 kind::PROC => Ok(Walked::Entry(Entry::from_file(&file))),
                 kind::TERMINAL | kind::MASTER if file.node == 0 => Ok(Walked::Entry(posix.name_in_devpts(&file).map_or(link, Entry::Devpts))),
@@ -367,7 +367,7 @@ impl Call<'_, '_> {
         match entry {
             Entry::Descriptors(_) => mode::DIRECTORY | 0o500,
             Entry::Descriptor(pid, number) => {
-                let file = self.posix.find_pid(pid).and_then(|process| self.posix.file_of(process, u64::from(number)).ok());
+                let file = self.posix.find_pid(pid).and_then(|process| self.posix.place_of(process, u64::from(number)).ok());
                 let (reads, writes) = file.map_or((false, false), |(_, file)| (file.reads(), file.writes()));
                 mode::LINK | 0o100 | if reads { 0o400 } else { 0 } | if writes { 0o200 } else { 0 }
             }
@@ -450,7 +450,7 @@ impl Call<'_, '_> {
             Walked::Entry(other) if other != entry => Ok(directory::path(other)),
             Walked::Entry(Entry::Descriptor(pid, number)) => {
                 let process = self.posix.find_pid(pid).ok_or(Errno::ENOENT)?;
-                let (index, file) = self.posix.file_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
+                let (index, file) = self.posix.place_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
                 Ok(anonymous_name(index, &file))
             }
             Walked::Entry(_) => Err(Errno::ENOENT.into()),

@@ -445,7 +445,8 @@ libsys::plain! {
         pub owner: i32,
         /// Offset, or directory cookie.
         pub offset: u64,
-        /// Second word of the object.
+        /// Second word of the object. FIFO: how often it had been opened for writing when this file found no writer and did not wait for one. Regular
+        /// file: 1 for a memfd, which is executed all the same while it is open for writing.
         pub detail: u64,
         /// Epolls that watch it.
         pub watches: u32,
@@ -481,8 +482,8 @@ libsys::plain! {
         pub opens: u32,
         /// Bytes that it can hold.
         pub capacity: u32,
-        /// Padding made explicit.
-        pub reserved: u32,
+        /// How often it was opened for writing.
+        pub writer_opens: u32,
         /// Bytes ever read.
         pub head: u64,
         /// Bytes ever written.
@@ -616,7 +617,7 @@ pub mod flag;
 
 mod machine;
 
-pub use machine::{Load, Worked};
+pub use machine::{Load, Name, Worked};
 
 pub mod redo;
 
@@ -636,11 +637,13 @@ impl From<Id> for FileId {
 
 libsys::saved_state! {
     /// All of it. Order and sizes are the format: a change needs a new version.
-    pub struct State: 8 {
+    pub struct State: 9 {
         /// What belongs to no process.
         pub globals: Cell<Globals>,
         /// The load of the machine.
         pub load: Cell<Load>,
+        /// The machine's name and its domain's.
+        pub names: Array<Name, 2>,
         /// By processor.
         pub worked: Array<Worked, PROCESSORS>,
         /// Index 0 is never used.

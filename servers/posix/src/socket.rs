@@ -217,11 +217,7 @@ impl Call<'_, '_> {
     /// `EBADF`, `ENOTSOCK`.
     pub fn socket_argument(&self) -> Result<(File, usize), Errno> {
         let (_, file) = self.posix.file_of(self.process, self.arguments[0])?;
-        match file.kind {
-            kind::SOCKET => Ok((file, file.object as usize)),
-            kind::PLACE => Err(Errno::EBADF),
-            _ => Err(Errno::ENOTSOCK),
-        }
+        if file.kind == kind::SOCKET { Ok((file, file.object as usize)) } else { Err(Errno::ENOTSOCK) }
     }
 
     /// The caller, as the other end of its sockets is told: process, user, group.

@@ -181,7 +181,7 @@ impl Call<'_, '_> {
     /// Describes the open file that a link in `/proc/PID/fd` stands for.
     fn stat_descriptor(&mut self, pid: u32, number: u16) -> Result<Stat, Stop> {
         let process = self.posix.find_pid(pid).ok_or(Errno::ENOENT)?;
-        let (index, file) = self.posix.file_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
+        let (index, file) = self.posix.place_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
         self.stat_file(index, &file)
     }
 }

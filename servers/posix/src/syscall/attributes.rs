@@ -15,9 +15,6 @@ const UTIME_OMIT: u64 = (1 << 30) - 2;
 
 fn change_file(call: &mut Call<'_, '_>, descriptor: u64, change: Change) -> SysResult {
     let (_, file) = call.posix.file_of(call.process, descriptor)?;
-    if file.kind == kind::PLACE {
-        return Err(Errno::EBADF.into());
-    }
     let id = call.posix.node_id(file.node);
     if file.node == 0 && file.kind != kind::DIRECTORY {
         let place = crate::devpts::Place::of(&file).ok_or(Errno::EPERM)?;

@@ -1,8 +1,8 @@
 //! `chdir`, `fchdir`, `getcwd`, `chroot`.
 
-use protocols::vfs::{FileId, OpenFlags};
+use protocols::vfs::{At, FileId, OpenFlags};
 
-use crate::call::{Call, Stop, SysResult};
+use crate::call::{Call, Stop, SysResult, vfs_stop};
 use crate::errno::Errno;
 use crate::fd::kind;
 use crate::stat::mode;
@@ -49,9 +49,12 @@ fn open_directory(call: &mut Call<'_, '_>) -> Result<usize, Stop> {
 
 /// Enters an open directory.
 pub fn sys_fchdir(call: &mut Call<'_, '_>) -> SysResult {
-    let (_, file) = call.posix.file_of(call.process, call.arguments[0])?;
+    let (_, file) = call.posix.place_of(call.process, call.arguments[0])?;
     let node = match file.kind {
-        kind::DIRECTORY => {
+        kind::DIRECTORY | kind::PLACE if call.posix.store.node(file.node as usize).mode & 0o170_000 == mode::DIRECTORY => {
+            let (check, id, actor) = (call.ask(), call.posix.node_id(file.node), call.actor());
+            // The right to search it is what counts.
+            call.vfs().access(check, At::file(id), &actor, 1).map_err(vfs_stop)?;
             call.posix.hold_node(file.node as usize);
             file.node as usize
         }
@@ -70,7 +73,7 @@ pub fn sys_fchdir(call: &mut Call<'_, '_>) -> SysResult {
 pub fn sys_getcwd(call: &mut Call<'_, '_>) -> SysResult {
     let [to, length, ..] = call.arguments;
     let id = call.posix.node_id(call.me().directory);
-    let mut path = call.path_of(id)?;
+    let mut path = call.path_or_lost(id)?;
     if path.first() != Some(&b'/') {
         return Err(Errno::ENOENT.into());
     }

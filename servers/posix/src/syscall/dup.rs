@@ -8,7 +8,7 @@ const O_CLOEXEC: u64 = 0o2_000_000;
 
 /// The same file under the lowest free descriptor.
 pub fn sys_dup(call: &mut Call<'_, '_>) -> SysResult {
-    let (index, _) = call.posix.file_of(call.process, call.arguments[0])?;
+    let (index, _) = call.posix.place_of(call.process, call.arguments[0])?;
     let free = call.posix.free_descriptor(call.process, 0)?;
     call.posix.hold_file(index);
     call.posix.install(call.process, free, index, false);
@@ -19,7 +19,7 @@ pub fn sys_dup(call: &mut Call<'_, '_>) -> SysResult {
 pub fn sys_dup2(call: &mut Call<'_, '_>) -> SysResult {
     let [old, new, ..] = call.arguments;
     if old as u32 == new as u32 {
-        call.posix.file_of(call.process, old)?;
+        call.posix.place_of(call.process, old)?;
         return Ok(new);
     }
     replace(call, old, new, false)
@@ -35,7 +35,7 @@ pub fn sys_dup3(call: &mut Call<'_, '_>) -> SysResult {
 }
 
 fn replace(call: &mut Call<'_, '_>, old: u64, new: u64, close_on_exec: bool) -> SysResult {
-    let (index, _) = call.posix.file_of(call.process, old)?;
+    let (index, _) = call.posix.place_of(call.process, old)?;
     let number = new as u32 as usize;
     if number >= (call.me().descriptor_limit as usize).min(DESCRIPTORS) {
         return Err(Errno::EBADF.into());

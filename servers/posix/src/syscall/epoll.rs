@@ -54,9 +54,6 @@ pub fn sys_epoll_ctl(call: &mut Call<'_, '_>) -> SysResult {
     }
     let (epoll, epoll_file) = call.posix.file_of(call.process, epoll)?;
     let (file, record) = call.posix.file_of(call.process, descriptor)?;
-    if epoll_file.kind == kind::PLACE || record.kind == kind::PLACE {
-        return Err(Errno::EBADF.into());
-    }
     if !can_be_watched(&record) {
         return Err(Errno::EPERM.into());
     }
@@ -114,10 +111,8 @@ fn wait(call: &mut Call<'_, '_>, deadline: Option<u64>) -> SysResult {
     }
     call.buffer_argument(to, most * EVENT_BYTES)?;
     let (index, file) = call.posix.file_of(call.process, epoll)?;
-    match file.kind {
-        kind::EPOLL => {}
-        kind::PLACE => return Err(Errno::EBADF.into()),
-        _ => return Err(Errno::EINVAL.into()),
+    if file.kind != kind::EPOLL {
+        return Err(Errno::EINVAL.into());
     }
     let watches = call.posix.watches_of(&file);
     let mut told: Vec<(usize, Watch)> = Vec::new();

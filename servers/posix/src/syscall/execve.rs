@@ -1,5 +1,6 @@
 //! `execve`, `execveat`.
 
+use alloc::format;
 use alloc::vec::Vec;
 
 use crate::call::{Call, Stop, SysResult};
@@ -42,9 +43,12 @@ fn execute(call: &mut Call<'_, '_>, directory: u64, path: Vec<u8>, arguments: u6
     }
     let environment = call.read_strings(environment)?;
     let me = call.me();
+    let (name, is_hidden) = name_of(call, directory, &path);
     let mut request = Request {
         start: call.start_of(directory, &path)?,
         path,
+        name,
+        is_hidden,
         follow,
         arguments,
         environment,
@@ -53,7 +57,10 @@ fn execute(call: &mut Call<'_, '_>, directory: u64, path: Vec<u8>, arguments: u6
         ids: [me.uid[0], me.uid[1], me.gid[0], me.gid[1]],
         number: call.number,
     };
-    let found = call.posix.find_program(&request)?;
+    let mut found = call.posix.find_program(&request)?;
+    if request.path.is_empty() {
+        name_by_file(call, &mut found)?;
+    }
     request.ids = ids_with(&me, &found);
     let map = intend(call)?;
     libsys::fail::hit(Point::ExecIntent);
@@ -76,6 +83,27 @@ fn execute(call: &mut Call<'_, '_>, directory: u64, path: Vec<u8>, arguments: u6
             Err(stop)
         }
     }
+}
+
+/// What a program hears that it was executed by, and whether the descriptor in that name will be closed by then (Linux: `alloc_bprm`).
+fn name_of(call: &Call<'_, '_>, directory: u64, path: &[u8]) -> (Vec<u8>, bool) {
+    if directory as u32 == CURRENT as u32 || path.starts_with(b"/") {
+        return (path.to_vec(), false);
+    }
+    let slash = if path.is_empty() { "" } else { "/" };
+    let mut name = format!("/dev/fd/{}{slash}", directory as u32).into_bytes();
+    name.extend_from_slice(path);
+    (name, call.posix.store.descriptor(call.process, directory as u32 as usize).close_on_exec != 0)
+}
+
+/// A program that was executed by its descriptor alone is called what its file is (Linux: `begin_new_exec`).
+fn name_by_file(call: &mut Call<'_, '_>, found: &mut Found) -> Result<(), Stop> {
+    match call.path_or_lost(found.file()) {
+        Ok(path) => found.rename(&path),
+        Err(Stop::Errno(_)) => {}
+        Err(stop) => return Err(stop),
+    }
+    Ok(())
 }
 
 fn intend(call: &mut Call<'_, '_>) -> Result<MapIndex, Errno> {

@@ -31,7 +31,7 @@ const PAGE: u64 = 4096;
 /// Asks about or changes a descriptor or its file.
 pub fn sys_fcntl(call: &mut Call<'_, '_>) -> SysResult {
     let [descriptor, command, argument, ..] = call.arguments;
-    let (index, file) = call.posix.file_of(call.process, descriptor)?;
+    let (index, file) = call.posix.place_of(call.process, descriptor)?;
     let number = descriptor as u32 as usize;
     if file.kind == kind::PLACE && !matches!(command, F_DUPFD | F_DUPFD_CLOEXEC | F_GETFD | F_SETFD | F_GETFL) {
         return Err(Errno::EBADF.into());

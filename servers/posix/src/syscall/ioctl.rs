@@ -3,6 +3,7 @@
 use protocols::console::{Flow, Queue, Termios, When, WindowSize};
 
 use crate::call::{Call, SysResult};
+use crate::device;
 use crate::errno::Errno;
 use crate::fd::{ACCESS_MODE, NONBLOCK, WRITE_ONLY, kind};
 use crate::saved::File;
@@ -39,9 +40,6 @@ const TIOCGPTLCK: u64 = 0x8004_5439;
 pub fn sys_ioctl(call: &mut Call<'_, '_>) -> SysResult {
     let [descriptor, request, argument, ..] = call.arguments;
     let (index, file) = call.posix.file_of(call.process, descriptor)?;
-    if file.kind == kind::PLACE {
-        return Err(Errno::EBADF.into());
-    }
     match request & 0xffff_ffff {
         FIOCLEX | FIONCLEX => {
             call.posix.install(call.process, descriptor as u32 as usize, index, request & 0xffff_ffff == FIOCLEX);
@@ -54,6 +52,8 @@ pub fn sys_ioctl(call: &mut Call<'_, '_>) -> SysResult {
         }
         request if file.kind == kind::TERMINAL => slave(call, &file, request, argument),
         request if file.kind == kind::MASTER => master(call, &file, request, argument),
+        // Linux: `random_ioctl`.
+        _ if file.kind == kind::DEVICE && matches!(file.object, device::RANDOM | device::URANDOM) => Err(Errno::EINVAL.into()),
         FIONREAD => readable_bytes(call, index, &file, argument),
         _ => Err(Errno::ENOTTY.into()),
     }

@@ -2,7 +2,6 @@
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
-use crate::fd::kind;
 use crate::lock::range::LAST;
 use crate::lock::{Asked, Owner, Place, class};
 use crate::saved::{File, Lock};
@@ -48,9 +47,6 @@ pub fn sys_flock(call: &mut Call<'_, '_>) -> SysResult {
         _ => return Err(Errno::EINVAL.into()),
     };
     let (index, file) = call.posix.file_of(call.process, descriptor)?;
-    if file.kind == kind::PLACE {
-        return Err(Errno::EBADF.into());
-    }
     let owner = Owner { class: class::WHOLE, index: index as u32 };
     let asked = Asked { place: Place::of(&file), owner, pid: call.me().pid, first: 0, last: LAST };
     if call.posix.locked_ranges(&asked).first().map(|range| range.exclusive) != wanted {

@@ -133,7 +133,7 @@ fn sent_files(call: &mut Call<'_, '_>, message: &Message) -> Result<Vec<usize>, 
                     return Err(Errno::EINVAL.into());
                 }
                 for number in numbers {
-                    files.push(call.posix.file_of(call.process, u64::from(u32::from_le_bytes(*number)))?.0);
+                    files.push(call.posix.place_of(call.process, u64::from(u32::from_le_bytes(*number)))?.0);
                 }
             }
             (SOL_SOCKET, SCM_CREDENTIALS) => check_credentials(call, body)?,

@@ -101,7 +101,7 @@ fn file_at(call: &mut Call<'_, '_>, start: FileId, path: &[u8]) -> Result<FileId
         |call, entry| match entry {
             Entry::Descriptor(pid, number) => {
                 let process = call.posix.find_pid(pid).ok_or(Errno::ENOENT)?;
-                let (_, file) = call.posix.file_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
+                let (_, file) = call.posix.place_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
                 if file.node == 0 { Err(Errno::EXDEV.into()) } else { Ok(call.posix.node_id(file.node)) }
             }
             _ => Err(Errno::EXDEV.into()),

@@ -300,7 +300,7 @@ fn open_proc(call: &mut Call<'_, '_>, entry: Entry, flags: u32, close_on_exec: b
 /// `/dev/stdin` on a pipe: the same file under one more descriptor.
 fn open_again(call: &mut Call<'_, '_>, pid: u32, number: u16, close_on_exec: bool) -> SysResult {
     let process = call.posix.find_pid(pid).ok_or(Errno::ENOENT)?;
-    let (index, file) = call.posix.file_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
+    let (index, file) = call.posix.place_of(process, u64::from(number)).map_err(|_| Errno::ENOENT)?;
     if file.kind == kind::SOCKET {
         return Err(Errno::ENXIO.into());
     }

@@ -34,11 +34,10 @@ pub fn sys_signalfd4(call: &mut Call<'_, '_>) -> SysResult {
         return Ok(call.posix.open_file(call.process, file, flags & SFD_CLOEXEC != 0)? as u64);
     }
     let (index, file) = call.posix.file_of(call.process, descriptor)?;
-    match file.kind {
-        kind::SIGNALS => call.posix.store.edit_file(index, |file| file.detail = set),
-        kind::PLACE => return Err(Errno::EBADF.into()),
-        _ => return Err(Errno::EINVAL.into()),
+    if file.kind != kind::SIGNALS {
+        return Err(Errno::EINVAL.into());
     }
+    call.posix.store.edit_file(index, |file| file.detail = set);
     call.posix.wake(Event::Any);
     Ok(descriptor)
 }

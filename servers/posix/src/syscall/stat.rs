@@ -27,7 +27,7 @@ pub fn sys_lstat(call: &mut Call<'_, '_>) -> SysResult {
 
 /// Describes an open file.
 pub fn sys_fstat(call: &mut Call<'_, '_>) -> SysResult {
-    let (index, file) = call.posix.file_of(call.process, call.arguments[0])?;
+    let (index, file) = call.posix.place_of(call.process, call.arguments[0])?;
     let stat = call.stat_file(index, &file)?;
     call.write(call.arguments[1], &stat.encode())?;
     Ok(0)
@@ -63,7 +63,7 @@ fn by_path(call: &mut Call<'_, '_>, directory: u64, argument: usize, flags: u64)
             return Err(Errno::ENOENT.into());
         }
         if directory as u32 != CURRENT as u32 {
-            let (index, file) = call.posix.file_of(call.process, directory)?;
+            let (index, file) = call.posix.place_of(call.process, directory)?;
             return call.stat_file(index, &file);
         }
     }

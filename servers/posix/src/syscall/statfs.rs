@@ -33,7 +33,7 @@ pub fn sys_statfs(call: &mut Call<'_, '_>) -> SysResult {
 
 /// Of the one that an open file is on.
 pub fn sys_fstatfs(call: &mut Call<'_, '_>) -> SysResult {
-    let (index, file) = call.posix.file_of(call.process, call.arguments[0])?;
+    let (index, file) = call.posix.place_of(call.process, call.arguments[0])?;
     let stat = call.stat_file(index, &file)?;
     answer(call, &stat)
 }

@@ -2,6 +2,7 @@
 
 use crate::call::{Call, SysResult, vfs_stop};
 use crate::errno::Errno;
+use crate::fd::kind;
 use crate::vma::PAGE;
 
 /// Makes everything written safe.
@@ -14,7 +15,7 @@ pub fn sys_sync(call: &mut Call<'_, '_>) -> SysResult {
 /// Makes a file safe; all files are.
 pub fn sys_fsync(call: &mut Call<'_, '_>) -> SysResult {
     let (_, file) = call.posix.file_of(call.process, call.arguments[0])?;
-    if file.node == 0 {
+    if file.node == 0 || file.kind == kind::PIPE {
         return Err(Errno::EINVAL.into());
     }
     sys_sync(call)

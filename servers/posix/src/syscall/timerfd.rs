@@ -28,11 +28,7 @@ pub fn sys_timerfd_create(call: &mut Call<'_, '_>) -> SysResult {
 
 fn timer_argument(call: &Call<'_, '_>) -> Result<(usize, File), Errno> {
     let (index, file) = call.posix.file_of(call.process, call.arguments[0])?;
-    match file.kind {
-        kind::TIMER => Ok((index, file)),
-        kind::PLACE => Err(Errno::EBADF),
-        _ => Err(Errno::EINVAL),
-    }
+    if file.kind == kind::TIMER { Ok((index, file)) } else { Err(Errno::EINVAL) }
 }
 
 /// Tells the interval, and how long to go.
