@@ -39,6 +39,9 @@ pub(super) fn text(kernel: &dyn Kernel) -> String {
     (0..kernel.processors()).map(|index| one(kernel, index)).collect()
 }
 
+/// Bits of an address that four levels of page tables translate: a processor may have more, but there are no others.
+const USED_BITS: u32 = 48;
+
 /// What it says of one processor.
 fn one(kernel: &dyn Kernel, index: usize) -> String {
     let hz = kernel.ticks_per_second();
@@ -77,7 +80,7 @@ fn one(kernel: &dyn Kernel, index: usize) -> String {
         text,
         "clflush size\t: {line}\ncache_alignment\t: {line}\naddress sizes\t: {} bits physical, {} bits virtual\npower management:\n\n",
         sizes & 0xff,
-        sizes >> 8 & 0xff
+        (sizes >> 8 & 0xff).min(USED_BITS)
     );
     text
 }
