@@ -151,10 +151,10 @@ fn page_fault_that_kills_memory_twice_ends_the_server_that_faulted_and_nothing_e
 #[test]
 fn memory_dies_under_running_programs() {
     let points = ["fault.map"; 4];
-    let boot = points.iter().zip([60, 20, 12, 8]).fold(Boot::new("restart-memory"), |boot, (point, nth)| boot.failing("memory", point, nth));
+    let boot = points.iter().zip([60, 8, 8, 8]).fold(Boot::new("restart-memory"), |boot, (point, nth)| boot.failing("memory", point, nth));
     let outcome = boot.script(SCRIPT);
     outcome.expect_output(&expected());
-    assert!(outcome.deaths("memory") >= 2, "{outcome}");
+    assert_eq!(outcome.deaths("memory"), points.len(), "{outcome}");
 }
 
 #[test]

@@ -30,7 +30,14 @@ pub(super) fn unknown_call_is_refused_and_counted() {
     let (mut system, lane) = System::start();
     assert_eq!(system.call(lane, 400, [0; 6]), Some((-38i64) as u64));
     assert_eq!(system.call(lane, u64::MAX, [0; 6]), Some((-38i64) as u64));
-    assert_eq!(system.posix().store.unknown_calls(400), 1);
+    for _ in 0..2 {
+        assert_eq!(system.call(lane, 401, [0; 6]), Some((-38i64) as u64));
+    }
+    let path = system.text(lane, 0, "/proc/synos/unimplemented");
+    let file = system.call(lane, 2, [path, 0, 0, 0, 0, 0]).unwrap();
+    let count = system.call(lane, 0, [file, DATA + 0x1000, 4096, 0, 0, 0]).unwrap() as usize;
+    // Numbers beyond all calls are counted as the last one.
+    assert_eq!(system.peek(lane, DATA + 0x1000, count), b"400 1\n401 2\n511 1\n");
 }
 
 #[test]
