@@ -27,7 +27,8 @@ pub use endpoint::{
 pub use memory::{derive, free_pages, merge, physical_address, reclaim, retype, revoke, split};
 pub use notification::{bind, deadline, poll, signal, wait};
 pub use space::{
-    LIST_PAGES, MapSource, add_tables, clone, copy_from, copy_to, dismantle, exchange, list, map, protect, set_pager, share, unmap, unshare,
+    LIST_PAGES, MapSource, add_tables, clone, copy_across, copy_from, copy_to, dismantle, exchange, list, map, protect, set_pager, share, unmap,
+    unshare,
 };
 pub use table::{Described, copy, delete, describe, kill, mint, move_from, transfer};
 pub use thread::{

@@ -80,7 +80,8 @@ impl<M: Machine> Kernel<M> {
         let place = self.handle_place(server, handle)?;
         let need = if direction == Direction::In { Lease::READ } else { Lease::WRITE };
         let (space, address) = self.resolve_lease(place, index, offset, bytes, need)?;
-        self.copy_between(server, local, space, address, bytes, direction)
+        let own = self.thread(server).space;
+        self.copy_between((own, local), (space, address), bytes, direction)
     }
 
     /// Follows a lease to the memory that it names, through everyone who lent it on. Where a link is gone, the lease is; the Reply that the copy
@@ -119,7 +120,17 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn copy_space(&mut self, thread: Ref<Thread>, handle: u32, direction: Direction) -> Result<CopyResult, Error> {
         let [address, local, bytes] = self.arguments(thread);
         let space = self.lookup(thread, handle, ObjectKind::AddressSpace, Rights::COPY)?.reference();
-        self.copy_between(thread, local, space, address, bytes.min(abi::COPY_BYTES), direction)
+        let own = self.thread(thread).space;
+        self.copy_between((own, local), (space, address), bytes.min(abi::COPY_BYTES), direction)
+    }
+
+    /// Copies from one address space to another, both of which a thread has capabilities to.
+    pub(crate) fn copy_across(&mut self, thread: Ref<Thread>, handle: u32) -> Result<CopyResult, Error> {
+        let [address, source, from, bytes] = self.arguments(thread);
+        let space = self.lookup(thread, handle, ObjectKind::AddressSpace, Rights::COPY)?.reference();
+        let source = u32::try_from(source).map_err(|_| Error::InvalidArgument)?;
+        let source = self.lookup(thread, source, ObjectKind::AddressSpace, Rights::CLONE)?.reference();
+        self.copy_between((source, from), (space, address), bytes.min(abi::COPY_BYTES), Direction::Out)
     }
 
     /// Replaces a word of an address space if it is the expected one, whoever else uses the page at the same time.
@@ -136,17 +147,14 @@ impl<M: Machine> Kernel<M> {
         Ok(CopyResult::Copied(u64::from(found)))
     }
 
-    /// Copies page by page, as far as both sides are mapped with the access that the copy needs.
+    /// Copies page by page between two places, as far as both are mapped with the access that the copy needs. A page that the first has not is the caller's own fault.
     fn copy_between(
         &mut self,
-        thread: Ref<Thread>,
-        local: u64,
-        space: Ref<AddressSpace>,
-        remote: u64,
+        (own, local): (Ref<AddressSpace>, u64),
+        (space, remote): (Ref<AddressSpace>, u64),
         bytes: u64,
         direction: Direction,
     ) -> Result<CopyResult, Error> {
-        let own = self.thread(thread).space;
         let mut done: u64 = 0;
         while done < bytes {
             let (here, there) = (local.wrapping_add(done), remote.wrapping_add(done));

@@ -191,6 +191,7 @@ impl<M: Machine> Kernel<M> {
             Operation::SetPager => |k, t, h, _| done(k.set_pager(t, h)),
             Operation::Dismantle => |k, t, h, _| word(k.dismantle(t, h), k.thread(t)),
             Operation::Exchange => |k, t, h, _| copied(k.exchange_word(t, h), k.thread(t)),
+            Operation::CopyAcross => |k, t, h, _| copied(k.copy_across(t, h), k.thread(t)),
             _ => |_, _, _, _| Err(Error::UnknownOperation),
         }
     }

@@ -107,6 +107,9 @@ pub enum Operation {
     /// AddressSpace (COPY); word 0: address, a multiple of 4; 1: a 32-bit word that is expected there; 2: another one, which replaces it in one atomic step if
     /// it is. Result 0: the word that was there. On [`crate::Error::NeedsPage`] as [`Operation::LeaseRead`].
     Exchange = 0xbc,
+    /// AddressSpace (COPY); word 0: address there; 1: another AddressSpace's handle (CLONE); 2: address in that; 3: bytes. Copies from the other space. Results
+    /// as [`Operation::LeaseWrite`], where what the other space has not counts as local memory.
+    CopyAcross = 0xbd,
 
     /// Thread (CONTROL); word 0: [`crate::ThreadSetting`]; 1, 2: its value.
     ThreadConfigure = 0xc0,
@@ -161,7 +164,7 @@ pub enum Operation {
 
 impl Operation {
     /// All operations but [`Operation::Call`] and [`Operation::ReplyReceive`], in order.
-    pub const SLOW: [Self; 54] = [
+    pub const SLOW: [Self; 55] = [
         Self::Receive,
         Self::Reply,
         Self::SetReplySlot,
@@ -200,6 +203,7 @@ impl Operation {
         Self::SetPager,
         Self::Dismantle,
         Self::Exchange,
+        Self::CopyAcross,
         Self::ThreadConfigure,
         Self::ThreadStart,
         Self::ThreadStop,

@@ -94,6 +94,15 @@ pub fn exchange(space: u32, address: u64, expected: u32, new: u32) -> Result<u32
     copy_once(Operation::Exchange, space, [address, u64::from(expected), u64::from(new)]).map(|found| found as u32)
 }
 
+/// Copies from another space to the space, at most [`abi::COPY_BYTES`]. Returns how many bytes were copied; [`abi::Error::LocalFault`] if the other space has no page
+/// there.
+///
+/// # Errors
+/// [`CopyError`].
+pub fn copy_across(space: u32, address: u64, source: u32, from: u64, bytes: u64) -> Result<usize, CopyError> {
+    copy_once(Operation::CopyAcross, space, [address, u64::from(source), from, bytes])
+}
+
 /// Tells of the pages from `address` on, one word each: 0, or the page's number shifted by 12 with [`abi::MapFlags`]. Returns how many
 /// words were filled.
 ///

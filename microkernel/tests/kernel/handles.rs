@@ -4,7 +4,7 @@ use abi::{Control, Error, Label, ObjectKind, Operation, Rights};
 use microkernel::fake::World;
 
 /// Every operation that takes a handle (but tables, which also take `OWN_TABLE`), what it wants, and which right.
-const INVOKED: [(Operation, ObjectKind, u8); 41] = [
+const INVOKED: [(Operation, ObjectKind, u8); 42] = [
     (Operation::Call, ObjectKind::Endpoint, Rights::CALL),
     (Operation::ReplyReceive, ObjectKind::Endpoint, Rights::RECEIVE),
     (Operation::Receive, ObjectKind::Endpoint, Rights::RECEIVE),
@@ -33,6 +33,7 @@ const INVOKED: [(Operation, ObjectKind, u8); 41] = [
     (Operation::CopyFrom, ObjectKind::AddressSpace, Rights::COPY),
     (Operation::CopyTo, ObjectKind::AddressSpace, Rights::COPY),
     (Operation::Exchange, ObjectKind::AddressSpace, Rights::COPY),
+    (Operation::CopyAcross, ObjectKind::AddressSpace, Rights::COPY),
     (Operation::List, ObjectKind::AddressSpace, Rights::LIST),
     (Operation::AddTables, ObjectKind::AddressSpace, Rights::MAP),
     (Operation::SetPager, ObjectKind::AddressSpace, Rights::CONTROL),

@@ -47,6 +47,8 @@ fn kernel_copies_nothing_from_or_to_a_page_without_access() {
         assert_eq!(world.ask(process.space, operation, &[BASE, BASE, 8]), Err(Error::NeedsPage), "{operation:?}");
     }
     assert_eq!(world.ask(process.space, Operation::Exchange, &[BASE, 5, 6]), Err(Error::NeedsPage));
+    assert_eq!(world.ask(process.space, Operation::CopyAcross, &[BASE, u64::from(own.space), BASE, 8]), Err(Error::NeedsPage));
+    assert_eq!(world.ask(own.space, Operation::CopyAcross, &[BASE, u64::from(process.space), BASE, 8]), Err(Error::LocalFault));
 }
 
 #[test]

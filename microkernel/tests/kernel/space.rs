@@ -377,6 +377,53 @@ fn copy_tells_whose_page_is_missing() {
 }
 
 #[test]
+fn bytes_are_copied_from_one_space_to_another() {
+    let mut world = World::new();
+    let (to, from, root) = (world.spawn(), world.spawn(), world.root);
+    world.map(&to, BASE, 2, WRITE);
+    world.map(&to, BASE + 0x3000, 1, READ);
+    world.map(&from, BASE, 2, READ);
+    world.memory(from.thread, BASE + 0xff0)[..16].copy_from_slice(b"from one page to");
+    world.memory(from.thread, BASE + 0x1000)[..8].copy_from_slice(b" another");
+    let copy = |world: &mut World, address: u64, at: u64, bytes: u64| {
+        let words = [address, u64::from(from.space), at, bytes];
+        world.ask(to.space, Operation::CopyAcross, &words).map(|words| words[0])
+    };
+    assert_eq!(copy(&mut world, BASE + 0xffc, BASE + 0xff0, 24), Ok(24));
+    assert_eq!(&world.memory(to.thread, BASE + 0xffc)[..4], b"from");
+    assert_eq!(&world.memory(to.thread, BASE + 0x1000)[..20], b" one page to another");
+    assert_eq!(copy(&mut world, BASE, BASE, 0), Ok(0));
+    assert_eq!(copy(&mut world, BASE + 0x1ff8, BASE, 100), Ok(8), "as far as the pages are there");
+    assert_eq!(copy(&mut world, BASE, BASE + 0x1ffc, 100), Ok(4), "on either side");
+    assert_eq!(copy(&mut world, BASE, BASE, u64::MAX), Ok(abi::COPY_BYTES), "no more than one operation copies");
+    for address in [BASE + 0x2000, BASE + 0x3000, USER_END, 1 << 47, u64::MAX - 4] {
+        assert_eq!(copy(&mut world, address, BASE, 8), Err(Error::NeedsPage), "{address:#x}");
+        assert_eq!(world.words(root.thread)[..2], [address, 1], "where, and that it was to be written");
+    }
+    for address in [BASE + 0x2000, USER_END, 1 << 47, 0xffff_8000_0000_0000, u64::MAX - 4] {
+        assert_eq!(copy(&mut world, BASE, address, 8), Err(Error::LocalFault), "{address:#x}");
+    }
+}
+
+#[test]
+fn copy_across_takes_the_right_to_clone_from_the_other_space() {
+    let mut world = World::new();
+    let (to, from) = (world.spawn(), world.spawn());
+    world.map(&to, BASE, 1, WRITE);
+    let memory = world.map(&from, BASE, 1, READ);
+    let all = Rights::COPY | Rights::SHARE | Rights::CLONE | Rights::LIST | Rights::MAP | Rights::CONTROL;
+    let cases = [(Rights::CLONE, Ok(8)), (all, Ok(8)), (all & !Rights::CLONE, Err(Error::MissingRight)), (0, Err(Error::MissingRight))];
+    for (slot, (rights, result)) in (200..).zip(cases) {
+        world.must(abi::OWN_TABLE, Operation::Copy, &[slot, u64::from(from.space), u64::from(rights), 0, 0, 0]);
+        let copied = world.ask(to.space, Operation::CopyAcross, &[BASE, slot, BASE, 8]).map(|words| words[0]);
+        assert_eq!(copied, result, "{rights:#x}");
+    }
+    for (source, error) in [(u64::from(memory), Error::WrongKind), (210, Error::InvalidHandle), (1 << 32, Error::InvalidArgument)] {
+        assert_eq!(world.ask(to.space, Operation::CopyAcross, &[BASE, source, BASE, 8]), Err(error), "{source:#x}");
+    }
+}
+
+#[test]
 fn word_is_exchanged_if_it_is_the_expected_one() {
     let mut world = World::new();
     let process = world.spawn();

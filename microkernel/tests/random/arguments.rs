@@ -89,6 +89,7 @@ pub(crate) fn shape(operation: Operation) -> (Argument, &'static [Argument]) {
         Operation::Share | Operation::Clone => (Handle(AddressSpace), &[Address, Handle(AddressSpace), Address, Pages, Flags]),
         Operation::Unshare => (Handle(AddressSpace), &[Address, Handle(Memory), Pages]),
         Operation::CopyFrom | Operation::CopyTo => (Handle(AddressSpace), &[Address, Address, Bytes]),
+        Operation::CopyAcross => (Handle(AddressSpace), &[Address, Handle(AddressSpace), Address, Bytes]),
         Operation::Exchange => (Handle(AddressSpace), &[Address, Word, Word]),
         Operation::AddTables => (Handle(AddressSpace), &[Handle(Memory), Pages, Pages]),
         Operation::SetPager => (Handle(AddressSpace), &[Handle(Endpoint)]),
