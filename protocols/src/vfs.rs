@@ -321,6 +321,16 @@ pub enum Request<'a> {
         /// The last request whose results the lane has used.
         after: u64,
     },
+    /// Idempotent. Where a file's pages lie in REGION. The caller may copy from them until it asks for a change of the file or gives up its last open of it, and is told of
+    /// no other's change: so this is for whoever hears of all of them. It may not map them: for that there is [`Request::MapPages`]. -> [`Reply::Located`]
+    Locate {
+        /// Of what.
+        file: FileId,
+        /// The first page.
+        first: u64,
+        /// How many, 1 to [`MAX_MAPPED`].
+        count: u8,
+    },
 }
 
 /// What is answered.
@@ -363,6 +373,13 @@ pub enum Reply {
     },
     /// A place in a file; nothing if there is none before its end.
     Found(Option<u64>),
+    /// As [`Reply::Mapped`], and the file's length.
+    Located {
+        /// Bytes.
+        size: u64,
+        /// Its pages.
+        pages: Pages,
+    },
 }
 
 impl Request<'_> {

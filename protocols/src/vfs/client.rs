@@ -227,6 +227,17 @@ impl<C: Carrier> Client<C> {
         })
     }
 
+    /// [`Request::Locate`]; the file's length and its pages.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn locate(&mut self, number: RequestNumber, file: FileId, first: u64, count: u8) -> Outcome<(u64, Pages)> {
+        self.ask(number, &Request::Locate { file, first, count }, &[], |reply| match reply {
+            Reply::Located { size, pages } => Some((*size, pages.clone())),
+            _ => None,
+        })
+    }
+
     /// [`Request::PathOf`] into `lease`; the bytes copied.
     ///
     /// # Errors

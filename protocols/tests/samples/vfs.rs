@@ -93,6 +93,7 @@ fn on_files() -> Vec<Request<'static>> {
         Request::Punch { file: FILE, offset: 4097, length: 1 << 40, privileged: false },
         Request::Seek { file: FILE, offset: 5, hole: true },
         Request::TakeBack { lane: u16::MAX, after: u64::MAX },
+        Request::Locate { file: FILE, first: 1 << 40, count: 32 },
     ]
 }
 
@@ -159,6 +160,7 @@ impl Protocol for Vfs {
             Reply::Elsewhere { mount: LARGEST_FILE, count: u32::MAX },
             Reply::Found(Some(u64::MAX)),
             Reply::Found(None),
+            Reply::Located { size: u64::MAX, pages: [Some(u32::MAX); MAX_MAPPED].into_iter().collect() },
         ]
     }
 

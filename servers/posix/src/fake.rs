@@ -101,6 +101,8 @@ pub(crate) struct Machine {
     pub(crate) processors: usize,
     /// Words that another processor puts where an exchange is to be, each before one.
     pub(crate) meanwhile: Vec<u32>,
+    /// How often vfs's pages were copied from.
+    pub(crate) cached_copies: usize,
     /// Slots whose capability is dead, because its object was destroyed, and still lies there.
     dead: BTreeSet<u32>,
     pub(crate) answers: Vec<(Lane, ReplyKind, u64)>,
@@ -136,6 +138,7 @@ impl Machine {
             threads: BTreeMap::new(),
             processors: 1,
             meanwhile: Vec::new(),
+            cached_copies: 0,
             dead: BTreeSet::new(),
             answers: Vec::new(),
             cache,
@@ -356,12 +359,7 @@ impl Kernel for Shared {
         let pages = pages.min(abi::BUDGET_PAGES);
         let leaves = match origin {
             Origin::Space(source) => machine.copy_from_space(source, from, pages, address)?,
-            Origin::PageCache => {
-                let cache = machine.cache.borrow();
-                let first = (from / PAGE as u64) as usize;
-                let page = |index: usize| Leaf { bytes: Rc::clone(&cache[first + index]), flags };
-                (0..pages as usize).map(|index| (address + (index * PAGE) as u64, page(index))).collect()
-            }
+            Origin::PageCache => (0..pages).map(|index| (address + index * PAGE as u64, cache::leaf(&machine, from, index, flags))).collect(),
         };
         for (at, leaf) in leaves {
             match machine.insert(space, at, Leaf { flags, ..leaf }) {
@@ -481,6 +479,11 @@ impl Kernel for Shared {
         let count = from.len().min(PAGE - start);
         leaf.bytes.borrow_mut()[start..start + count].copy_from_slice(&from[..count]);
         Ok(count)
+    }
+
+    fn copy_cached(&mut self, space: u32, address: u64, from: u64, bytes: usize) -> Result<usize, CopyFault> {
+        let copied = cache::bytes(&mut self.0.borrow_mut(), from, bytes).ok_or(CopyFault::Refused(Error::LocalFault))?;
+        self.copy_to(space, address, &copied)
     }
 
     fn processors(&self) -> usize {

@@ -151,6 +151,9 @@ impl Posix<'_> {
         let number = number.with_step(RequestNumber::FIRST_FAULT_STEP);
         // A write through a shared mapping concerns one page: holes around it stay holes.
         let count = if shared_write { 1 } else { count };
+        if shared_write {
+            self.located.forget(file);
+        }
         let pages = self.vfs().map_pages(number, file, first, count as u8, shared_write).map_err(refused)?;
         let flags = if area.flags & SHARED == 0 || !shared_write { map_flags(area.flags & !WRITE) } else { map_flags(area.flags) };
         let pages: heapless::Vec<Option<u32>, { vfs::MAX_MAPPED }> = pages.iter().collect();
@@ -170,6 +173,7 @@ impl Posix<'_> {
     }
 
     fn fill_hole(&mut self, map: MapIndex, file: vfs::FileId, first: u64, at: u64, flags: u64, number: RequestNumber) -> Result<(), Refused> {
+        self.located.forget(file);
         let pages = self.vfs().map_pages(number, file, first, 1, true).map_err(refused)?;
         match pages.iter().next() {
             Some(Some(region)) => Ok(self.share(map, at, Origin::PageCache, u64::from(region) * PAGE, 1, flags)?),

@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use abi::RequestNumber;
+use abi::{Error, RequestNumber};
 
 use crate::call::{Call, Stop};
 use crate::errno::Errno;
@@ -104,6 +104,27 @@ impl Posix<'_> {
             }
         }
         Ok(done)
+    }
+
+    /// Copies from vfs's pages to a program's memory, up to the first byte that the program could not have written; how many bytes that is, or nothing if vfs has no page
+    /// there.
+    ///
+    /// # Errors
+    /// `EFAULT` if it is the first one, or a wait for a page.
+    pub fn copy_cached(&mut self, map: MapIndex, address: u64, from: u64, length: usize, number: RequestNumber) -> Result<Option<usize>, Stop> {
+        check(address, length)?;
+        let mut done = 0;
+        while done < length {
+            let copied = match self.kernel.copy_cached(slot::space(map), address + done as u64, from + done as u64, length - done) {
+                Ok(count) => Ok(Some(count)),
+                Err(CopyFault::Refused(Error::LocalFault)) => return Ok(None),
+                Err(fault) => self.make_ready(map, fault, number).map(|()| None),
+            };
+            if !advance(&mut done, copied)? {
+                break;
+            }
+        }
+        Ok(Some(done))
     }
 
     /// Changes a word of a program's memory in one step, whoever else changes it meanwhile; `change` may refuse. The word that was replaced.

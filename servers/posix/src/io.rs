@@ -186,9 +186,9 @@ impl Call<'_, '_> {
         };
         while let Some(part) = part_from(to, done) {
             match self.read_piece(id, end(done), part) {
-                Ok(count) => {
+                Ok((count, is_last)) => {
                     done += count;
-                    if count < part.length {
+                    if is_last {
                         break;
                     }
                 }
@@ -200,13 +200,20 @@ impl Call<'_, '_> {
         Ok(done as u64)
     }
 
-    fn read_piece(&mut self, id: FileId, at: u64, to: Vector) -> Result<usize, Stop> {
+    /// How many bytes were read, and whether it ends there: at the file's end, or where the program's memory does.
+    fn read_piece(&mut self, id: FileId, at: u64, to: Vector) -> Result<(usize, bool), Stop> {
+        let (copied, is_last) = self.read_located(id, at, to)?;
+        if is_last || copied > 0 {
+            return Ok((copied, is_last && copied < to.length));
+        }
         let number = self.ask();
-        self.with_buffer(to.length, |call, buffer| {
+        let (asked, count) = self.with_buffer(to.length, |call, buffer| {
             let (lease, length) = (call.posix.kernel.lend_mut(buffer), buffer.len() as u32);
             let count = call.vfs().read(number, id, at, length, lease).map_err(vfs_stop)?;
-            call.write_some(to.address, buffer.get(..count as usize).unwrap_or_default())
-        })
+            Ok((buffer.len(), call.write_some(to.address, buffer.get(..count as usize).unwrap_or_default())?))
+        })?;
+        self.locate_if_read_again(id, at);
+        Ok((count, count < asked))
     }
 
     /// Writes to a file, at its own offset or at `offset`.
@@ -305,6 +312,7 @@ impl Call<'_, '_> {
             let buffer = buffer.get(..fetched).unwrap_or_default();
             let lease = call.posix.kernel.lend(buffer);
             let at = place.map_or(WriteAt::End, WriteAt::Offset);
+            call.posix.located.forget(id);
             let (count, end) = call.vfs().write(number, id, at, buffer.len() as u32, privileged, lease).map_err(vfs_stop)?;
             Ok((count as usize, end))
         })

@@ -33,6 +33,7 @@ pub mod hot;
 pub mod io;
 pub mod kernel;
 pub mod load;
+pub mod located;
 pub mod lock;
 #[cfg(target_os = "none")]
 pub mod native;

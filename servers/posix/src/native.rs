@@ -193,6 +193,11 @@ impl Kernel for Native {
         syscall::copy_to(vault(space), address, from).map_err(copy_fault)
     }
 
+    fn copy_cached(&mut self, space: u32, address: u64, from: u64, bytes: usize) -> Result<usize, CopyFault> {
+        let cache = self.page_cache().map_err(CopyFault::Refused)?;
+        syscall::copy_across(vault(space), address, cache, from, bytes as u64).map_err(copy_fault)
+    }
+
     fn exchange(&mut self, space: u32, address: u64, expected: u32, new: u32) -> Result<u32, CopyFault> {
         syscall::exchange(vault(space), address, expected, new).map_err(copy_fault)
     }

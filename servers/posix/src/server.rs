@@ -107,6 +107,8 @@ pub struct Posix<'k> {
     pub dying: crate::exit::Dying,
     /// Pages that are copied at once when a process forks.
     pub hot: crate::hot::Hot,
+    /// Where files lie that are read again.
+    pub located: crate::located::Located,
     /// Pages that a fault is answered with.
     pub ahead: crate::ahead::Ahead,
     /// Random bytes.
@@ -167,6 +169,7 @@ impl<'k> Posix<'k> {
             processes: Vec::new(),
             dying: crate::exit::Dying::default(),
             hot: crate::hot::Hot::default(),
+            located: crate::located::Located::default(),
             ahead: crate::ahead::Ahead::default(),
             random: crate::random::Random::default(),
             has_vdso: false,

@@ -1,5 +1,7 @@
 //! The bytes of files: reading, writing, setting the length, and giving whole pages to be shared.
 
+use core::ops::Range;
+
 use protocols::serve::Caller;
 use protocols::vfs::{Actor, At, Error, FileId, Kind, MAX_MAPPED, MAX_TRANSFER, Pages, Reply, Request, WriteAt};
 
@@ -183,18 +185,29 @@ impl<H: Host> Attempt<'_, H> {
         Ok(())
     }
 
+    /// [`protocols::vfs::Request::Locate`].
+    ///
+    /// # Errors
+    /// [`Error::Stale`], [`Error::IsDirectory`], [`Error::Invalid`].
+    pub fn locate(&mut self, file: FileId, first: u64, count: u8) -> Result<Reply, Error> {
+        let (number, inode) = self.find_file(file)?;
+        let mut pages = Pages::default();
+        for page in pages_asked_for(&inode, first, count)? {
+            if !pages.push(self.data_page(number, &inode, page)?) {
+                return Err(Error::Invalid);
+            }
+        }
+        Ok(Reply::Located { size: inode.size, pages })
+    }
+
     /// [`protocols::vfs::Request::MapPages`].
     ///
     /// # Errors
     /// [`Error::Stale`], [`Error::IsDirectory`], [`Error::Invalid`], [`Error::NoSpace`].
     pub fn map_pages(&mut self, file: FileId, first: u64, count: u8, write: bool) -> Result<Reply, Error> {
         let (number, mut inode) = self.find_file(file)?;
-        if count == 0 || usize::from(count) > MAX_MAPPED {
-            return Err(Error::Invalid);
-        }
-        let end = first.saturating_add(u64::from(count)).min(inode.size.div_ceil(PAGE as u64));
         let mut pages = Pages::default();
-        for page in first..end {
+        for page in pages_asked_for(&inode, first, count)? {
             let data = if write { Some(self.filled_page(number, &mut inode, page)?) } else { self.data_page(number, &inode, page)? };
             if let Some(data) = data {
                 self.state.pages.lend(self.tx, data);
@@ -209,4 +222,12 @@ impl<H: Host> Attempt<'_, H> {
         }
         Ok(Reply::Mapped(pages))
     }
+}
+
+/// Pages of a file from the first one asked for to its end.
+fn pages_asked_for(inode: &Inode, first: u64, count: u8) -> Result<Range<u64>, Error> {
+    if count == 0 || usize::from(count) > MAX_MAPPED {
+        return Err(Error::Invalid);
+    }
+    Ok(first..first.saturating_add(u64::from(count)).min(inode.size.div_ceil(PAGE as u64)))
 }

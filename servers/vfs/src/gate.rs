@@ -235,6 +235,7 @@ fn run<H: Host>(attempt: &mut Attempt<'_, H>, caller: &mut dyn Caller, request: 
         Request::Capacity => Ok(attempt.capacity()),
         Request::Access { at, actor, wanted } => attempt.access(at, actor, *wanted),
         Request::MapPages { file, first, count, write } => attempt.map_pages(*file, *first, *count, *write),
+        Request::Locate { file, first, count } => attempt.locate(*file, *first, *count),
         Request::PathOf { file, root, length } => attempt.path_of(caller, *file, *root, *length),
         Request::SetMount { directory, mounted } => attempt.set_mount(*directory, *mounted),
         Request::Resolve { at, actor, length } => attempt.resolve(caller, at, actor, *length),

@@ -7,7 +7,7 @@ use libsys::saved::Area;
 use protocols::service::Service;
 use protocols::vfs::Time;
 
-use super::{Bytes, PAGE, blank};
+use super::{Bytes, Leaf, Machine, PAGE, blank};
 
 /// vfs's side of the machine: pages that posix can share.
 pub(crate) struct CachePages {
@@ -65,4 +65,18 @@ pub(super) fn start_vfs(
 ) -> vfs::Vfs<CachePages> {
     let pages = CachePages { pages: Rc::clone(cache), copy: Box::new([0; PAGE]), ready: Rc::clone(ready) };
     vfs::Vfs::new(area, opened, pages, vfs::ready::Readiness::from_options(options), &[]).expect("a file system")
+}
+
+/// The page with this number from a place on, as it is mapped elsewhere.
+pub(super) fn leaf(machine: &Machine, from: u64, index: u64, flags: u64) -> Leaf {
+    Leaf { bytes: Rc::clone(&machine.cache.borrow()[(from / PAGE as u64 + index) as usize]), flags }
+}
+
+/// What lies in the pages that vfs has, up to the end of the first of them.
+pub(super) fn bytes(machine: &mut Machine, from: u64, most: usize) -> Option<Vec<u8>> {
+    machine.cached_copies += 1;
+    let (page, start) = ((from / PAGE as u64) as usize, (from % PAGE as u64) as usize);
+    let cache = machine.cache.borrow();
+    let page = cache.get(page)?.borrow();
+    page.get(start..)?.get(..most.min(PAGE - start)).map(<[u8]>::to_vec)
 }

@@ -22,7 +22,7 @@ fn change_file(call: &mut Call<'_, '_>, descriptor: u64, change: Change) -> SysR
         return Ok(0);
     }
     let (number, actor) = (call.ask(), call.actor());
-    call.vfs().set_attributes(number, At::file(id), &actor, change).map_err(vfs_stop)?;
+    call.posix.vfs_to_change().set_attributes(number, At::file(id), &actor, change).map_err(vfs_stop)?;
     Ok(0)
 }
 
@@ -41,7 +41,7 @@ fn change_path(call: &mut Call<'_, '_>, directory: u64, argument: usize, flags: 
         start,
         &path,
         follow,
-        |call, at, actor| call.vfs().set_attributes(number, at, actor, change),
+        |call, at, actor| call.posix.vfs_to_change().set_attributes(number, at, actor, change),
         |call, entry| call.change_in_devpts(entry, change),
     )?;
     Ok(0)
@@ -182,7 +182,7 @@ pub fn sys_truncate(call: &mut Call<'_, '_>) -> SysResult {
     call.refuse_running(start, &path, true)?;
     let number = call.ask();
     let id = call.at_vfs(start, &path, true, |call, at, actor| {
-        call.vfs().truncate(number, at, actor, size)?;
+        call.posix.vfs_to_change().truncate(number, at, actor, size)?;
         call.vfs().stat(number.with_step(ASK + 1), at, actor).map(|attributes| attributes.file)
     })?;
     call.posix.drop_pages(id, Dropped::From(size));
@@ -194,7 +194,7 @@ pub fn sys_ftruncate(call: &mut Call<'_, '_>) -> SysResult {
     let size = size(call.arguments[1])?;
     let id = writable(call, call.arguments[0])?;
     let (number, actor) = (call.ask(), call.actor());
-    call.vfs().truncate(number, At::file(id), &actor, size).map_err(vfs_stop)?;
+    call.posix.vfs_to_change().truncate(number, At::file(id), &actor, size).map_err(vfs_stop)?;
     call.posix.drop_pages(id, Dropped::From(size));
     Ok(0)
 }

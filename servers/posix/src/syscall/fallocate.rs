@@ -45,7 +45,7 @@ pub fn sys_fallocate(call: &mut Call<'_, '_>) -> SysResult {
 
 fn punch(call: &mut Call<'_, '_>, id: FileId, offset: u64, length: u64) -> SysResult {
     let (number, privileged) = (call.effect(), call.me().uid[1] == 0);
-    call.vfs().punch(number, id, offset, length, privileged).map_err(vfs_stop)?;
+    call.posix.vfs_to_change().punch(number, id, offset, length, privileged).map_err(vfs_stop)?;
     call.posix.drop_pages(id, Dropped::Hole(offset, offset + length));
     Ok(0)
 }
@@ -60,14 +60,14 @@ fn allocate(call: &mut Call<'_, '_>, id: FileId, offset: u64, end: u64, grows: b
     let mut done = call.progress();
     while let Some(left) = end.div_ceil(PAGE).checked_sub(offset / PAGE + done).filter(|left| *left > 0) {
         let count = left.min(u64::from(MAX_ALLOCATED));
-        if let Err(error) = call.vfs().allocate(ask, id, offset / PAGE + done, count as u32) {
+        if let Err(error) = call.posix.vfs_to_change().allocate(ask, id, offset / PAGE + done, count as u32) {
             return Err(call.stop_at(vfs_stop(error), done, |_| ()));
         }
         done += count;
     }
     if grows {
         let number = call.effect();
-        call.vfs().truncate(number, At::file(id), &actor, end).map_err(vfs_stop)?;
+        call.posix.vfs_to_change().truncate(number, At::file(id), &actor, end).map_err(vfs_stop)?;
     }
     Ok(0)
 }

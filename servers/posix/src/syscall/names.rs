@@ -41,7 +41,8 @@ fn remove(call: &mut Call<'_, '_>, directory: u64, argument: usize, is_directory
     let (start, path) = place(call, directory, argument)?;
     let number = call.effect();
     call.at_vfs(start, &path, false, |call, at, actor| {
-        if is_directory { call.vfs().remove_directory(number, at, actor) } else { call.vfs().unlink(number, at, actor) }
+        let mut vfs = call.posix.vfs_to_change();
+        if is_directory { vfs.remove_directory(number, at, actor) } else { vfs.unlink(number, at, actor) }
     })?;
     Ok(0)
 }
@@ -86,7 +87,7 @@ fn link(call: &mut Call<'_, '_>, directories: [u64; 2], arguments: [usize; 2], f
     let (start, path) = place(call, directories[1], arguments[1])?;
     let number = call.effect();
     let from = protocols::vfs::At { start: old_start, path: &old_path, follow: flags & AT_SYMLINK_FOLLOW != 0 };
-    call.at_vfs(start, &path, false, |call, at, actor| call.vfs().link(number, from, at, actor))?;
+    call.at_vfs(start, &path, false, |call, at, actor| call.posix.vfs_to_change().link(number, from, at, actor))?;
     Ok(0)
 }
 
@@ -149,7 +150,7 @@ fn rename(call: &mut Call<'_, '_>, directories: [u64; 2], arguments: [usize; 2],
     let (start, path) = place(call, directories[1], arguments[1])?;
     let number = call.effect();
     let from = protocols::vfs::At { start: old_start, path: &old_path, follow: false };
-    call.at_vfs(start, &path, false, |call, at, actor| call.vfs().rename(number, from, at, actor, mode))?;
+    call.at_vfs(start, &path, false, |call, at, actor| call.posix.vfs_to_change().rename(number, from, at, actor, mode))?;
     Ok(0)
 }
 

@@ -128,6 +128,9 @@ fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: 
             if (at.start, at.path) != (start, path) {
                 jumped(within).map_err(CallError::Service)?;
             }
+            if wanted.contains(OpenFlags::TRUNCATE) {
+                call.posix.located.forget_all();
+            }
             let opened = if within == Within::default() {
                 call.vfs().open(number, at, actor, wanted, permissions)
             } else if u64::from(within.0) & RESOLVE_IN_ROOT != 0 {

@@ -279,3 +279,100 @@ fn program_that_runs_is_not_written_to_and_one_that_is_written_to_does_not_run()
     assert_eq!(system.call(lane, 3, [writer, 0, 0, 0, 0, 0]), Some(0));
     assert_eq!(system.call(lane, 59, [other, 0, 0, 0, 0, 0]), None, "it runs");
 }
+
+/// What a program reads from a file that was read before is what is there, whatever changed it meanwhile.
+#[test]
+fn file_that_is_read_again_is_copied_from_where_it_lies_until_it_changes() {
+    let (mut system, lane) = System::start();
+    let path = system.text(lane, 0, "/again");
+    let file = system.call(lane, 2, [path, 0o102, 0o644, 0, 0, 0]).unwrap();
+    let mut content: Vec<u8> = (0..10_000u32).map(|index| (index % 251) as u8).collect();
+    system.poke(lane, DATA + 0x4000, &content);
+    assert_eq!(system.call(lane, 18, [file, DATA + 0x4000, 10_000, 0, 0, 0]), Some(10_000));
+    let read = |system: &mut System, at: u64, wanted: u64, content: &[u8]| {
+        system.poke(lane, DATA + 0x8000, &[0xee; 10_000]);
+        let count = system.call(lane, 17, [file, DATA + 0x8000, wanted, at, 0, 0]).unwrap() as usize;
+        let there = content.get(at as usize..).unwrap_or_default();
+        assert_eq!(count, there.len().min(wanted as usize), "from {at}");
+        assert_eq!(system.peek(lane, DATA + 0x8000, count), there[..count]);
+        assert_eq!(system.peek(lane, DATA + 0x8000 + count as u64, 1), [0xee], "and no more");
+    };
+    let copies = |system: &System| system.machine.0.borrow().cached_copies;
+    let reads = |system: &mut System, content: &[u8]| {
+        for round in 0..3 {
+            for (at, wanted) in [(0, 9_999), (4000, 200), (9_990, 100), (9_999, 1), (10_000, 5), (20_000, 5)] {
+                read(system, at, wanted, content);
+            }
+            let before = copies(system);
+            read(system, 5, 10, content);
+            assert!(round == 0 || copies(system) == before + 1, "the second round asks nobody");
+        }
+    };
+    reads(&mut system, &content);
+    // Written to.
+    system.poke(lane, DATA + 0x4000, b"changed");
+    assert_eq!(system.call(lane, 18, [file, DATA + 0x4000, 7, 4093, 0, 0]), Some(7));
+    content[4093..4100].copy_from_slice(b"changed");
+    reads(&mut system, &content);
+    // Cut, by name and by descriptor, and made longer.
+    assert_eq!(system.call(lane, 77, [file, 5000, 0, 0, 0, 0]), Some(0));
+    content.truncate(5000);
+    reads(&mut system, &content);
+    let path = system.text(lane, 0, "/again");
+    assert_eq!(system.call(lane, 76, [path, 4500, 0, 0, 0, 0]), Some(0));
+    content.truncate(4500);
+    reads(&mut system, &content);
+    assert_eq!(system.call(lane, 77, [file, 9_000, 0, 0, 0, 0]), Some(0));
+    content.resize(9_000, 0);
+    for (at, wanted) in [(0, 9_999), (4400, 200), (8_990, 100), (0, 9_999), (4400, 200)] {
+        read(&mut system, at, wanted, &content);
+    }
+    // A hole.
+    assert_eq!(system.call(lane, 285, [file, 3, 100, 50, 0, 0]), Some(0));
+    content[100..150].fill(0);
+    for (at, wanted) in [(0, 9_999), (0, 9_999), (0, 9_999)] {
+        read(&mut system, at, wanted, &content);
+    }
+    // Made empty by an open.
+    let path = system.text(lane, 0, "/again");
+    let other = system.call(lane, 2, [path, 0o1001, 0, 0, 0, 0]).unwrap();
+    content.clear();
+    read(&mut system, 0, 10, &content);
+    // Written by another descriptor, then by a shared mapping, of which nobody is told.
+    system.poke(lane, DATA + 0x4000, b"by another");
+    assert_eq!(system.call(lane, 1, [other, DATA + 0x4000, 10, 0, 0, 0]), Some(10));
+    content = b"by another".to_vec();
+    for _ in 0..3 {
+        read(&mut system, 0, 10, &content);
+    }
+    let mapped = system.call(lane, 9, [0, 4096, 3, 1, file, 0]).unwrap();
+    super::memory::fault(&mut system, lane, mapped, abi::FaultAccess::WRITE);
+    system.poke(lane, mapped + 3, b"mmap");
+    content[3..7].copy_from_slice(b"mmap");
+    for _ in 0..3 {
+        read(&mut system, 0, 10, &content);
+    }
+}
+
+/// A read from where a file lies ends like any other where the program's memory does, and fetches a page that is not there yet.
+#[test]
+fn read_of_a_known_file_into_memory_that_is_not_there_yet_or_not_at_all() {
+    let (mut system, lane) = System::start();
+    let path = system.text(lane, 0, "/again");
+    let file = system.call(lane, 2, [path, 0o102, 0o644, 0, 0, 0]).unwrap();
+    let content: Vec<u8> = (0..9000u32).map(|index| (index % 251) as u8).collect();
+    system.poke(lane, DATA + 0x4000, &content);
+    assert_eq!(system.call(lane, 18, [file, DATA + 0x4000, 9000, 0, 0, 0]), Some(9000));
+    for _ in 0..2 {
+        assert_eq!(system.call(lane, 17, [file, DATA + 0x8000, 9000, 0, 0, 0]), Some(9000));
+    }
+    let before = system.machine.0.borrow().cached_copies;
+    let fresh = system.call(lane, 9, [0, 0x2000, 3, 0x22, u64::MAX, 0]).unwrap();
+    assert_eq!(system.call(lane, 17, [file, fresh, 8000, 1000, 0, 0]), Some(8000));
+    assert_eq!(system.peek(lane, fresh, 8000), content[1000..]);
+    assert_eq!(system.call(lane, 17, [file, fresh + 0x1f00, 8000, 0, 0, 0]), Some(0x100), "up to where the memory ends");
+    assert_eq!(system.call(lane, 17, [file, fresh + 0x2000, 10, 0, 0, 0]), Some((-14i64) as u64));
+    assert_eq!(system.call(lane, 10, [fresh, 0x1000, 1, 0, 0, 0]), Some(0), "mprotect");
+    assert_eq!(system.call(lane, 17, [file, fresh, 10, 0, 0, 0]), Some((-14i64) as u64));
+    assert!(system.machine.0.borrow().cached_copies > before);
+}

@@ -10,7 +10,7 @@ fn error(number: i64) -> Option<u64> {
     Some((-number) as u64)
 }
 
-fn fault(system: &mut System, lane: usize, address: u64, access: u64) {
+pub(super) fn fault(system: &mut System, lane: usize, address: u64, access: u64) {
     let mut machine = system.machine.0.borrow_mut();
     let thread = machine.threads.get_mut(&slot::thread(lane)).unwrap();
     thread.runs = Runs::Calling;
