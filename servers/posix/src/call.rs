@@ -94,9 +94,15 @@ impl Call<'_, '_> {
 }
 
 impl Posix<'_> {
-    /// The client of vfs.
+    /// The client of vfs, for any request.
     pub fn vfs(&mut self) -> vfs::Client<Port<'_>> {
-        vfs::Client(Port { kernel: self.kernel, service: Service::Vfs })
+        self.answers.grow_old();
+        vfs::Client(self.port_of_vfs())
+    }
+
+    /// The way to vfs.
+    pub(crate) const fn port_of_vfs(&mut self) -> Port<'_> {
+        Port { kernel: self.kernel, service: Service::Vfs }
     }
 
     /// The client of the console.

@@ -151,7 +151,7 @@ impl Posix<'_> {
     fn open_program(&mut self, request: &Request, start: FileId, path: &[u8], follow: bool, step: u8) -> Result<Opened, Stop> {
         let number = request.number.with_step(step);
         let at = At { start, path, follow };
-        match self.vfs().open(number, at, &request.actor, OpenFlags::EXECUTE, 0) {
+        match self.vfs_to_ask().open(number, at, &request.actor, OpenFlags::EXECUTE, 0) {
             Ok(opened) if opened.kind == Kind::File && self.is_open_for_writing(opened.file) => self.or_close(Err(Errno::ETXTBSY.into()), &[opened]),
             Ok(opened) if opened.kind == Kind::File => Ok(opened),
             Ok(opened) => self.or_close(Err(Errno::EACCES.into()), &[opened]),

@@ -302,7 +302,7 @@ impl Posix<'_> {
             let file = self.store.closing(globals.closing_first as usize);
             let number = RequestNumber::new(Service::Posix.id(), CLOSER_LANE, globals.close_sequence, EFFECT);
             // A file that vfs no longer knows is as closed as it can be.
-            if let Err(error) = self.vfs().close(number, file.into()) {
+            if let Err(error) = self.vfs_to_ask().close(number, file.into()) {
                 // One that is no answer is not to be taken for that.
                 let _unknown = vfs_stop(error);
             }

@@ -11,6 +11,7 @@
 extern crate alloc;
 
 pub mod ahead;
+pub mod answers;
 pub mod call;
 pub mod cut;
 pub mod device;

@@ -183,7 +183,7 @@ impl Call<'_, '_> {
             return;
         }
         let (number, first) = (self.ask(), window_of(offset));
-        if let Ok((size, pages)) = self.vfs().locate(number, file, first, WINDOW as u8) {
+        if let Ok((size, pages)) = self.posix.vfs_to_ask().locate(number, file, first, WINDOW as u8) {
             let now_ns = self.posix.kernel.now_ns();
             self.posix.located.put(file, first, (size, &pages), now_ns);
         }

@@ -107,6 +107,8 @@ pub struct Posix<'k> {
     pub dying: crate::exit::Dying,
     /// Pages that are copied at once when a process forks.
     pub hot: crate::hot::Hot,
+    /// What vfs has answered since it was asked for anything else.
+    pub answers: crate::answers::Answers,
     /// Where files lie that are read again.
     pub located: crate::located::Located,
     /// Pages that a fault is answered with.
@@ -169,6 +171,7 @@ impl<'k> Posix<'k> {
             processes: Vec::new(),
             dying: crate::exit::Dying::default(),
             hot: crate::hot::Hot::default(),
+            answers: crate::answers::Answers::default(),
             located: crate::located::Located::default(),
             ahead: crate::ahead::Ahead::default(),
             random: crate::random::Random::default(),

@@ -82,15 +82,36 @@ impl From<Attributes> for Stat {
 }
 
 impl Stat {
+    /// As `struct stat`, without its last three words, which are zeros.
+    #[must_use]
+    pub const fn words(&self) -> [u64; 15] {
+        let owner = (self.uid as u64) << 32 | self.mode as u64;
+        let [accessed, modified, changed] = &self.times;
+        [
+            self.device,
+            self.inode,
+            self.links as u64,
+            owner,
+            self.gid as u64,
+            self.special,
+            self.size,
+            4096,
+            self.blocks,
+            accessed.seconds as u64,
+            accessed.nanoseconds as u64,
+            modified.seconds as u64,
+            modified.nanoseconds as u64,
+            changed.seconds as u64,
+            changed.nanoseconds as u64,
+        ]
+    }
+
     /// As `struct stat`.
     #[must_use]
     pub fn encode(&self) -> [u8; STAT_BYTES] {
         let mut bytes = [0; STAT_BYTES];
-        let owner = u64::from(self.uid) << 32 | u64::from(self.mode);
-        let words = [self.device, self.inode, u64::from(self.links), owner, u64::from(self.gid), self.special, self.size, 4096, self.blocks];
-        let times = self.times.into_iter().flat_map(|time| [time.seconds as u64, u64::from(time.nanoseconds)]);
-        for (to, word) in bytes.chunks_exact_mut(8).zip(words.into_iter().chain(times)) {
-            to.copy_from_slice(&word.to_le_bytes());
+        for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.words()) {
+            *to = word.to_le_bytes();
         }
         bytes
     }
@@ -170,7 +191,7 @@ impl Call<'_, '_> {
             start,
             path,
             follow,
-            |call, at, actor| call.vfs().stat(number, at, actor).map(Stat::from),
+            |call, at, actor| call.stat_in_vfs(number, at, actor),
             |call, entry| match entry {
                 Entry::Descriptor(pid, number) if follow => call.stat_descriptor(pid, number),
                 _ => Ok(call.stat_proc(entry)),

@@ -36,7 +36,7 @@ impl Call<'_, '_> {
     /// `ETXTBSY`, or a wait for vfs; whatever else is wrong with the path is for the operation itself to say.
     pub fn refuse_running(&mut self, start: FileId, path: &[u8], follow: bool) -> Result<(), Stop> {
         let number = self.ask();
-        match self.at_vfs(start, path, follow, |call, at, actor| call.vfs().stat(number, at, actor)) {
+        match self.at_vfs(start, path, follow, |call, at, actor| call.posix.vfs_to_ask().stat(number, at, actor)) {
             Ok(attributes) if self.posix.is_running(attributes.file) => Err(Errno::ETXTBSY.into()),
             Ok(_) | Err(Stop::Errno(_)) => Ok(()),
             Err(stop) => Err(stop),

@@ -43,7 +43,7 @@ fn check(call: &mut Call<'_, '_>, directory: u64, argument: usize, wanted: u64, 
             if flags & AT_EACCESS == 0 {
                 (actor.uid, actor.gid) = (me.uid[0], me.gid[0]);
             }
-            call.vfs().access(number, at, &actor, wanted as u8)
+            call.posix.vfs_to_ask().access(number, at, &actor, wanted as u8)
         },
         |call, entry| {
             let allowed = match entry {

@@ -131,7 +131,10 @@ fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: 
             if wanted.contains(OpenFlags::TRUNCATE) {
                 call.posix.located.forget_all();
             }
-            let opened = if within == Within::default() {
+            let changes = [OpenFlags::CREATE, OpenFlags::TRUNCATE, OpenFlags::TEMPORARY].into_iter().any(|flag| wanted.contains(flag));
+            let opened = if within == Within::default() && !changes {
+                call.posix.vfs_to_ask().open(number, at, actor, wanted, permissions)
+            } else if within == Within::default() {
                 call.vfs().open(number, at, actor, wanted, permissions)
             } else if u64::from(within.0) & RESOLVE_IN_ROOT != 0 {
                 let inside = Actor { root: at.start, ..actor.clone() };

@@ -376,3 +376,53 @@ fn read_of_a_known_file_into_memory_that_is_not_there_yet_or_not_at_all() {
     assert_eq!(system.call(lane, 17, [file, fresh, 10, 0, 0, 0]), Some((-14i64) as u64));
     assert!(system.machine.0.borrow().cached_copies > before);
 }
+
+/// What `stat` says is what is there, whatever changed it since it was asked before.
+#[test]
+fn stat_that_is_asked_again_tells_of_every_change() {
+    let (mut system, lane) = System::start();
+    let asked = |system: &mut System, path: &str| {
+        let path = system.text(lane, 0x3000, path);
+        let result = system.call(lane, 4, [path, DATA + 0x3100, 0, 0, 0, 0]).unwrap() as i64;
+        if result < 0 { Err(result) } else { Ok(system.peek(lane, DATA + 0x3100, 144)) }
+    };
+    let word = |stat: &[u8], at: usize| u64::from_le_bytes(stat[at..at + 8].try_into().unwrap());
+    let twice = |system: &mut System, path: &str| {
+        let first = asked(system, path);
+        assert_eq!(asked(system, path), first, "{path}");
+        first
+    };
+    assert_eq!(twice(&mut system, "/new"), Err(-2));
+    let path = system.text(lane, 0, "/new");
+    let file = system.call(lane, 2, [path, 0o102, 0o644, 0, 0, 0]).unwrap();
+    assert_eq!(word(&twice(&mut system, "/new").unwrap(), 48), 0);
+    assert_eq!(twice(&mut system, "/new/x"), Err(-20));
+    system.text(lane, 0x100, "hello");
+    assert_eq!(system.call(lane, 1, [file, DATA + 0x100, 5, 0, 0, 0]), Some(5));
+    assert_eq!(word(&twice(&mut system, "/new").unwrap(), 48), 5, "written");
+    assert_eq!(system.call(lane, 77, [file, 70, 0, 0, 0, 0]), Some(0));
+    assert_eq!(word(&twice(&mut system, "/new").unwrap(), 48), 70, "made longer");
+    let path = system.text(lane, 0, "/new");
+    assert_eq!(system.call(lane, 90, [path, 0o600, 0, 0, 0, 0]), Some(0));
+    assert_eq!(word(&twice(&mut system, "/new").unwrap(), 24) as u32, 0o100_600, "chmod");
+    let (path, other) = (system.text(lane, 0, "/new"), system.text(lane, 0x80, "/other"));
+    assert_eq!(system.call(lane, 86, [path, other, 0, 0, 0, 0]), Some(0));
+    assert_eq!(word(&twice(&mut system, "/new").unwrap(), 16), 2, "linked");
+    assert_eq!(twice(&mut system, "/other").map(|stat| word(&stat, 8)), twice(&mut system, "/new").map(|stat| word(&stat, 8)));
+    let other = system.text(lane, 0x80, "/other");
+    assert_eq!(system.call(lane, 87, [other, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!((twice(&mut system, "/other"), twice(&mut system, "/new").map(|stat| word(&stat, 16))), (Err(-2), Ok(1)));
+    let (path, other) = (system.text(lane, 0, "/new"), system.text(lane, 0x80, "/moved"));
+    assert_eq!(twice(&mut system, "/moved"), Err(-2));
+    assert_eq!(system.call(lane, 82, [path, other, 0, 0, 0, 0]), Some(0));
+    assert_eq!((twice(&mut system, "/new"), twice(&mut system, "/moved").is_ok()), (Err(-2), true));
+    // A place that is seen by somebody else is asked for anew.
+    let directory = system.text(lane, 0, "/closed");
+    assert_eq!(system.call(lane, 83, [directory, 0o700, 0, 0, 0, 0]), Some(0));
+    let inside = system.text(lane, 0, "/closed/in");
+    let inner = system.call(lane, 2, [inside, 0o102, 0o644, 0, 0, 0]).unwrap();
+    assert!(twice(&mut system, "/closed/in").is_ok());
+    assert_eq!(system.call(lane, 105, [1000, 0, 0, 0, 0, 0]), Some(0), "setuid");
+    assert_eq!(twice(&mut system, "/closed/in"), Err(-13));
+    assert_eq!(system.call(lane, 3, [inner, 0, 0, 0, 0, 0]), Some(0));
+}
