@@ -256,8 +256,16 @@ impl Call<'_, '_> {
 
     /// Reads up to `most` bytes, until a zero, which is not part of the result.
     fn read_string(&mut self, address: u64, most: usize, too_long: Errno) -> Result<Vec<u8>, Stop> {
-        let mut string = Vec::new();
-        let mut at = address;
+        // Most paths end in this.
+        let mut first = [0; 96];
+        let length = (4096 - (address % 4096) as usize).min(first.len());
+        let first = first.get_mut(..length).unwrap_or_default();
+        self.read(address, first)?;
+        let mut string = match first.iter().position(|byte| *byte == 0) {
+            Some(end) => return Ok(first.get(..end).unwrap_or_default().to_vec()),
+            None => first.to_vec(),
+        };
+        let mut at = address + length as u64;
         loop {
             // Never beyond the page: the next one need not exist.
             let length = (4096 - (at % 4096) as usize).min(512);

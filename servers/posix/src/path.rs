@@ -126,21 +126,21 @@ impl Call<'_, '_> {
         if path.len() > MAX_PATH {
             return Err(Errno::ENAMETOOLONG.into());
         }
-        let mut target = if start.inode & FOREIGN != 0 && path.first() != Some(&b'/') {
-            self.posix.walk_proc(Entry::from_id(start), path, follow, self.process)?
+        let in_vfs_or_on = |call: &mut Self, at: At<'_>| match in_vfs(call, at, &actor) {
+            Ok(value) => Ok(Ok(value)),
+            Err(error) => call.posix.leaves_vfs(error, at, &actor, call.process, call.number).map(Err),
+        };
+        let mut tried = if start.inode & FOREIGN != 0 && path.first() != Some(&b'/') {
+            Err(self.posix.walk_proc(Entry::from_id(start), path, follow, self.process)?)
         } else {
             let start = if start.inode & FOREIGN != 0 { vfs::ROOT } else { start };
-            Target::Vfs { start, rest: path.to_vec() }
+            in_vfs_or_on(self, At { start, path, follow })?
         };
         for _ in 0..8 {
-            let (start, rest) = match &target {
-                Target::Proc(entry) => return in_proc(self, *entry),
-                Target::Vfs { start, rest } => (*start, rest.clone()),
-            };
-            let at = At { start, path: &rest, follow };
-            match in_vfs(self, at, &actor) {
+            tried = match tried {
                 Ok(value) => return Ok(value),
-                Err(error) => target = self.posix.leaves_vfs(error, at, &actor, self.process, self.number)?,
+                Err(Target::Proc(entry)) => return in_proc(self, entry),
+                Err(Target::Vfs { start, rest }) => in_vfs_or_on(self, At { start, path: &rest, follow })?,
             }
         }
         Err(Errno::ELOOP.into())
