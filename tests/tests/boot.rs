@@ -1,5 +1,5 @@
-//! What a boot promises and no program sees: what the processor keeps for the kernel is on, as QEMU sees it and as the log says; no page is both written and run; and
-//! the log tells when who was up.
+//! What a boot promises and no program sees: what the processor keeps for the kernel is on, as QEMU sees it and as the log says, which warns of a
+//! processor that leaves something open; no page is both written and run; and the log tells when who was up.
 
 use tests::gdb::{Debugged, Debugger};
 use tests::{Boot, Session};
@@ -111,6 +111,28 @@ fn protections_are_on_and_nothing_is_both_writable_and_executable() {
     }
 }
 
+/// Of the first without UMIP (SDM: Cannon Lake and later) and without a word of Meltdown, of the second without more.
+#[test]
+fn what_a_processor_leaves_open_is_said_and_nothing_of_one_that_leaves_nothing() {
+    let warned = |cpu: &str| {
+        let outcome = Boot::new("cpu").with("--accel", "tcg").with("--cpu", cpu).script("sed -n 's/^vendor_id.*: //p' /proc/cpuinfo | uniq\n");
+        assert_eq!(outcome.status, 0, "{cpu}: {outcome}");
+        let warnings = outcome.log.lines().filter_map(|line| line.strip_prefix("kernel: warning: this processor ")).map(str::to_owned);
+        (outcome.stdout.trim().to_owned(), warnings.collect::<Vec<_>>())
+    };
+    let open = "does not say that it is immune to Meltdown; user programs may read kernel memory";
+    assert_eq!(warned("max"), ("AuthenticAMD".into(), vec![]));
+    assert_eq!(warned("Skylake-Client"), ("GenuineIntel".into(), vec!["has no UMIP".into(), open.into()]));
+    assert_eq!(warned("max,-smep,-smap").1, ["has no SMEP", "has no SMAP"]);
+}
+
+#[test]
+fn processor_that_the_kernel_cannot_do_without_is_refused_in_words() {
+    let outcome = Boot::new("cpu-old").with("--accel", "tcg").with("--cpu", "max,-xsave").script("echo never\n");
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (126, ""), "{outcome}");
+    assert!(outcome.stderr.contains("the processor has no XSAVE"), "{outcome}");
+}
+
 /// Each server in the order of services.toml, none before those that it calls are up.
 #[test]
 fn log_has_the_timeline_of_the_boot() {
@@ -144,12 +166,19 @@ fn interrupted_for_good(name: &str, command: &str, shown: &str, ring: u32) {
     debugger.monitor("nmi").expect("QEMU has a monitor");
     debugger.send("c").expect("it is sent");
     let status = session.ended();
-    let log = session.log();
+    let (log, explained) = (session.log(), session.errors());
     assert_eq!(status, 126, "{log}");
     let report: Vec<&str> = log.lines().skip_while(|line| !line.starts_with("kernel panic: ")).skip(1).collect();
     let exception = report.first().unwrap_or_else(|| panic!("no panic in {log}"));
     assert!(exception.starts_with("exception 2 ") && exception.contains(&format!(" in ring {ring} at 0x")), "{log}");
-    assert!(report.iter().filter(|line| line.starts_with("  at 0x")).count() > 1, "{log}");
+    let addresses: Vec<&str> = report.into_iter().filter(|line| line.starts_with("  at 0x")).collect();
+    assert!(addresses.len() > 1, "{log}");
+    // Whoever ran it is shown the same with names.
+    for address in addresses {
+        let name = explained.lines().find_map(|line| line.strip_prefix(address)?.strip_prefix(' '));
+        assert!(name.is_some_and(|name| !name.is_empty()), "{address} has no name:\n{explained}");
+    }
+    assert!(explained.contains(" microkernel::"), "{explained}");
 }
 
 #[test]

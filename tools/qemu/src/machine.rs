@@ -16,6 +16,8 @@ use crate::{Accel, Error};
 
 /// Memory of the guest when nothing else is asked for.
 const DEFAULT_MEMORY: &str = "512M";
+/// The guest's processor when nothing else is asked for: all that the accelerator can.
+const DEFAULT_CPU: &str = "max";
 
 /// OVMF's files on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +81,8 @@ pub struct Machine {
     pub memory: String,
     /// Number of CPUs.
     pub cpus: u32,
+    /// Their model and features, in QEMU's notation.
+    pub cpu: String,
     /// What executes the guest.
     pub accel: Accel,
     /// One tick of guest time per instruction: exact and repeatable.
@@ -103,6 +107,7 @@ impl Machine {
             script: false,
             memory: DEFAULT_MEMORY.into(),
             cpus: 1,
+            cpu: DEFAULT_CPU.into(),
             accel: Accel::Auto,
             icount: false,
             disks: Vec::new(),
@@ -134,7 +139,7 @@ impl Machine {
         let mut arguments = Arguments::default();
         arguments.add("-machine", "pc,usb=off,vmport=off");
         arguments.add("-accel", accel.name());
-        arguments.add("-cpu", if self.icount { "max,-erms,-fsrm" } else { "max" });
+        arguments.add("-cpu", &format!("{}{}", self.cpu, if self.icount { ",-erms,-fsrm" } else { "" }));
         if self.icount {
             arguments.add("-icount", "shift=0,sleep=off");
         }
@@ -274,6 +279,13 @@ mod tests {
         assert!(line(&counting).contains("-cpu max,-erms,-fsrm -icount shift=0,sleep=off"));
         let contradiction = Machine { accel: Accel::Kvm, ..counting };
         assert!(matches!(contradiction.accelerator(), Err(Error::Options(_))));
+    }
+
+    #[test]
+    fn accelerator_is_the_one_that_was_settled_on() {
+        for (accel, name) in [(Accel::Tcg, "-accel tcg"), (Accel::Kvm, "-accel kvm")] {
+            assert!(machine().arguments(accel, Path::new("/run")).join(" ").contains(name));
+        }
     }
 
     #[test]

@@ -39,6 +39,9 @@ pub(crate) struct RunOptions {
     /// Number of CPUs
     #[arg(long, value_name = "N", default_value_t = 1, overrides_with = "smp")]
     smp: u32,
+    /// Model and features of the CPUs, in QEMU's notation: Skylake-Client, or max,-smap
+    #[arg(long, value_name = "MODEL", default_value = "max", overrides_with = "cpu")]
+    cpu: String,
     /// Memory of the guest
     #[arg(long, value_name = "SIZE", default_value = "512M", overrides_with = "memory")]
     memory: String,
@@ -112,6 +115,7 @@ fn machine(options: &RunOptions, boot: Boot, built: &Built, folder: &Path) -> Ma
         script,
         memory: options.memory.clone(),
         cpus: options.smp,
+        cpu: options.cpu.clone(),
         accel: options.accel,
         icount: options.icount,
         disks: options.disk.clone(),

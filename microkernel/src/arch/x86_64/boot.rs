@@ -41,12 +41,15 @@ entry_point!(kernel_main, config = &CONFIG);
 
 fn kernel_main(info: &'static mut BootInfo) -> ! {
     panic::IMAGE_OFFSET.store(info.kernel_image_offset, Ordering::Relaxed);
-    klog!("kernel: SynOS {}, loaded at {:#x}", env!("CARGO_PKG_VERSION"), info.kernel_image_offset);
-    let control::Protection { wp, nx, smep, smap, umip } = control::protect();
-    control::warn_of_meltdown();
-    control::name_processor(0);
+    let optimised = if cfg!(debug_assertions) { ", not optimised" } else { "" };
+    klog!("kernel: SynOS {}{optimised}, loaded at {:#x}", env!("CARGO_PKG_VERSION"), info.kernel_image_offset);
+    xsave::check();
+    let protection = control::protect();
     let avx = xsave::enable();
+    let control::Protection { wp, nx, smep, smap, umip } = protection;
     klog!("kernel: wp {wp} nx {nx} smep {smep} smap {smap} umip {umip} avx {avx}");
+    control::warn(protection);
+    control::name_processor(0);
     descriptors::init_gates();
     descriptors::load(0);
     entry::init();
@@ -108,7 +111,7 @@ fn topology(map: &MemoryRegions, rsdp: u64) -> Topology {
         Topology::PC
     });
     assert!(topology.local_apic.max(topology.io_apic) < end, "the interrupt controllers are out of reach");
-    klog!("kernel: local APIC at {:#x}, I/O APIC at {:#x}", topology.local_apic, topology.io_apic);
+    klog!("kernel: local APIC at {:#x}, I/O APIC at {:#x}, ACPI tables from {rsdp:#x}", topology.local_apic, topology.io_apic);
     topology
 }
 

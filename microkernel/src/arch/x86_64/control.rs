@@ -42,7 +42,7 @@ pub fn protect() -> Protection {
     // The trap is on from the start, as `Kernel::new` has it: nobody owns the FPU yet.
     let cr0 = (Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::MONITOR_COPROCESSOR | Cr0Flags::NUMERIC_ERROR | Cr0Flags::TASK_SWITCHED)
         .difference(Cr0Flags::EMULATE_COPROCESSOR | Cr0Flags::ALIGNMENT_MASK);
-    // SAFETY: the kernel never accesses user pages, never executes them and writes only to pages mapped writable; XSAVE is checked by `xsave`.
+    // SAFETY: the kernel never accesses user pages, never executes them and writes only to pages mapped writable; `xsave::check` found XSAVE.
     unsafe {
         Cr0::write(cr0);
         Cr4::write(cr4);
@@ -103,15 +103,24 @@ fn read_back(cr0: Cr0Flags, cr4: Cr4Flags) -> Protection {
     }
 }
 
-/// On a processor that may leak the kernel's memory, say so.
-pub fn warn_of_meltdown() {
+/// Says what the processor leaves open: the kernel starts all the same, for machines under development.
+pub fn warn(protection: Protection) {
+    for (has, name) in [(protection.smep, "SMEP"), (protection.smap, "SMAP"), (protection.umip, "UMIP")] {
+        if !has {
+            klog!("kernel: warning: this processor has no {name}");
+        }
+    }
+    if !identity().is_immune() {
+        klog!("kernel: warning: this processor does not say that it is immune to Meltdown; user programs may read kernel memory");
+    }
+}
+
+fn identity() -> Identity {
     let vendor = __cpuid(0);
     let mut identity = Identity { vendor: [vendor.ebx, vendor.edx, vendor.ecx], features: __cpuid_count(7, 0).edx, capabilities: 0 };
     if identity.has_capabilities() {
         // SAFETY: the MSR exists when CPUID says so.
         identity.capabilities = unsafe { Msr::new(ARCH_CAPABILITIES).read() };
     }
-    if !identity.is_immune() {
-        klog!("kernel: warning: this processor does not say that it is immune to Meltdown; user programs may read kernel memory");
-    }
+    identity
 }

@@ -24,9 +24,13 @@ static INITIAL: Area = {
     Area(bytes)
 };
 
+/// Refuses a processor without XSAVE; CR4 would not take its bit.
+pub fn check() {
+    assert!(__cpuid(1).ecx >> 26 & 1 != 0, "the processor has no XSAVE");
+}
+
 /// Enables the components; returns whether AVX is among them.
 pub fn enable() -> bool {
-    assert!(__cpuid(1).ecx >> 26 & 1 != 0, "the processor has no XSAVE");
     let supported = __cpuid_count(0xd, 0);
     let wanted = COMPONENTS & (u64::from(supported.edx) << 32 | u64::from(supported.eax));
     // SAFETY: CR4.OSXSAVE is set; the value holds only supported components and x87, which is always one.
