@@ -131,6 +131,12 @@ impl Boot {
         Session::start(self.command(), &self.folder, self.timeout_seconds)
     }
 
+    /// The same for a test of the time-out itself: whoever waits gives up after `seconds`, building included, and not when the machine's time is over.
+    #[must_use]
+    pub fn session_watched_for(self, seconds: u32) -> Session {
+        Session::start(self.command(), &self.folder, seconds)
+    }
+
     /// Boots and waits for the end.
     #[must_use]
     pub fn run(self) -> Outcome {

@@ -1,15 +1,21 @@
 //! `cargo xtask run` as other programs drive it: streams, statuses, files, firmware, options; and what the README promises of it.
 
 use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
 
 use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 use tests::gdb::Debugged;
-use tests::{Boot, root};
+use tests::{Boot, Outcome, root};
 
-/// Debian's busybox, as set-up unpacks it.
-const BUSYBOX: &str = "target/setup/busybox/tree/bin/busybox";
 /// The kernel that is booted, with its symbols.
 const KERNEL: &str = "target/x86_64-unknown-none/release/microkernel";
+
+/// Debian's busybox, as set-up unpacks it: where its release has it.
+fn busybox() -> PathBuf {
+    let tree = root().join("target/setup/busybox/tree");
+    ["bin/busybox", "usr/bin/busybox"].map(|place| tree.join(place)).into_iter().find(|path| path.is_file()).expect("set-up ran")
+}
 
 #[test]
 fn script_has_its_own_streams_and_status() {
@@ -48,16 +54,27 @@ fn bytes_of_both_streams_are_those_of_the_script() {
     assert!(outcome.bytes[1] == [&expected[..], &[0xff, 0]].concat(), "standard error: {:?}", outcome.bytes[1]);
 }
 
-/// Under load a machine may not get to the script in the time that it has; then it is given more, until the hang has begun.
+/// Under load a machine may not get to the script in the time that it has; then it is given more, until the hang has begun. A line a second: of a machine
+/// that lives for N seconds nobody sees more than N, which is how one that was left alone would be told.
 #[test]
-fn script_that_hangs_ends_with_status_124() {
+fn script_that_hangs_ends_with_status_124_when_its_time_is_over() {
     let hang = |seconds| {
-        let outcome = Boot::new("hangs").within_seconds(seconds).script("echo started; sleep 1000\n");
+        let boot = Boot::new("hangs").with("--accel", "tcg").within_seconds(seconds);
+        let outcome = boot.script("echo started; while sleep 1; do echo second; done\n");
         assert_eq!(outcome.status, 124, "{outcome}");
-        outcome
+        assert!(outcome.stderr.contains("killed after its time was over"), "{outcome}");
+        (seconds, outcome.stdout)
     };
-    let outcome = [20, 60, 180, 540].into_iter().map(hang).find(|outcome| !outcome.stdout.is_empty());
-    assert_eq!(outcome.map(|outcome| outcome.stdout).as_deref(), Some("started\n"));
+    let (seconds, shown) = [20, 60, 180, 540].into_iter().map(hang).find(|(_, shown)| !shown.is_empty()).expect("a machine that gets to its script");
+    assert!(shown.starts_with("started\n") && shown.lines().count() <= seconds as usize, "{seconds} seconds: {shown}");
+}
+
+/// Without a script there is no other time-out than the one that was asked for.
+#[test]
+fn session_ends_with_status_124_when_its_time_is_over() {
+    let mut session = Boot::new("session-time").within_seconds(20).session_watched_for(600);
+    assert_eq!(session.ended(), 124);
+    assert!(session.errors().contains("killed after its time was over"), "{}", session.errors());
 }
 
 #[test]
@@ -89,11 +106,22 @@ fn added_file_over_16_mib_is_an_error_in_words() {
     assert!(outcome.status == 125 && outcome.stderr.contains("16 MiB"), "{outcome}");
 }
 
+/// Where the firmware left its tables. A BIOS has their root below 1 MiB, where it is searched for; UEFI says where it is (ACPI 6.5, 5.2.5).
+fn acpi_root(outcome: &Outcome) -> u64 {
+    let (_, rest) = outcome.log.split_once("ACPI tables from 0x").unwrap_or_else(|| panic!("{outcome}"));
+    u64::from_str_radix(rest.lines().next().unwrap_or_default(), 16).expect("a number")
+}
+
 #[test]
 fn uefi_boots_the_same_system() {
+    const MEBIBYTE: u64 = 1 << 20;
     let outcome = Boot::new("uefi").flag("--uefi").with("--smp", "1").script("echo booted; uname -m\n");
     outcome.expect_output("booted\nx86_64\n");
     assert!(outcome.log.contains("kernel: 1 of 1 processors run threads"), "{outcome}");
+    assert!(acpi_root(&outcome) >= MEBIBYTE, "not by UEFI: {outcome}");
+    let bios = Boot::new("bios").script("echo booted; uname -m\n");
+    bios.expect_output("booted\nx86_64\n");
+    assert!((1..MEBIBYTE).contains(&acpi_root(&bios)), "not by a BIOS: {bios}");
 }
 
 #[test]
@@ -120,6 +148,36 @@ fn all_processors_are_started_and_protected_by_either_firmware() {
 fn unoptimised_system_boots_and_runs_a_script() {
     let outcome = Boot::new("debug").flag("--debug").within_seconds(400).script("echo unoptimised | cat; exit 3\n");
     assert_eq!((outcome.status, outcome.stdout.as_str()), (3, "unoptimised\n"), "{outcome}");
+    assert!(outcome.log.starts_with("kernel: SynOS") && first_line(&outcome.log).contains(", not optimised, loaded at 0x"), "{outcome}");
+    let optimised = Boot::new("optimised").script("exit 3\n");
+    assert!(optimised.status == 3 && !first_line(&optimised.log).contains("not optimised"), "{optimised}");
+}
+
+fn first_line(log: &str) -> &str {
+    log.lines().next().unwrap_or_default()
+}
+
+/// Time that nobody computes in is passed over, so an hour of the guest's is over at once; by the host's clock it would outlast the time-out.
+#[test]
+fn counted_instructions_make_the_guests_time() {
+    let outcome =
+        Boot::new("icount").flag("--icount").with("--smp", "1").script("from=$(date +%s); sleep 3600; echo $(($(date +%s) - from >= 3600))\n");
+    outcome.expect_output("1\n");
+}
+
+/// QEMU's translator names itself in the model of its processor; with the host's virtualisation the name is that of the host's own.
+#[test]
+fn accelerator_is_the_one_that_was_asked_for() {
+    let by = |accel| Boot::new("accel").with("--accel", accel).script("grep -c '^model name.*TCG' /proc/cpuinfo\n");
+    let [tcg, kvm, auto] = ["tcg", "kvm", "auto"].map(by);
+    assert_ne!(tcg.stdout, "0\n", "{tcg}");
+    assert_eq!(tcg.status, 0, "{tcg}");
+    if kvm.status == 125 {
+        assert!(kvm.stderr.contains("--accel kvm"), "{kvm}");
+        assert_eq!(auto.stdout, tcg.stdout, "{auto}");
+    } else {
+        assert_eq!((kvm.stdout.as_str(), auto.stdout.as_str()), ("0\n", "0\n"), "{kvm}\n{auto}");
+    }
 }
 
 #[test]
@@ -135,10 +193,14 @@ fn machine_is_the_one_that_was_asked_for() {
     for (path, bytes) in &disks {
         fs::write(path, bytes).expect("target can be written");
     }
+    // Another one than Debian's, by a byte that nobody reads.
+    let own = boot.path("busybox");
+    fs::copy(busybox(), &own).expect("target can be written");
+    fs::File::options().append(true).open(&own).and_then(|mut file| file.write_all(&[0])).expect("it is ours");
     let boot = disks.iter().fold(boot, |boot, (path, _)| boot.with("--disk", path.to_string_lossy()));
-    let boot = boot.with("--smp", "2").with("--memory", "256M").with("--accel", "tcg").flag("--icount").with("--busybox", BUSYBOX);
+    let boot = boot.with("--smp", "2").with("--memory", "256M").with("--accel", "tcg").flag("--icount").with("--busybox", own.to_string_lossy());
     let outcome = boot.script("awk '/MemTotal/ { print ($2 > 128 * 1024 && $2 <= 256 * 1024) }' /proc/meminfo; sha256sum < /bin/busybox\n");
-    let sum = std::process::Command::new("sha256sum").stdin(fs::File::open(root().join(BUSYBOX)).expect("set-up ran")).output();
+    let sum = std::process::Command::new("sha256sum").stdin(fs::File::open(&own).expect("it is there")).output();
     let sum = String::from_utf8(sum.expect("the host has sha256sum").stdout).expect("it is text");
     outcome.expect_output(&format!("1\n{sum}"));
     assert!(outcome.log.contains("2 of 2 processors run threads"), "{outcome}");
@@ -150,16 +212,21 @@ fn machine_is_the_one_that_was_asked_for() {
 #[test]
 fn disks_are_attached_and_the_exit_key_is_that_of_the_help() {
     let boot = Boot::new("disks");
-    let disk = boot.path("disk");
-    fs::write(&disk, [0; 1 << 16]).expect("target can be written");
-    let mut session = boot.with("--disk", disk.to_string_lossy()).session();
+    let disks = ["first", "second"].map(|name| boot.path(name));
+    for disk in &disks {
+        fs::write(disk, [0; 1 << 16]).expect("target can be written");
+    }
+    let mut session = disks.iter().fold(boot, |boot, disk| boot.with("--disk", disk.to_string_lossy())).session();
     session.expect("# ");
     // Ctrl-A C: QEMU's monitor.
     session.send("\u{1}c");
     session.expect("(qemu)");
     session.send("info block\n");
-    session.expect("disk0");
-    session.expect("virtio");
+    for (index, disk) in disks.iter().enumerate() {
+        session.expect(&format!("disk{index}"));
+        session.expect(&disk.to_string_lossy());
+        session.expect("virtio");
+    }
     assert!(session.errors().contains("Ctrl-A X ends QEMU, Ctrl-A C switches to its monitor"), "{}", session.errors());
     session.send("\u{1}x");
     assert_eq!(session.ended(), 0);
