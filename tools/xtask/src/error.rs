@@ -11,7 +11,7 @@ use std::path::Path;
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 /// How lines start in which programs say what is wrong.
-const COMPLAINTS: [&str; 2] = ["E: ", "error: "];
+const COMPLAINTS: [&str; 3] = ["E: ", "error: ", "dpkg-deb: error: "];
 
 /// Why a command gave up.
 #[derive(Debug)]

@@ -90,8 +90,10 @@ fn unpack_downloaded(work: &Path) -> Result<PathBuf> {
     let files = fs::read_dir(work).map_err(Error::io("reading", work))?;
     let package = files.flatten().map(|file| file.path()).find(|path| path.extension().is_some_and(|ending| ending == "deb"));
     let package = package.ok_or_else(|| Error::Refused(format!("apt left no package in {}", work.display())))?;
-    let tree = work.join("tree");
-    capture(Command::new("dpkg-deb").arg("-x").args([&package, &tree]))?;
+    // Under another name until it is whole: what stands under its own is taken for good by every later run.
+    let (partial, tree) = (work.join("unpacking"), work.join("tree"));
+    let unpacked = capture(Command::new("dpkg-deb").arg("-x").args([&package, &partial]));
+    unpacked.map_err(|error| Error::Refused(format!("{} cannot be unpacked: {}", package.display(), error.in_brief())))?;
     for leftover in [package, work.join("state"), work.join("cache")] {
         let removed = if leftover.is_dir() { fs::remove_dir_all(&leftover) } else { fs::remove_file(&leftover) };
         if let Err(error) = removed
@@ -100,6 +102,7 @@ fn unpack_downloaded(work: &Path) -> Result<PathBuf> {
             return Err(Error::io("removing", &leftover)(error));
         }
     }
+    fs::rename(&partial, &tree).map_err(Error::io("renaming", &partial))?;
     Ok(tree)
 }
 

@@ -10,19 +10,24 @@ use crate::workspace::Workspace;
 
 const PACKAGE: &str = "busybox-static";
 
+/// Where the package has it: releases whose /bin is a link to /usr/bin have it there.
+const PLACES: [&str; 2] = ["bin/busybox", "usr/bin/busybox"];
+
 /// Makes sure that it is there and returns its path.
 pub(super) fn ensure(workspace: &Workspace, voice: Voice) -> Result<PathBuf> {
     let work = workspace.built("setup/busybox");
-    let program = work.join("tree/bin/busybox");
-    if program.is_file() {
+    let found = || PLACES.iter().find_map(|place| checked(&work.join("tree").join(place)).ok());
+    if let Some(program) = found() {
         return Ok(program);
     }
-    apt::unpack(PACKAGE, &work).map_err(|error| Error::Missing {
-        what: format!("a static busybox (package {PACKAGE}) could not be fetched ({})", error.in_brief()),
+    let missing = |why: &str| Error::Missing {
+        what: format!("a static busybox (package {PACKAGE}) could not be fetched ({why})"),
         help: "cargo xtask run --busybox PATH".into(),
-    })?;
+    };
+    apt::unpack(PACKAGE, &work).map_err(|error| missing(&error.in_brief()))?;
+    let program = found().ok_or_else(|| missing("the package holds none"))?;
     voice.note(&format!("setup: unpacked {PACKAGE} into {}", work.display()));
-    checked(&program)
+    Ok(program)
 }
 
 /// Refuses what is not a 64-bit ELF program, before the guest finds out.

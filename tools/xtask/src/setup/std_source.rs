@@ -54,7 +54,13 @@ fn from_debian(work: &Path, library: &Path) -> Result<()> {
     let unpacked = unpacked.ok_or_else(|| Error::Refused(format!("{}: holds no standard library", tree.display())))?;
     let parent = library.parent().unwrap_or(library);
     fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
-    copy_tree(&unpacked, library)?;
+    // Under another name until it is whole: what stands under its own is taken for good by every later run.
+    let partial = library.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial).map_err(Error::io("removing", &partial))?;
+    }
+    copy_tree(&unpacked, &partial)?;
+    fs::rename(&partial, library).map_err(Error::io("renaming", &partial))?;
     fs::remove_dir_all(work).map_err(Error::io("removing", work))
 }
 
