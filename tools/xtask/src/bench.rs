@@ -33,6 +33,9 @@ pub(crate) struct BenchOptions {
     /// Write the figures there, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Do not boot Linux beside: its column stays empty
+    #[arg(long)]
+    without_linux: bool,
     #[command(flatten)]
     inference: inference::InferenceOptions,
 }
@@ -56,6 +59,7 @@ pub(crate) struct Figure {
 pub(crate) struct Bench<'a> {
     pub(crate) workspace: &'a Workspace,
     inference: &'a inference::InferenceOptions,
+    /// Nobody's when it was not wanted.
     linux: OnceCell<Linux>,
     /// What should have been measured and was not, in words.
     missing: RefCell<Vec<String>>,
@@ -95,7 +99,8 @@ fn is_wanted(part: Option<&str>, bench: &str, rows: &[Row]) -> bool {
 /// The command `bench`.
 pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> Result<()> {
     let part = options.name.as_deref();
-    let bench = Bench { workspace, inference: &options.inference, linux: OnceCell::new(), missing: RefCell::default() };
+    let linux = if options.without_linux { OnceCell::from(Linux::default()) } else { OnceCell::new() };
+    let bench = Bench { workspace, inference: &options.inference, linux, missing: RefCell::default() };
     let mut figures: Vec<Figure> = Vec::new();
     for (name, measure, _) in BENCHES.into_iter().filter(|(name, _, rows)| is_wanted(part, name, rows)) {
         let is_shown = |figure: &Figure| part.is_none_or(|part| name.contains(part) || figure.name.contains(part));

@@ -1,0 +1,23 @@
+//! `cargo xtask bench`: a row that a guest measures, from its boot to the file by which other programs compare figures over time.
+
+use std::fs;
+use std::process::Stdio;
+
+use serde_json::Value;
+use tests::{Boot, xtask};
+
+#[test]
+fn row_that_a_guest_measures_is_printed_and_written_to_the_file() {
+    let path = Boot::new("bench").path("figures.json");
+    let output =
+        xtask().args(["bench", "native_null", "--without-linux", "--json"]).arg(&path).stdin(Stdio::null()).output().expect("xtask can be run");
+    assert!(output.status.success(), "{output:?}");
+    let figures: Value = serde_json::from_slice(&fs::read(&path).expect("the file was written")).expect("it is JSON");
+    let value = figures[0]["value"].as_f64().expect("a number");
+    assert_eq!(figures, serde_json::json!([{ "name": "native_null", "value": figures[0]["value"], "unit": "instr", "peer": null }]));
+    // Into the kernel and out again: more than the instruction that does it, less than a call of another server.
+    assert!(value > 1.0 && value < 1_000.0, "{value}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    let row = table.lines().find_map(|line| line.strip_prefix("native_null ")).expect("the table has it");
+    assert_eq!(row.split_whitespace().next().and_then(|text| text.parse().ok()), Some(value), "{table}");
+}
