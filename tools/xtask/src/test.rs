@@ -5,6 +5,7 @@
 //! print; a call of cargo that fails without a failed test, because something does not compile or a test program died, counts
 //! as one failure.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::num::NonZero;
 use std::ops::AddAssign;
@@ -45,7 +46,7 @@ pub(crate) struct TestOptions {
     /// Only this part
     #[arg(value_enum)]
     part: Option<Part>,
-    /// Only tests whose name contains this
+    /// Only tests whose name contains this; in QEMU all tests of files whose name does, too
     name: Option<String>,
     /// CPUs of every machine whose test does not ask for a number itself; 2 without this
     #[arg(long, value_name = "N")]
@@ -89,22 +90,47 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
     }
     if options.part != Some(Part::Host) {
         build::warm(workspace)?;
-        counts += guest_tests(workspace, &[], name, &format!("--smp {}", options.smp.unwrap_or(PROCESSORS)))?;
+        let programs = guest_programs(workspace)?;
+        for (targets, name) in guest_calls(&programs, name) {
+            counts += guest_tests(workspace, &targets, name, &format!("--smp {}", options.smp.unwrap_or(PROCESSORS)))?;
+        }
     }
     if options.part.is_none() && name.is_none() {
         let core: Vec<&str> = matrix::CORE.iter().flat_map(|program| ["--test", program]).collect();
         counts += guest_tests(workspace, &core, None, PLAIN)?;
         counts += shares(workspace)?;
     }
+    if let Some(name) = name.filter(|_| counts == Counts::default()) {
+        return Err(Error::Refused(format!("no test is called like {name}")));
+    }
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs test programs, all or those of `programs`, whose every machine has these options of `run`.
-fn guest_tests(workspace: &Workspace, programs: &[&str], name: Option<&str>, machine: &str) -> Result<Counts> {
+/// The test programs that boot: the files of `tests/tests`.
+fn guest_programs(workspace: &Workspace) -> Result<Vec<String>> {
+    let folder = workspace.file("tests/tests");
+    let files = fs::read_dir(&folder).map_err(Error::io("reading", &folder))?.flatten().map(|entry| entry.path());
+    let sources = files.filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let mut names: Vec<String> = sources.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Calls of cargo, each with its targets and the name that its tests must contain: the programs that are called so run whole, of the others what is.
+fn guest_calls<'a>(programs: &'a [String], name: Option<&'a str>) -> Vec<(Vec<&'a str>, Option<&'a str>)> {
+    let Some(name) = name else { return vec![(Vec::new(), None)] };
+    let (whole, others): (Vec<&str>, Vec<&str>) = programs.iter().map(String::as_str).partition(|program| program.contains(name));
+    let targets = |programs: Vec<&'a str>| programs.into_iter().flat_map(|program| ["--test", program]);
+    let others = (["--lib"].into_iter().chain(targets(others)).collect(), Some(name));
+    if whole.is_empty() { vec![others] } else { vec![(targets(whole).collect(), None), others] }
+}
+
+/// Runs test programs, all or those of `targets`, whose every machine has these options of `run`.
+fn guest_tests(workspace: &Workspace, targets: &[&str], name: Option<&str>, machine: &str) -> Result<Counts> {
     let mut command = cargo(workspace, "test");
     workspace.introduce(&mut command);
-    command.args(["--no-fail-fast", "-p", "tests"]).args(programs).env("SYNOS_RUN", machine);
+    command.args(["--no-fail-fast", "-p", "tests"]).args(targets).env("SYNOS_RUN", machine);
     tests(&mut command, name, &[&format!("--test-threads={}", guests())])
 }
 
@@ -172,6 +198,25 @@ mod tests {
         assert_eq!(counted(line), Some(Counts { passed: 3, failed: 2, skipped: 1 }));
         assert_eq!(counted("test a ... ok"), None);
         assert_eq!(counted("test result: "), None);
+    }
+
+    #[test]
+    fn names_select_whole_files_and_single_tests() {
+        let programs = ["boot", "svc", "svc_json"].map(String::from);
+        assert_eq!(guest_calls(&programs, None), [(vec![], None)]);
+        let single = (vec!["--lib", "--test", "boot", "--test", "svc", "--test", "svc_json"], Some("prompt"));
+        assert_eq!(guest_calls(&programs, Some("prompt")), [single]);
+        let files = (vec!["--test", "svc", "--test", "svc_json"], None);
+        assert_eq!(guest_calls(&programs, Some("svc")), [files, (vec!["--lib", "--test", "boot"], Some("svc"))]);
+    }
+
+    #[test]
+    fn files_of_the_suite_are_known() {
+        let programs = guest_programs(&Workspace::find()).expect("a folder");
+        assert!(
+            programs.is_sorted() && ["boot", "run", "scripts", "svc_json"].iter().all(|name| programs.contains(&(*name).to_owned())),
+            "{programs:?}"
+        );
     }
 
     #[test]
