@@ -37,7 +37,7 @@ pub fn victim_and_probe(peers: &str) -> String {
     let service = |name: &str, priority: u8, saved_pages: u8, more: &str| {
         format!("[[service]]\nname = \"{name}\"\npriority = {priority}\nheap_pages = 16\nsaved_pages = {saved_pages}\n{more}\n\n")
     };
-    service("victim", 20, 64, "helpers = 1\nhelper_priority = 3\ncalls = [\"memory\"]") + &service("probe", 10, 16, &format!("calls = {peers}"))
+    service("victim", 20, 64, "helpers = 1\nhelper_priority = 3") + &service("probe", 10, 16, &format!("calls = {peers}"))
 }
 
 /// What came of a boot.

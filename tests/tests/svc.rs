@@ -149,8 +149,7 @@ fn commands_that_make_no_sense_are_errors_in_words() {
 }
 
 /// The example server, which is given up at its second death.
-const MORTAL: &str =
-    "[[service]]\nname = \"victim\"\npriority = 20\nheap_pages = 16\nsaved_pages = 64\ncalls = [\"memory\"]\nburst = 1\nbackoff_ms = [1, 1]\n";
+const MORTAL: &str = "[[service]]\nname = \"victim\"\npriority = 20\nheap_pages = 16\nsaved_pages = 64\nburst = 1\nbackoff_ms = [1, 1]\n";
 
 #[test]
 fn server_that_dies_too_often_is_given_up_until_root_revives_it() {

@@ -70,6 +70,32 @@ fn every_server_is_in_the_readme_and_has_its_own() {
     assert_none(&missing, "every server is introduced");
 }
 
+/// A grant that no code uses is one that a server gone astray could use. Where a server calls another it names it: `Service::Vfs`.
+#[test]
+fn every_call_that_a_server_is_granted_is_one_that_it_makes() {
+    let text = fs::read_to_string(root().join("initrd/services.toml")).expect("a manifest");
+    let sources = sources();
+    let mut unused = Vec::new();
+    let mut granted = 0;
+    for service in text.split("[[service]]").skip(1) {
+        let value = |key: &str| service.lines().find_map(|line| line.strip_prefix(key)?.trim_start().strip_prefix("= "));
+        let name = value("name").expect("a name").trim_matches('"');
+        let own = root().join("servers").join(name).join("src");
+        let ships =
+            |source: &&Source| source.path.starts_with(&own) && !source.is_test() && !source.path.components().any(|part| part.as_os_str() == "fake");
+        for peer in value("calls").unwrap_or_default().trim_matches(['[', ']']).split(", ").filter(|peer| !peer.is_empty()) {
+            let (first, rest) = peer.trim_matches('"').split_at(1);
+            let named = format!("Service::{}{rest}", first.to_uppercase());
+            granted += 1;
+            if !sources.iter().filter(ships).any(|source| source.text.contains(&named)) {
+                unused.push(format!("{name} may call {peer}, and has no {named}"));
+            }
+        }
+    }
+    assert!(granted > 0, "no grant was found");
+    assert_none(&unused, "initrd/services.toml grants what is used");
+}
+
 #[test]
 fn readme_maps_every_folder_and_every_folder_introduces_itself() {
     let readme = fs::read_to_string(root().join("README.md")).expect("a README");
