@@ -171,7 +171,8 @@ impl<M: Machine> Kernel<M> {
             for index in 0..segment.pages {
                 page::zero(&mut self.machine, start + index);
                 if let Some(chunk) = chunks.next() {
-                    page::bytes(&mut self.machine, start + index)[..chunk.len()].copy_from_slice(chunk);
+                    let page = page::bytes(&mut self.machine, start + index);
+                    page.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
                 }
                 self.map_one(first.space, segment.address + u64::from(index) * abi::PAGE_SIZE, start + index, flags)?;
             }

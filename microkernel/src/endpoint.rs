@@ -10,6 +10,7 @@ use crate::machine::Machine;
 use crate::notification::Notification;
 use crate::page::{self, Object, Ref};
 use crate::thread::{CallKind, State, Thread};
+use crate::wrap;
 
 /// Receiver lists: one for each processor, so that a call stays on its own.
 pub const MAX_CPUS: usize = abi::MAX_PROCESSORS as usize;
@@ -60,7 +61,7 @@ impl<M: Machine> Kernel<M> {
     fn receiver(&mut self, endpoint: Ref<Endpoint>) -> Option<Ref<Thread>> {
         let (here, used) = (self.machine.processor(), self.processors());
         let receivers = &self.endpoint(endpoint).receivers;
-        receivers[here % MAX_CPUS].some().or_else(|| receivers.iter().take(used).find_map(|receiver| receiver.some()))
+        wrap::at(receivers, here).some().or_else(|| receivers.iter().take(used).find_map(|receiver| receiver.some()))
     }
 
     /// A thread on no queue sends what lies in its registers to an endpoint and waits. If it just left the processor, the receiver may take over at once.
@@ -167,7 +168,7 @@ impl<M: Machine> Kernel<M> {
         (thread.endpoint, thread.next, thread.previous) = (Ref::NONE, Ref::NONE, Ref::NONE);
         match previous.some() {
             Some(previous) => self.thread(previous).next = next,
-            None => self.endpoint(endpoint).receivers[cpu % MAX_CPUS] = next,
+            None => *wrap::at_mut(&mut self.endpoint(endpoint).receivers, cpu) = next,
         }
         if let Some(next) = next.some() {
             self.thread(next).previous = previous;
@@ -194,7 +195,7 @@ impl<M: Machine> Kernel<M> {
         }
         self.leave_current();
         let cpu = usize::from(self.thread(receiver).cpu);
-        let head = core::mem::replace(&mut self.endpoint(endpoint).receivers[cpu % MAX_CPUS], receiver);
+        let head = core::mem::replace(wrap::at_mut(&mut self.endpoint(endpoint).receivers, cpu), receiver);
         let thread = self.thread(receiver);
         thread.state = State::Receiving as u8;
         thread.endpoint = endpoint;

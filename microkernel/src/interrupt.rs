@@ -11,6 +11,7 @@ use crate::machine::Machine;
 use crate::notification::Notification;
 use crate::page::{self, Ref};
 use crate::thread::{Port, Thread};
+use crate::wrap;
 
 /// What an interrupt line is bound to.
 #[derive(Clone, Copy, Debug, Hash)]
@@ -114,7 +115,7 @@ impl<M: Machine> Kernel<M> {
         let (port, _) = Self::port_of(&slot, words[0], 1)?;
         let (page, length) = self.message_bytes(thread, words[1])?;
         for index in 0..length {
-            let byte = page::bytes(&mut self.machine, page)[index];
+            let byte = *wrap::at(page::bytes(&mut self.machine, page), index);
             self.machine.port_out(port, 1, u32::from(byte));
         }
         self.slot(place).note_writes(length as u32);

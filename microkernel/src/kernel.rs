@@ -14,6 +14,7 @@ use crate::schedule::RunQueue;
 use crate::space::AddressSpace;
 use crate::thread::Thread;
 use crate::trace::Trace;
+use crate::wrap;
 
 /// Interrupt lines that can be bound.
 pub const MAX_LINES: usize = 24;
@@ -194,7 +195,7 @@ impl<M: Machine> Kernel<M> {
     /// The record of a processor.
     #[inline]
     pub(crate) fn cpu_at(&mut self, index: usize) -> &mut Cpu {
-        &mut self.cpus.all[index % MAX_CPUS]
+        wrap::at_mut(&mut self.cpus.all, index)
     }
 
     /// The record of the processor that a thread belongs to.
@@ -217,11 +218,11 @@ impl<M: Machine> Kernel<M> {
 
     /// The thread that runs here when the trap ends; `None` is idle.
     pub fn current(&self) -> Option<Ref<Thread>> {
-        self.cpus.all[self.machine.processor() % MAX_CPUS].current.some()
+        self.current_at(self.machine.processor())
     }
 
     /// The thread that runs on a processor.
     pub fn current_at(&self, processor: usize) -> Option<Ref<Thread>> {
-        self.cpus.all[processor % MAX_CPUS].current.some()
+        wrap::at(&self.cpus.all, processor).current.some()
     }
 }

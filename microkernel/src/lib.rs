@@ -8,11 +8,12 @@
 //! - [`schedule`], [`thread`]: who runs; [`memory`], [`page`], [`space`]: what pages are and where they are mapped
 //! - [`interrupt`]: lines and ports; [`boot`]: the first process; [`acpi`]: where firmware says that interrupt controllers are; [`meltdown`]: whether the
 //!   processor keeps the kernel's memory from user code
+//! - `wrap`: indices that cannot be out of bounds
 //! - [`machine`]: the seam below; `arch` (bare metal only): the processor
 //!
 //! All but `arch` is this library, which the tests run on a machine of plain memory.
 #![cfg_attr(target_os = "none", no_std)]
-#![deny(missing_docs)]
+#![deny(missing_docs, clippy::indexing_slicing)]
 
 pub mod acpi;
 #[cfg(target_os = "none")]
@@ -22,11 +23,13 @@ pub mod boot;
 pub mod capability;
 pub mod endpoint;
 #[cfg(not(target_os = "none"))]
+#[allow(clippy::indexing_slicing, reason = "a test harness may fail by a panic")]
 pub mod fake;
 pub mod fastpath;
 pub mod fault;
 pub mod interrupt;
 #[cfg(not(target_os = "none"))]
+#[allow(clippy::indexing_slicing, reason = "a test harness may fail by a panic")]
 pub mod invariants;
 pub mod kernel;
 pub mod lease;
@@ -42,6 +45,7 @@ pub mod space;
 pub mod syscall;
 pub mod thread;
 pub mod trace;
+mod wrap;
 
 pub use kernel::Kernel;
 pub use machine::Machine;

@@ -10,6 +10,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::page::{self, Object, Ref};
 use crate::thread::{State, Thread};
+use crate::wrap;
 
 /// Deadlines that can be pending at a time, on one processor.
 pub const MAX_DEADLINES: usize = 64;
@@ -63,7 +64,7 @@ impl Deadlines {
         }
         let index = self.pending().iter().position(|entry| entry.0 > at).unwrap_or(self.count);
         self.entries.copy_within(index..self.count, index + 1);
-        self.entries[index] = (at, notification);
+        *wrap::at_mut(&mut self.entries, index) = (at, notification);
         self.count += 1;
         Ok(())
     }

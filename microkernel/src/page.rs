@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use abi::ObjectKind;
 
 use crate::machine::{Machine, PageNumber};
+use crate::wrap;
 
 /// Bytes of a page.
 pub const PAGE_BYTES: usize = abi::PAGE_SIZE as usize;
@@ -135,13 +136,13 @@ pub fn words<M: Machine>(machine: &mut M, page: PageNumber) -> &mut [u64; PAGE_W
 pub fn snapshot<M: Machine, const N: usize>(machine: &mut M, page: PageNumber, first: usize) -> [u64; N] {
     let words = words(machine, page);
     // SAFETY: a word of the page; volatile, so that what is checked is what is used.
-    core::array::from_fn(|index| unsafe { (&raw const words[(first + index) % PAGE_WORDS]).read_volatile() })
+    core::array::from_fn(|index| unsafe { core::ptr::from_ref(wrap::at(words, first + index)).read_volatile() })
 }
 
 /// Changes a word into which a processor may set bits at any moment, as it does in entries of page tables: `change` gets the word as it is when it is
 /// replaced.
 pub fn update_word<M: Machine>(machine: &mut M, page: PageNumber, index: usize, change: impl Fn(u64) -> u64) {
-    let word = &raw mut words(machine, page)[index % PAGE_WORDS];
+    let word = core::ptr::from_mut(wrap::at_mut(words(machine, page), index));
     // SAFETY: a word of a page that lives as long as the machine; only page tables' walks access it meanwhile, atomically.
     let word = unsafe { AtomicU64::from_ptr(word) };
     let mut old = word.load(Ordering::Relaxed);

@@ -11,6 +11,7 @@ use crate::kernel::{Cpu, Kernel, NO_TIMER};
 use crate::machine::Machine;
 use crate::page::Ref;
 use crate::thread::{State, Thread};
+use crate::wrap;
 
 /// How far a chain of callers is followed to find who pays.
 const PAYER_DEPTH: usize = 8;
@@ -58,10 +59,10 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn enqueue(&mut self, thread: Ref<Thread>) {
         let level = usize::from(self.thread(thread).priority) % LEVELS;
         let queue = &mut self.cpu_of(thread).queue;
-        let tail = core::mem::replace(&mut queue.tails[level], thread);
+        let tail = core::mem::replace(wrap::at_mut(&mut queue.tails, level), thread);
         queue.occupied |= 1 << level;
         if tail.some().is_none() {
-            queue.heads[level] = thread;
+            *wrap::at_mut(&mut queue.heads, level) = thread;
         }
         let entry = self.thread(thread);
         entry.next = Ref::NONE;
@@ -76,10 +77,10 @@ impl<M: Machine> Kernel<M> {
     fn enqueue_front(&mut self, thread: Ref<Thread>) {
         let level = usize::from(self.thread(thread).priority) % LEVELS;
         let queue = &mut self.cpu_of(thread).queue;
-        let head = core::mem::replace(&mut queue.heads[level], thread);
+        let head = core::mem::replace(wrap::at_mut(&mut queue.heads, level), thread);
         queue.occupied |= 1 << level;
         if head.some().is_none() {
-            queue.tails[level] = thread;
+            *wrap::at_mut(&mut queue.tails, level) = thread;
         }
         let entry = self.thread(thread);
         entry.previous = Ref::NONE;
@@ -124,14 +125,14 @@ impl<M: Machine> Kernel<M> {
         entry.previous = Ref::NONE;
         match previous.some() {
             Some(previous) => self.thread(previous).next = next,
-            None => self.cpu_of(thread).queue.heads[level] = next,
+            None => *wrap::at_mut(&mut self.cpu_of(thread).queue.heads, level) = next,
         }
         match next.some() {
             Some(next) => self.thread(next).previous = previous,
-            None => self.cpu_of(thread).queue.tails[level] = previous,
+            None => *wrap::at_mut(&mut self.cpu_of(thread).queue.tails, level) = previous,
         }
         let queue = &mut self.cpu_of(thread).queue;
-        if queue.heads[level].some().is_none() {
+        if queue.head(level).some().is_none() {
             queue.occupied &= !(1 << level);
         }
     }

@@ -19,8 +19,9 @@ use crate::capability::Slot;
 use crate::endpoint::Endpoint;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, PageNumber};
-use crate::page::{self, HUGE_PAGES, Object, PAGE_WORDS, Ref};
+use crate::page::{self, HUGE_PAGES, Object, Ref};
 use crate::thread::{Port, Thread};
+use crate::wrap;
 pub(crate) use table::Leaf;
 use table::{ACCESS, ACCESSED, COW, DIRTY, HUGE, MAY_EXECUTE, MAY_WRITE, NO_EXECUTE, PRESENT, UNCACHED, USER, WRITABLE, page_of_entry};
 
@@ -337,7 +338,7 @@ impl<M: Machine> Kernel<M> {
         let pages = pages.min(LIST_PAGES);
         for index in 0..pages {
             let described = self.describe_page(space, address + index * abi::PAGE_SIZE);
-            page::words(&mut self.machine, out)[index as usize % PAGE_WORDS] = described;
+            *wrap::at_mut(page::words(&mut self.machine, out), index as usize) = described;
         }
         Ok(pages)
     }

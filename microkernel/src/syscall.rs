@@ -10,6 +10,7 @@ use crate::lease::{CopyResult, Direction};
 use crate::machine::Machine;
 use crate::page::Ref;
 use crate::thread::{Thread, odd};
+use crate::wrap;
 
 /// What a system call came to.
 #[must_use]
@@ -64,6 +65,7 @@ type Handler<M> = fn(&mut Kernel<M>, Ref<Thread>, u32, Label) -> Result;
 
 impl<M: Machine> Kernel<M> {
     /// Each operation's handler at its number: a function of its own, so that none pays for another's registers and stack.
+    #[allow(clippy::indexing_slicing, reason = "by the compiler, which refuses an index out of bounds")]
     const HANDLERS: [Handler<M>; 256] = {
         let mut table: [Handler<M>; 256] = [|_, _, _, _| Err(Error::UnknownOperation); 256];
         table[Operation::Call as usize] = |k, t, h, label| settled(k.call(t, h, label));
@@ -98,6 +100,7 @@ impl<M: Machine> Kernel<M> {
         }
         let rax = self.thread(thread).frame.rax;
         let (control, label) = (Control(rax as u32), Label((rax >> 32) as u32));
+        #[allow(clippy::indexing_slicing, reason = "a byte, and as many handlers as bytes; in place, so that the table is not copied")]
         let handler = Self::HANDLERS[(control.0 >> 24) as usize];
         match handler(self, thread, control.handle(), label) {
             Ok(Outcome::Done) => self.thread(thread).set_status(0, 0),
@@ -115,7 +118,7 @@ impl<M: Machine> Kernel<M> {
     /// The first of a thread's message words: what its operation works on.
     pub(crate) fn arguments<const N: usize>(&mut self, thread: Ref<Thread>) -> [u64; N] {
         let words = self.thread(thread).words();
-        core::array::from_fn(|index| words[index])
+        core::array::from_fn(|index| *wrap::at(&words, index))
     }
 
     /// Messages, notifications and the thread itself.

@@ -52,8 +52,12 @@ impl<M: Machine> Kernel<M> {
         let count = self.trace.next.saturating_sub(first).min(TRACE_RECORDS as u64);
         for index in 0..count {
             let ring = self.machine.trace_ring();
-            let words = ring[((first + index) % kept) as usize].words();
-            page::words(&mut self.machine, out)[index as usize * WORDS..][..WORDS].copy_from_slice(&words);
+            let Some(record) = ring.get(((first + index) % kept) as usize) else { break };
+            let words = record.words();
+            let (records, _) = page::words(&mut self.machine, out).as_chunks_mut::<WORDS>();
+            if let Some(place) = records.get_mut(index as usize) {
+                *place = words;
+            }
         }
         Ok([first, count, 0, 0, 0, 0])
     }
@@ -101,7 +105,9 @@ impl<M: Machine> Kernel<M> {
         let record = TraceRecord { at: self.machine.now(), badge, what: kind as u64 | detail << 8, word };
         let ring = self.machine.trace_ring();
         let place = self.trace.next % ring.len() as u64;
-        ring[place as usize] = record;
+        if let Some(place) = ring.get_mut(place as usize) {
+            *place = record;
+        }
         self.trace.next += 1;
     }
 
@@ -110,6 +116,6 @@ impl<M: Machine> Kernel<M> {
         let next = self.trace.next;
         let ring = self.machine.trace_ring();
         let kept = ring.len() as u64;
-        (next.saturating_sub(most.min(kept))..next).map(move |number| ring[(number % kept) as usize])
+        (next.saturating_sub(most.min(kept))..next).filter_map(move |number| ring.get((number % kept) as usize).copied())
     }
 }

@@ -7,6 +7,7 @@ use crate::endpoint::MAX_CPUS;
 use crate::kernel::Kernel;
 use crate::machine::{Duty, Machine, PageNumber};
 use crate::page::{self, PAGE_WORDS, Ref};
+use crate::wrap;
 
 pub(super) const PRESENT: u64 = 1;
 pub(super) const WRITABLE: u64 = 2;
@@ -63,7 +64,7 @@ pub(super) fn index_at(address: u64, level: u32) -> usize {
 
 impl<M: Machine> Kernel<M> {
     pub(crate) fn entry(&mut self, place: Place) -> u64 {
-        page::words(&mut self.machine, place.0)[place.1 % PAGE_WORDS]
+        *wrap::at(page::words(&mut self.machine, place.0), place.1)
     }
 
     /// Changes a present entry, whose accessed and dirty bits another processor may set at any moment (SDM vol. 3, 4.8).
@@ -73,7 +74,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Sets an entry that maps nothing yet, or nothing any more.
     pub(crate) fn set_entry(&mut self, place: Place, entry: u64) {
-        page::words(&mut self.machine, place.0)[place.1 % PAGE_WORDS] = entry;
+        *wrap::at_mut(page::words(&mut self.machine, place.0), place.1) = entry;
     }
 
     /// Adds a donated page to a space's pool.
@@ -275,7 +276,7 @@ impl<M: Machine> Kernel<M> {
             let index = index_at(address, level);
             let entries = page::words(&mut self.machine, table);
             let missing = missing_entries(entries.get(index..PAGE_WORDS.min(index + HOLE_ENTRIES)).unwrap_or_default());
-            let entry = entries[index];
+            let entry = *wrap::at(entries, index);
             looked_at += missing + GROUP as u64;
             self.machine.touched(8 * (missing as usize + GROUP));
             if missing != 0 {

@@ -91,10 +91,8 @@ impl<M: Machine> Kernel<M> {
     fn clear_table(&mut self, table: PageNumber) {
         for first in (0..PAGE_WORDS).step_by(GROUP) {
             let (groups, _) = page::words(&mut self.machine, table).as_chunks_mut::<GROUP>();
-            if is_hole(&groups[first / GROUP]) {
-                continue;
-            }
-            let group = core::mem::take(&mut groups[first / GROUP]);
+            let Some(group) = groups.get_mut(first / GROUP).filter(|group| !is_hole(group)) else { continue };
+            let group = core::mem::take(group);
             for entry in group {
                 if entry & PRESENT != 0 {
                     self.uncount_map(page_of_entry(entry));

@@ -8,7 +8,7 @@ use core::sync::atomic::Ordering;
 use x86_64::registers::control::Cr3;
 
 use super::apic::{Apic, LINES};
-use super::hardware::Hardware;
+use super::hardware::{Hardware, copy_kernel_half};
 use super::processors::{self, Start};
 use super::{clock, control, descriptors, entry, panic, trace, trap, xsave};
 use crate::acpi::{Physical, Topology};
@@ -16,6 +16,7 @@ use crate::boot::{MAX_REGIONS, Plan, Region};
 use crate::kernel::Kernel;
 use crate::klog;
 use crate::page::{PAGE_WORDS, PageInfo};
+use crate::wrap;
 
 /// Where all physical memory is mapped: the first entry of the kernel's half.
 const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
@@ -155,8 +156,8 @@ fn own_root(regions: &mut [Region; MAX_REGIONS]) -> u32 {
     let root = take(regions, 1);
     let loaded = Cr3::read_raw().0.start_address().as_u64();
     let (old, new) = (table((loaded >> 12) as u32), table(root));
-    new[..DIRECT_MAP_ENTRY].fill(0);
-    new[DIRECT_MAP_ENTRY..].copy_from_slice(&old[DIRECT_MAP_ENTRY..]);
+    new.fill(0);
+    copy_kernel_half(old, new);
     new[DIRECT_MAP_ENTRY] |= NO_EXECUTE;
     // SAFETY: the table maps the kernel's code, stack and data exactly as the loaded one does.
     unsafe { core::arch::asm!("mov cr3, {}", in(reg) u64::from(root) << 12, options(nostack, preserves_flags)) }
@@ -195,8 +196,8 @@ fn translate(address: u64) -> u32 {
     const HUGE: u64 = 0x80;
     let mut entry = Cr3::read_raw().0.start_address().as_u64();
     for level in (0..4).rev() {
-        let index = (address >> (12 + 9 * level)) as usize % PAGE_WORDS;
-        entry = table((entry >> 12 & 0xff_ffff_ffff) as u32)[index];
+        let index = (address >> (12 + 9 * level)) as usize;
+        entry = *wrap::at(table((entry >> 12 & 0xff_ffff_ffff) as u32), index);
         assert!(entry & PRESENT != 0, "the boot archive is not mapped");
         if level > 0 && entry & HUGE != 0 {
             let inside = address >> 12 & ((1 << (9 * level)) - 1);

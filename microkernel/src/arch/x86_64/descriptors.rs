@@ -7,6 +7,7 @@ use core::mem::size_of;
 
 use super::{entry, trap};
 use crate::endpoint::MAX_CPUS;
+use crate::wrap;
 
 /// Kernel code segment.
 pub const KERNEL_CODE: u16 = 0x08;
@@ -139,8 +140,9 @@ pub fn load(index: usize) {
 
 /// Lets a vector arrive elsewhere.
 pub fn set_gate(vector: usize, entry: extern "C" fn()) {
+    let gates = &raw mut GATES;
     // SAFETY: called at boot, by the first processor; interrupts are off, so nothing reads the gate meanwhile.
-    unsafe { GATES[vector] = gate(entry as usize as u64, vector) };
+    unsafe { *wrap::at_mut(&mut *gates, vector) = gate(entry as usize as u64, vector) };
 }
 
 /// An interrupt gate: interrupts stay off; only the breakpoint instructions may be executed in ring 3.

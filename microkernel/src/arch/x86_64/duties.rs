@@ -11,6 +11,7 @@ use x86_64::registers::control::{Cr0, Cr0Flags};
 use super::{entry, processors, xsave};
 use crate::endpoint::MAX_CPUS;
 use crate::machine::Duty;
+use crate::wrap;
 
 /// What stands for the duties that have no argument. A place for the FPU's state is a higher number.
 const FORGET: u64 = 1;
@@ -20,7 +21,7 @@ static POSTED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
 /// Gives another processor a duty. Returns what tells whether it is done.
 pub fn post(processor: usize, duty: Duty) -> impl Fn() -> bool {
-    let word = &POSTED[processor % MAX_CPUS];
+    let word = wrap::at(&POSTED, processor);
     let code = match duty {
         Duty::Forget => FORGET,
         Duty::Unload => UNLOAD,
@@ -32,7 +33,7 @@ pub fn post(processor: usize, duty: Duty) -> impl Fn() -> bool {
 
 /// Does what this processor was given to do, if anything.
 pub fn perform() {
-    let word = &POSTED[entry::processor() % MAX_CPUS];
+    let word = wrap::at(&POSTED, entry::processor());
     match word.load(Ordering::Acquire) {
         0 => return,
         FORGET => forget(),

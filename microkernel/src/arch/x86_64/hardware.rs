@@ -12,9 +12,15 @@ use super::{clock, duties, entry, trap, xsave};
 use crate::endpoint::MAX_CPUS;
 use crate::machine::{Duty, Machine, PageNumber};
 use crate::page::{self, PAGE_WORDS, PageInfo};
+use crate::wrap;
 
 /// First entry of the kernel's half in a top-level table.
-pub const KERNEL_HALF: usize = 256;
+const KERNEL_HALF: usize = 256;
+
+/// Gives a top-level table the kernel's half of another.
+pub fn copy_kernel_half(from: &[u64; PAGE_WORDS], to: &mut [u64; PAGE_WORDS]) {
+    to.iter_mut().zip(from).skip(KERNEL_HALF).for_each(|(to, from)| *to = *from);
+}
 
 /// The hardware that the kernel runs on.
 #[derive(Debug)]
@@ -58,8 +64,7 @@ impl Machine for Hardware {
 
     fn fill_kernel_half(&mut self, root: PageNumber) {
         let kernel = *page::words(self, self.root);
-        let table = page::words(self, root);
-        table[KERNEL_HALF..PAGE_WORDS].copy_from_slice(&kernel[KERNEL_HALF..]);
+        copy_kernel_half(&kernel, page::words(self, root));
     }
 
     fn load_root(&mut self, root: Option<PageNumber>) {
@@ -82,7 +87,7 @@ impl Machine for Hardware {
     }
 
     fn send_ipi(&mut self, processor: usize) {
-        self.apic.send_ipi(self.ids[processor % MAX_CPUS]);
+        self.apic.send_ipi(*wrap::at(&self.ids, processor));
     }
 
     fn delegate(&mut self, processor: usize, duty: Duty) {

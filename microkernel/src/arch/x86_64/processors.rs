@@ -10,12 +10,13 @@ use bootloader_api::info::{MemoryRegionKind, MemoryRegions};
 use super::apic::Apic;
 use super::boot::table;
 use super::control::Registers;
-use super::hardware::KERNEL_HALF;
+use super::hardware::copy_kernel_half;
 use super::trampoline::Parameters;
 use super::{clock, control, descriptors, entry, trap, xsave};
 use crate::endpoint::MAX_CPUS;
 use crate::klog;
 use crate::page::PAGE_BYTES;
+use crate::wrap;
 
 /// Pages that a start needs in the first MiB: the first instructions, and three tables that map the first 2 MiB where they are.
 const LOW_PAGES: u32 = 4;
@@ -71,7 +72,7 @@ pub fn start(start: &Start<'_>, map: &MemoryRegions) -> ([u32; MAX_CPUS], usize)
             klog!("kernel: warning: the processor with local APIC {id} did not start; the rest is left alone");
             break;
         }
-        ids[count % MAX_CPUS] = id;
+        *wrap::at_mut(&mut ids, count) = id;
         count += 1;
     }
     (ids, count)
@@ -96,7 +97,7 @@ fn map_low(low: u32, kernel: u32) {
     for page in [root, upper, directory] {
         table(page).fill(0);
     }
-    table(root)[KERNEL_HALF..].copy_from_slice(&table(kernel)[KERNEL_HALF..]);
+    copy_kernel_half(table(kernel), table(root));
     table(root)[0] = address(upper) | TABLE;
     table(upper)[0] = address(directory) | TABLE;
     table(directory)[0] = HUGE;
