@@ -162,7 +162,8 @@ pub fn sys_futex(call: &mut Call<'_, '_>) -> SysResult {
         FUTEX_WAIT => wait(call, ALL_BITS, false),
         FUTEX_WAIT_BITSET => wait(call, third & ALL_BITS, true),
         FUTEX_WAKE => Ok(call.wake_futex(address, value & 0x7fff_ffff, ALL_BITS)),
-        FUTEX_WAKE_BITSET if third as u32 != 0 => Ok(call.wake_futex(address, value & 0x7fff_ffff, third & ALL_BITS)),
+        FUTEX_WAKE_BITSET if third as u32 == 0 => Err(Errno::EINVAL.into()),
+        FUTEX_WAKE_BITSET => Ok(call.wake_futex(address, value & 0x7fff_ffff, third & ALL_BITS)),
         FUTEX_REQUEUE => requeue(call, address, second, value, timeout),
         FUTEX_CMP_REQUEUE => {
             check_requeue(second, value, timeout)?;

@@ -7,6 +7,7 @@ use crate::stat::Stat;
 const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
 const AT_NO_AUTOMOUNT: u64 = 0x800;
 const AT_EMPTY_PATH: u64 = 0x1000;
+/// `AT_STATX_FORCE_SYNC | AT_STATX_DONT_SYNC`.
 const AT_STATX_SYNC: u64 = 0x6000;
 const STATX_RESERVED: u64 = 0x8000_0000;
 const CURRENT: u64 = -100i64 as u64;
@@ -48,7 +49,9 @@ pub fn sys_newfstatat(call: &mut Call<'_, '_>) -> SysResult {
 pub fn sys_statx(call: &mut Call<'_, '_>) -> SysResult {
     let [directory, _, flags, mask, to, _] = call.arguments;
     let known = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC;
-    if flags & !known != 0 || mask & STATX_RESERVED != 0 {
+    // To ask the server always and to ask it never, at once.
+    let contradicts = flags & AT_STATX_SYNC == AT_STATX_SYNC;
+    if flags & !known != 0 || mask & STATX_RESERVED != 0 || contradicts {
         return Err(Errno::EINVAL.into());
     }
     let stat = by_path(call, directory, 1, flags)?;
