@@ -12,6 +12,7 @@ mod memory;
 mod pending;
 mod pidfd;
 mod processes;
+mod refused;
 mod signals;
 mod sockets;
 mod terminals;

@@ -7,7 +7,7 @@ mod tidy {
 use std::collections::BTreeSet;
 use std::fs;
 
-use tidy::sources::{Source, crates, root, sources};
+use tidy::sources::{self, Source, crates, root, sources};
 
 /// What a visitor sees at the top, besides dotfiles and `target`.
 const TOP_LEVEL: [&str; 15] = [
@@ -68,6 +68,45 @@ fn every_server_is_in_the_readme_and_has_its_own() {
         }
     }
     assert_none(&missing, "every server is introduced");
+}
+
+/// The words of those text files of a folder whose paths in it begin with a name that is `wanted`.
+fn words_below(folder: &str, wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let folder = root().join(folder);
+    let begins_rightly = |path: &std::path::Path| {
+        let first = path.strip_prefix(&folder).ok().and_then(|path| path.components().next());
+        first.is_some_and(|first| wanted(&std::path::Path::new(&first).with_extension("").to_string_lossy()))
+    };
+    let paths = sources::files(&folder).into_iter().filter(|path| begins_rightly(path));
+    let texts = paths.filter_map(|path| fs::read_to_string(path).ok());
+    texts.flat_map(|text| text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// What the file lists is nothing that somebody once believed: a test gives each of them. That the calls are those of the table is a test of posix.
+#[test]
+fn coverage_lists_only_flags_that_tests_give() {
+    let text = fs::read_to_string(root().join("servers/posix/coverage.toml")).expect("the list of calls");
+    let compared = words_below("tests/linux", |name| root().join(format!("tests/expected/{name}.txt")).exists());
+    let refused = words_below("servers/posix/src/tests", |name| name == "refused");
+    let (mut broken, mut call, mut names) = (Vec::new(), "", 0);
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (key, value) = line.split_once(" = ").unwrap_or((line, ""));
+        match key {
+            "number" => {}
+            "flags" | "refused" => {
+                for name in value.trim_matches(['[', ']']).split(", ").map(|name| name.trim_matches('"')) {
+                    names += 1;
+                    if !compared.contains(name) && (key == "flags" || !refused.contains(name)) {
+                        broken.push(format!("{call} {key} {name}"));
+                    }
+                }
+            }
+            _ if line.starts_with("[call.") => call = line,
+            _ => broken.push(format!("{call} {key}: nothing checks that")),
+        }
+    }
+    assert!(names > 200, "{names} names");
+    assert_none(&broken, "servers/posix/coverage.toml lists what tests give");
 }
 
 /// A grant that no code uses is one that a server gone astray could use. Where a server calls another it names it: `Service::Vfs`.

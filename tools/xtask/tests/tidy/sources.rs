@@ -29,7 +29,8 @@ pub(crate) fn sources() -> Vec<Source> {
     paths.map(|path| Source { text: fs::read_to_string(&path).expect("a source file"), path }).collect()
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+/// All files below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
