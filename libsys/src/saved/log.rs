@@ -10,6 +10,7 @@
 //! stores are volatile, so the compiler keeps their order, and x86 lets no other processor see them in another.
 
 use core::cell::{Cell as PlainCell, UnsafeCell};
+use core::hint::black_box;
 use core::ops::Range;
 
 const WORD: usize = size_of::<u64>();
@@ -67,28 +68,32 @@ impl<'a> Journal<'a> {
     fn save(&self, offset: usize, length: usize) {
         // SAFETY: the bytes lie in the state, as the caller has checked.
         let old = (0..length).step_by(WORD).map(|at| unsafe { word_at(self.state.add(offset), at, length) });
-        self.append(offset, length, old);
+        self.append((offset, self.state.wrapping_add(offset)), length, old);
     }
 
     /// Saves words of the state, which lie at `offset`.
     fn save_words(&self, offset: usize, old: &[UnsafeCell<u64>]) {
         // SAFETY: the state belongs to this thread.
-        self.append(offset, old.len() * WORD, old.iter().map(|word| unsafe { word.get().read() }));
+        self.append((offset, old.as_ptr().cast()), old.len() * WORD, old.iter().map(|word| unsafe { word.get().read() }));
     }
 
-    /// Adds the record of `length` bytes at `offset`, which were `old`.
+    /// Adds the record of `length` bytes at `offset`, where `place` is, which were `old`.
     #[inline(always)]
-    fn append(&self, offset: usize, length: usize, old: impl Iterator<Item = u64>) {
+    fn append(&self, (offset, place): (usize, *const u8), length: usize, old: impl Iterator<Item = u64>) {
         let used = self.used();
         let needed = length.div_ceil(WORD) + 1;
-        let Some((record, header)) = self.words.get(used..used + needed).and_then(|record| record.split_last()).map(|(last, old)| (old, last)) else {
+        let end = used + needed;
+        let Some((record, header)) = self.words.get(used..end).and_then(|record| record.split_last()).map(|(last, old)| (old, last)) else {
             panic!("a transaction outgrew its undo log of {} words", self.words.len());
         };
         for (word, old) in record.iter().zip(old) {
             store_word(word.get(), old);
         }
-        store_word(header.get(), offset as u64 | (length as u64) << LENGTH_SHIFT);
-        self.set_used(used + needed);
+        store_word(header.get(), header_of(offset, length));
+        // Looked up as it will be when it is needed: were it elsewhere, or named another place than is changed now, no successor could undo that.
+        let is_sound = self.word(black_box(end) - 1) == Ok(header_of((black_box(place) as usize).wrapping_sub(self.state as usize), length));
+        assert!(is_sound, "a record of the undo log is not where it belongs, or not of what is changed");
+        self.set_used(end);
     }
 
     /// Puts all old bytes back. Returns whether there were any.
@@ -115,6 +120,11 @@ impl<'a> Journal<'a> {
         }
         Ok(any)
     }
+}
+
+/// A record's last word.
+const fn header_of(offset: usize, length: usize) -> u64 {
+    offset as u64 | (length as u64) << LENGTH_SHIFT
 }
 
 /// A group of changes that happen together or not at all. Dropped without [`commit`](Self::commit) it is rolled back.
@@ -174,7 +184,7 @@ impl<'a> Transaction<'a> {
         // SAFETY: the state belongs to this thread.
         let old = unsafe { cell.get().read() };
         if old != new {
-            self.journal.append(offset, WORD, core::iter::once(old));
+            self.journal.append((offset, cell.get().cast()), WORD, core::iter::once(old));
             store_word(cell.get(), new);
         }
     }
