@@ -66,7 +66,53 @@ const SIGXFSZ: usize = 25;
 /// Where the soft RLIMIT_FSIZE stands among the limits.
 const LIMIT_FILE_SIZE: usize = 2;
 
+/// What vfs says of a transfer, if it can be: no more bytes than were asked for.
+///
+/// # Panics
+/// If it cannot: vfs, or posix, is not what its source says, and the successor asks again.
+fn possible(count: u32, asked: usize) -> usize {
+    assert!(count as usize <= asked, "vfs has transferred {count} bytes of {asked}");
+    count as usize
+}
+
 impl Call<'_, '_> {
+    /// Reads at the file's own offset.
+    ///
+    /// # Errors
+    /// Linux's for `read`.
+    pub fn read_on(&mut self, index: usize, file: &File, to: Vector) -> SysResult {
+        if file.kind == kind::REGULAR { self.read_regular_on(index, file, &[to]) } else { self.read_from(index, file, None, to) }
+    }
+
+    /// Likewise, a file of vfs into several buffers.
+    ///
+    /// # Errors
+    /// Linux's for `readv`, or a wait.
+    pub fn read_regular_on(&mut self, index: usize, file: &File, to: &[Vector]) -> SysResult {
+        let before = file.offset.wrapping_sub(self.progress());
+        let done = self.read_regular(index, file, None, to)?;
+        self.check_moved(index, before, done);
+        Ok(done)
+    }
+
+    /// Writes at the file's own offset, or at its end.
+    ///
+    /// # Errors
+    /// Linux's for `write`.
+    pub fn write_on(&mut self, index: usize, file: &File, from: Data<'_>) -> SysResult {
+        let done = self.write_to(index, file, None, from)?;
+        if file.kind == kind::REGULAR && file.flags & APPEND == 0 {
+            self.check_moved(index, file.offset, done);
+        }
+        Ok(done)
+    }
+
+    /// Nothing but the data would tell if a file's offset had not moved by as many bytes as were transferred: the next transfer would miss some, or do some twice.
+    fn check_moved(&self, index: usize, before: u64, done: u64) {
+        let after = self.posix.store.file(index).offset;
+        assert!(after == before.wrapping_add(done), "{done} bytes have moved an offset from {before} to {after}");
+    }
+
     /// Copies the bytes from `offset` on, as many as `to` takes.
     ///
     /// # Errors
@@ -210,7 +256,8 @@ impl Call<'_, '_> {
         let (asked, count) = self.with_buffer(to.length, |call, buffer| {
             let (lease, length) = (call.posix.kernel.lend_mut(buffer), buffer.len() as u32);
             let count = call.vfs().read(number, id, at, length, lease).map_err(vfs_stop)?;
-            Ok((buffer.len(), call.write_some(to.address, buffer.get(..count as usize).unwrap_or_default())?))
+            let count = possible(count, buffer.len());
+            Ok((buffer.len(), call.write_some(to.address, buffer.get(..count).unwrap_or_default())?))
         })?;
         self.locate_if_read_again(id, at);
         Ok((count, count < asked))
@@ -314,7 +361,8 @@ impl Call<'_, '_> {
             let at = place.map_or(WriteAt::End, WriteAt::Offset);
             call.posix.located.forget(id);
             let (count, end) = call.vfs().write(number, id, at, buffer.len() as u32, privileged, lease).map_err(vfs_stop)?;
-            Ok((count as usize, end))
+            assert!(place.is_none_or(|place| end == place + u64::from(count)), "vfs has written {count} bytes from {place:?} to {end}");
+            Ok((possible(count, buffer.len()), end))
         })
     }
 

@@ -70,8 +70,10 @@ impl Posix<'_> {
         mut pages: u64,
         mut operation: impl FnMut(&mut dyn Kernel, u64, u64) -> Result<u64, Error>,
     ) -> Result<(), Errno> {
+        let end = address.wrapping_add(pages.wrapping_mul(PAGE));
         for _ in 0..ROUNDS {
             if pages == 0 {
+                assert!(address == end, "a range to {end:#x} was gone through to {address:#x}");
                 return Ok(());
             }
             match operation(self.kernel, address, pages) {
@@ -241,12 +243,26 @@ impl Posix<'_> {
 mod tests {
     use super::kernel_errno;
     use crate::errno::Errno;
+    use crate::fake::harness::{DATA, System};
+    use crate::saved::slot;
     use abi::Error;
 
     #[test]
     fn program_hears_of_memory_and_of_what_it_chose_itself() {
         assert_eq!([Error::NeedsTable, Error::KernelLimit, Error::Busy].map(kernel_errno), [Errno::ENOMEM; 3]);
         assert_eq!([Error::NeedsPage, Error::AlreadyMapped].map(kernel_errno), [Errno::EFAULT; 2]);
+    }
+
+    #[test]
+    fn range_is_gone_through_to_its_end_and_no_further() {
+        let (mut system, lane) = System::start();
+        let space = slot::space(system.map_of(lane));
+        let mut through = |step: u64| {
+            let posix = system.posix();
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| posix.over_range(space, DATA, 4, |_, _, _| Ok(step))))
+        };
+        assert!(through(1).is_ok() && through(2).is_ok());
+        assert!(through(3).is_err());
     }
 
     #[test]

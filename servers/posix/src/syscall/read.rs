@@ -8,7 +8,7 @@ pub fn sys_read(call: &mut Call<'_, '_>) -> SysResult {
     let [descriptor, address, length, ..] = call.arguments;
     let (index, file) = call.posix.file_of(call.process, descriptor)?;
     let to = call.buffer_argument(address, length)?;
-    call.read_from(index, &file, None, to)
+    call.read_on(index, &file, to)
 }
 
 /// Reads at an offset of the caller's.

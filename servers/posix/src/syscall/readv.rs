@@ -18,12 +18,12 @@ pub fn sys_readv(call: &mut Call<'_, '_>) -> SysResult {
         return if file.reads() { Ok(0) } else { Err(Errno::EBADF.into()) };
     }
     if file.kind == kind::REGULAR {
-        return call.read_regular(index, &file, None, &vectors);
+        return call.read_regular_on(index, &file, &vectors);
     }
     if file.kind == kind::SOCKET {
         return call.receive_message(&file, &vectors, 0, |_, _| Ok(Vec::new()));
     }
-    call.read_from(index, &file, None, vectors[0])
+    call.read_on(index, &file, vectors[0])
 }
 
 /// Offset of the calls that take one, and whether they have no effect on the file's own. -1 stands for the file's own in the second forms.
@@ -106,7 +106,7 @@ pub fn sys_writev(call: &mut Call<'_, '_>) -> SysResult {
                 Err(Errno::EBADF.into())
             }
         }
-        [only] => call.write_to(index, &file, None, Data::Program(*only)),
+        [only] => call.write_on(index, &file, Data::Program(*only)),
         several if file.kind == kind::SOCKET => message::write_vectors(call, &file, several),
         several => gather(call, index, several, None),
     }
@@ -131,5 +131,8 @@ fn gather(call: &mut Call<'_, '_>, index: usize, vectors: &[Vector], offset: Opt
         }
     }
     let (_, file) = call.posix.file_of(call.process, call.arguments[0])?;
-    call.write_to(index, &file, offset, Data::Bytes(&bytes))
+    match offset {
+        Some(_) => call.write_to(index, &file, offset, Data::Bytes(&bytes)),
+        None => call.write_on(index, &file, Data::Bytes(&bytes)),
+    }
 }

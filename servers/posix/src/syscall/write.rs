@@ -9,7 +9,7 @@ pub fn sys_write(call: &mut Call<'_, '_>) -> SysResult {
     let [descriptor, address, length, ..] = call.arguments;
     let (index, file) = call.posix.file_of(call.process, descriptor)?;
     let from = call.buffer_argument(address, length)?;
-    call.write_to(index, &file, None, Data::Program(from))
+    call.write_on(index, &file, Data::Program(from))
 }
 
 /// Writes at an offset of the caller's.
