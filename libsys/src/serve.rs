@@ -21,6 +21,8 @@ use protocols::service::Badge;
 use crate::syscall::{self, Incoming};
 use crate::{slot, thread};
 
+/// What no answer begins with: the first byte of each is the variant of a `Result`.
+const UNANSWERED: u8 = u8::MAX;
 /// ENOSYS, negated, as a reflected call's result.
 const NO_SUCH_CALL: u64 = 38u64.wrapping_neg();
 
@@ -183,7 +185,12 @@ impl Exchange {
     fn call(&mut self, server: &mut (impl Server + ?Sized), incoming: &Incoming) -> Answer {
         let request = incoming.copy_to(&mut self.request);
         let mut caller = KernelCaller::new(self.slot, incoming);
+        // The last answer lies there, and would pass for this one if this one were written elsewhere.
+        self.reply[0] = UNANSWERED;
         let answer = server.serve(&mut caller, request, &mut self.reply);
+        if answer.bytes > 0 && self.reply[0] == UNANSWERED {
+            astray();
+        }
         for index in 0..incoming.caps as u32 {
             // The server may have moved it away; what it left must not meet the next message's.
             let _moved_away = syscall::delete(OWN_TABLE, slot::RECEIVED + index);
@@ -197,6 +204,13 @@ impl Exchange {
 #[inline(never)]
 fn unsound(badge: u64) -> ! {
     panic!("a message came of no kind, or under the badge {badge:#x}, which is none")
+}
+
+/// Ends the instance: its caller would be told what somebody else was.
+#[cold]
+#[inline(never)]
+fn astray() -> ! {
+    panic!("an answer is not where answers are")
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ struct Registers {
     number: u64,
     /// Out: `rbx`.
     badge: u64,
+    /// Out: `r15`.
+    sum: u64,
 }
 
 impl Registers {
@@ -143,7 +145,7 @@ macro_rules! entry {
                     inout("r10") *f,
                     inout("r12") *g,
                     inout("r13") *h,
-                    inout("r15") registers.number => _,
+                    inout("r15") registers.number => registers.sum,
                     out("r14") registers.number,
                     out("rcx") registers.badge,
                     out("r11") _,

@@ -252,6 +252,14 @@ pub extern "C" fn entry() {
         set_fpu_trap!(),
         "mov r11d, {reflected}",
         "mov r14, r15",
+        // What comes with a Linux call's number and arguments.
+        "mov r15, r12",
+        "xor r15, rdi",
+        "xor r15, rsi",
+        "xor r15, rdx",
+        "xor r15, r8",
+        "xor r15, r9",
+        "xor r15, r10",
         leave!(),
         // Back to the thread itself.
         "51:",

@@ -5,7 +5,7 @@
 
 use abi::{
     Control, Error, Label, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, MessagePage, ObjectKind, Operation, ReplyKind, RequestNumber, Rights,
-    result_of,
+    call_sum, result_of,
 };
 
 use crate::capability::{Slot, SlotPlace};
@@ -73,6 +73,10 @@ impl<M: Machine> Kernel<M> {
         thread.set_status(0, label.0);
         thread.frame.rbx = badge;
         thread.frame.r14 = number;
+        if kind == CallKind::Reflected {
+            let [arguments @ .., call, _] = words;
+            thread.frame.r15 = call_sum(call, arguments);
+        }
         thread.received = number;
         thread.received_at = now;
     }

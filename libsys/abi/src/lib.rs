@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | `rax` | [`Control`] in the low half, [`Label`] in the high half | status in the low half (0 or a negated [`Error`]), [`Label`] in the high half |
 //! | `rdi rsi rdx r8 r9 r10 r12 r13` | the eight message words, or an operation's arguments | the eight message words, or an operation's results |
-//! | `r15` | request number of a call | |
+//! | `r15` | request number of a call | of a Linux call: [`call_sum`] |
 //! | `r14` | | request number of the message received |
 //! | `rbx` | | badge of the capability that the message came through |
 //!
@@ -32,7 +32,7 @@ pub use control::{Control, Operation};
 pub use error::Error;
 pub use frame::{FLAGS_FIXED, FLAGS_STEP, FLAGS_USER, Frame, XSAVE_BYTES};
 pub use message::{
-    FaultAccess, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_LEASES, MAX_MESSAGE, MessageKind, MessagePage, ReplyKind, result_of, result_words,
+    FaultAccess, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_LEASES, MAX_MESSAGE, MessageKind, MessagePage, ReplyKind, call_sum, result_of, result_words,
 };
 pub use number::RequestNumber;
 pub use rights::{MapFlags, ObjectKind, Rights};

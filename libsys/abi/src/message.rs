@@ -21,7 +21,7 @@ pub enum MessageKind {
     PageFault = 2,
     /// Words: 0: vector, 1: error code, 2: address, 3: instruction pointer. The answer is a [`ReplyKind`].
     Exception = 3,
-    /// A Linux system call. Words 0 to 5: `rdi rsi rdx r8 r9 r10`, 6: `rax`, 7: instruction pointer after the call.
+    /// A Linux system call. Words 0 to 5: `rdi rsi rdx r8 r9 r10`, 6: `rax`, 7: instruction pointer after the call. `r15`: [`call_sum`] of the first seven.
     Reflected = 4,
 }
 
@@ -35,6 +35,12 @@ pub enum ReplyKind {
     Decline = 1,
     /// Reflected: the frame was set; it is loaded as it stands.
     Frame = 2,
+}
+
+/// What comes with a Linux call's number and arguments: any bit that changes in one of them on the way to where they are used shows in it.
+#[must_use]
+pub const fn call_sum(number: u64, [a, b, c, d, e, f]: [u64; 6]) -> u64 {
+    number ^ a ^ b ^ c ^ d ^ e ^ f
 }
 
 /// The words of an answer to a reflected call: the result and its complement. Nobody behind the server could tell a wrong bit from a right one, so an answer

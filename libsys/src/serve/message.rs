@@ -86,6 +86,8 @@ pub struct Reflected {
     pub call: u64,
     /// Its arguments in the order of the Linux ABI: `rdi rsi rdx r10 r8 r9`.
     pub arguments: [u64; 6],
+    /// What the kernel says that they come to: [`abi::call_sum`].
+    pub sum: u64,
     /// Where the thread goes on.
     pub instruction: u64,
 }
@@ -94,7 +96,7 @@ impl Reflected {
     pub(super) const fn new(incoming: &Incoming, reply: u32) -> Self {
         let [rdi, rsi, rdx, r8, r9, r10, rax, rip] = incoming.words;
         let arguments = [rdi, rsi, rdx, r10, r8, r9];
-        Self { reply, badge: incoming.badge, number: incoming.number, call: rax, arguments, instruction: rip }
+        Self { reply, badge: incoming.badge, number: incoming.number, call: rax, arguments, sum: incoming.sum, instruction: rip }
     }
 
     /// Reads and writes the program's memory: lease 0, offsets are addresses.
@@ -112,10 +114,10 @@ mod tests {
 
     #[test]
     fn reflected_arguments_are_in_the_order_of_linux() {
-        let incoming =
-            Incoming { kind: None, badge: 1, number: RequestNumber(2), words: [10, 11, 12, 18, 19, 20, 39, 99], bytes: 64, caps: 0, leases: 0 };
+        let words = [10, 11, 12, 18, 19, 20, 39, 99];
+        let incoming = Incoming { kind: None, badge: 1, number: RequestNumber(2), words, sum: 7, bytes: 64, caps: 0, leases: 0 };
         let call = Reflected::new(&incoming, 130);
         assert_eq!(call.arguments, [10, 11, 12, 20, 18, 19]);
-        assert_eq!((call.call, call.instruction, call.reply), (39, 99, 130));
+        assert_eq!((call.call, call.sum, call.instruction, call.reply), (39, 7, 99, 130));
     }
 }

@@ -50,7 +50,7 @@ fn exchange() -> Exchange {
 const BADGE: u64 = Badge::new(Service::Posix, 1).to_word();
 
 fn incoming(kind: Option<MessageKind>, words: [u64; 8], bytes: usize) -> Incoming {
-    Incoming { kind, badge: BADGE, number: RequestNumber(5), words, bytes, caps: 0, leases: 0 }
+    Incoming { kind, badge: BADGE, number: RequestNumber(5), words, sum: 0, bytes, caps: 0, leases: 0 }
 }
 
 #[test]
@@ -72,6 +72,27 @@ fn call_is_served_with_its_bytes_and_badge() {
 fn nobody_is_served_under_a_badge_that_is_none() {
     let message = Incoming { badge: 0x41_8355, ..incoming(Some(MessageKind::Reflected), [0; 8], 64) };
     let _served = exchange().handle(&mut Recorder::default(), &message);
+}
+
+/// Writes its answer beside the buffer for it after the first one.
+struct Stray(bool);
+
+impl Serve for Stray {
+    fn serve(&mut self, _caller: &mut dyn Caller, _request: &[u8], reply: &mut [u8]) -> Answer {
+        let at = if core::mem::replace(&mut self.0, true) { 256 } else { 0 };
+        reply[at..at + 2].copy_from_slice(&[0, 14]);
+        Answer::new(2)
+    }
+}
+
+impl Server for Stray {}
+
+#[test]
+fn last_answer_is_not_given_to_the_next_caller() {
+    let (mut exchange, mut server) = (exchange(), Stray(false));
+    let mut handle = || exchange.handle(&mut server, &incoming(Some(MessageKind::Call), [0; 8], 0));
+    assert!(matches!(handle(), Next::Answer(answer) if answer == Answer::new(2)));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(handle)).is_err());
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! A message of up to [`abi::MAX_INLINE`] bytes travels in the registers, a longer one in the message page; this file is the only one that
 //! knows.
 
+use core::hint::black_box;
+
 use abi::{
     COPY_BYTES, EndpointState, Error, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, Operation, ReplyKind, RequestNumber, result_words,
 };
@@ -33,6 +35,8 @@ pub struct Incoming {
     pub number: RequestNumber,
     /// The message words.
     pub words: [u64; 8],
+    /// Of a Linux call: [`abi::call_sum`].
+    pub sum: u64,
     /// Its length in bytes.
     pub bytes: usize,
     /// How many capabilities came with it.
@@ -50,6 +54,7 @@ impl Incoming {
             badge: registers.badge,
             number: RequestNumber(registers.number),
             words: registers.words,
+            sum: registers.sum,
             bytes: label.bytes().min(MAX_MESSAGE),
             caps: label.caps().min(MAX_CAPS),
             leases: label.leases(),
@@ -59,10 +64,7 @@ impl Incoming {
     /// Copies the message's bytes to `buffer` and returns them; none of a message that did not come as it was sent, which is no request then.
     #[inline]
     pub fn copy_to<'a>(&self, buffer: &'a mut [u8; MAX_MESSAGE]) -> &'a [u8] {
-        let length = if is_whole(&self.words, self.bytes) { self.bytes } else { 0 };
-        let bytes = buffer.get_mut(..length).unwrap_or_default();
-        take_bytes(&self.words, bytes);
-        bytes
+        take_bytes(&self.words, self.bytes, buffer).unwrap_or_default()
     }
 }
 
@@ -99,8 +101,8 @@ const fn has_room(bytes: usize) -> bool {
 
 /// Whether a message came as it was sent, as far as can be known.
 #[inline]
-fn is_whole(words: &[u64; 8], bytes: usize) -> bool {
-    !has_room(bytes) || words[7] == seal(words, bytes)
+fn is_whole(words: &[u64; 8], sealed: u64, bytes: usize) -> bool {
+    !has_room(bytes) || sealed == seal(words, bytes)
 }
 
 /// Fills the words, or the message page, and returns the label.
@@ -123,28 +125,31 @@ fn put_bytes(bytes: &[u8], words: &mut [u64; 8]) -> Label {
     Label::new(bytes.len().min(MAX_MESSAGE))
 }
 
-/// The other way round; the length of `bytes` says where they are.
+/// The other way round: the `length` bytes, at the start of `buffer`. `None` if they are not what was sent, or for a buffer that is shorter than they are or than all words.
 #[inline]
-fn take_bytes(words: &[u64; 8], bytes: &mut [u8]) {
-    if bytes.len() <= MAX_INLINE {
-        let (whole, rest) = bytes.as_chunks_mut::<8>();
-        for (chunk, word) in whole.iter_mut().zip(words) {
+fn take_bytes<'a>(words: &[u64; 8], length: usize, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut there = *words;
+    if length <= MAX_INLINE {
+        let (chunks, _) = buffer.first_chunk_mut::<MAX_INLINE>()?.as_chunks_mut::<8>();
+        for (chunk, word) in chunks.iter_mut().zip(words) {
             *chunk = word.to_le_bytes();
         }
-        let last = words.get(whole.len()).copied().unwrap_or(0);
-        for (to, from) in rest.iter_mut().zip(last.to_le_bytes()) {
-            *to = from;
+        // What lies there is looked at, and not what was to lie there: a word that went elsewhere leaves that of an older message.
+        for (word, chunk) in there.iter_mut().zip(black_box(&*chunks)) {
+            *word = u64::from_le_bytes(*chunk);
         }
     } else {
-        page::take(bytes);
+        page::take(buffer.get_mut(..length)?);
     }
+    if is_whole(&there, words[7], length) { buffer.get(..length) } else { None }
 }
 
 /// Sends `message` and waits for the answer, whose bytes go to `reply`. Capabilities that come with the answer go to the slots `receive` of
 /// the own table; 0 names none.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for a message that is too long, or an answer that is longer than `reply` or did not come as it was sent; else what the kernel says.
+/// [`Error::InvalidArgument`] for a message that is too long, for a `reply` that is shorter than [`MAX_INLINE`] or than the answer, or for an answer that did not come as
+/// it was sent; else what the kernel says.
 pub fn call(
     endpoint: u32,
     number: RequestNumber,
@@ -169,11 +174,7 @@ pub fn call(
     registers = registers.with_label(label);
     registers.enter()?;
     let answer = registers.label();
-    if !is_whole(&registers.words, answer.bytes()) {
-        return Err(Error::InvalidArgument);
-    }
-    let bytes = reply.get_mut(..answer.bytes()).ok_or(Error::InvalidArgument)?;
-    take_bytes(&registers.words, bytes);
+    let bytes = take_bytes(&registers.words, answer.bytes(), reply).ok_or(Error::InvalidArgument)?;
     Ok(Sent { bytes: bytes.len(), caps: answer.caps() })
 }
 
@@ -386,13 +387,14 @@ mod tests {
         for length in [0, 1, 9, 31, SEALED - 2, 100] {
             let mut words = [0; 8];
             let _label = put_bytes(&[0xa5; 100][..length], &mut words);
-            assert!(is_whole(&words, length));
+            let whole = |words: &[u64; 8], length| take_bytes(words, length, &mut [0; 128]).is_some();
+            assert!(whole(&words, length));
             for bit in 0..512 {
                 let mut wrong = words;
                 wrong[bit / 64] ^= 1 << (bit % 64);
-                assert!(!is_whole(&wrong, length), "{length} bytes, bit {bit}");
+                assert!(!whole(&wrong, length), "{length} bytes, bit {bit}");
             }
-            assert!(!is_whole(&words, length ^ 2) && !is_whole(&[0; 8], length));
+            assert!(!whole(&words, length ^ 2) && !whole(&[0; 8], length));
         }
     }
 
@@ -402,9 +404,17 @@ mod tests {
         for length in [0, 1, 7, 8, 9, 63, MAX_INLINE, MAX_INLINE + 1, MAX_MESSAGE] {
             let mut words = [0; 8];
             let label = put_bytes(&message[..length], &mut words);
-            let mut back = std::vec![0; label.bytes()];
-            take_bytes(&words, &mut back);
-            assert_eq!(back, message[..length]);
+            let mut back = std::vec![0xff; label.bytes().max(MAX_INLINE)];
+            assert_eq!(take_bytes(&words, label.bytes(), &mut back), Some(&message[..length]));
         }
+        assert_eq!(take_bytes(&[0; 8], MAX_INLINE + 1, &mut [0; MAX_INLINE]), None, "no room");
+    }
+
+    #[test]
+    fn what_is_looked_at_is_what_lies_in_the_buffer() {
+        let mut words = [0; 8];
+        let _label = put_bytes(b"a message", &mut words);
+        let there = [words[0], words[1] ^ 1, words[2], words[3], words[4], words[5], words[6], words[7]];
+        assert!(is_whole(&words, words[7], 9) && !is_whole(&there, words[7], 9));
     }
 }

@@ -1,7 +1,7 @@
 //! System calls as the processor makes them, and the fast path tried first where a test wants it.
 #![allow(unsafe_code, reason = "runs the fast path's assembly")]
 
-use abi::{Control, Frame, Operation};
+use abi::{Control, Frame, Label, MessageKind, Operation};
 
 use super::compare::same;
 use super::{FakeMachine, World};
@@ -160,7 +160,7 @@ impl World {
             let kept = [general[3] == before.rbx, general[14] == 0];
             assert!(kept == [true; 2] || general[3] == 0 && kept[1], "what the ABI gives up is not the kernel's");
             (general[3], general[14]) = (before.rbx, before.r14);
-        } else if !self.thread(next).is_reflected() {
+        } else if Label((general[0] >> 32) as u32).message_kind() != Some(MessageKind::Reflected) && !self.thread(next).is_reflected() {
             // The ABI gives it up: it is the number, or what the server had there, or its own. Never the kernel's.
             let own = self.frame(next).r15;
             assert!([general[14], before.r15, own].contains(&general[15]), "r15 is {:#x}", general[15]);

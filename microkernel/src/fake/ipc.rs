@@ -66,6 +66,8 @@ pub struct Received {
     pub badge: u64,
     /// Its request number.
     pub number: u64,
+    /// What comes with a Linux call.
+    pub sum: u64,
 }
 
 impl World {
@@ -142,7 +144,7 @@ impl World {
         let words = self.outcome(thread).expect("a message");
         let frame = self.frame(thread);
         let label = Label((frame.rax >> 32) as u32);
-        Received { kind: label.message_kind(), label, words, badge: frame.rbx, number: frame.r14 }
+        Received { kind: label.message_kind(), label, words, badge: frame.rbx, number: frame.r14, sum: frame.r15 }
     }
 
     /// A Linux thread executes `syscall` number `rax` at `rip`.

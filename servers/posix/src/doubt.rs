@@ -3,27 +3,42 @@
 //! A program that hears of a failure that was none goes on with it, and nobody would ever know: one wrong bit in a register of this server, or of one that it
 //! asks, becomes "Bad address" or "No such file". So a call that failed is made once more from its start, with the arguments that the kernel still has, and the
 //! second outcome is the one that counts. It is what a successor would do if this instance died here, under the same request number, and harmless for the same
-//! reason. A page fault that is to become a signal is left to the processor first: what really is wrong faults again.
+//! reason. A page fault or another exception that is to become a signal is left to the processor first: what really is wrong faults again.
 //!
-//! A call that succeeds pays nothing for this. Not asked twice: what depends on the time or on what others do meanwhile, and lack of something, because the
-//! second attempt at what is not there costs as much as the first.
+//! A call that succeeds pays nothing for this. Not asked twice: what depends on the time or on what others do meanwhile.
 
-use abi::Frame;
+use abi::{Frame, call_sum};
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
-use crate::fault::Refused;
 use crate::saved::{Lane, slot};
 use crate::server::{Incoming, Posix};
+use crate::signal::deliver::{BREAKPOINT, DEBUG};
 use crate::space::kernel_errno;
 use crate::table;
 
-/// A page fault that was refused: address and access.
+/// An exception that is to become a signal: of a page fault the address and the access, of another one see [`of_exception`].
 pub(crate) type Fault = (u64, u64);
+/// No access of a page fault has this bit.
+const EXCEPTION: u64 = 1 << 63;
+/// Traps come after the instruction, which does not run again (Intel SDM vol. 3, 6.5).
+const TRAPS: [u64; 2] = [DEBUG, BREAKPOINT];
 
-/// Whether a failure may be one of ours and not the program's.
-const fn is_doubtful(errno: Errno) -> bool {
-    !matches!(errno, Errno::EAGAIN | Errno::EINTR | Errno::ETIMEDOUT | Errno::ENOMEM | Errno::ENOSPC)
+/// Linux's numbers of `clone`, `fork`, `vfork` and `clone3`, whose `EAGAIN` says that there is no room and not that there may be some later.
+const BIRTHS: [u64; 4] = [56, 57, 58, 435];
+
+/// Whether a failure of a call may be one of ours and not the program's.
+fn is_doubtful(errno: Errno, call_number: u64) -> bool {
+    match errno {
+        Errno::EAGAIN => BIRTHS.contains(&call_number),
+        Errno::EINTR | Errno::ETIMEDOUT => false,
+        _ => true,
+    }
+}
+
+/// An exception that is no page fault.
+const fn of_exception(vector: u64, code: u64) -> Fault {
+    (code, EXCEPTION | vector)
 }
 
 /// The call that a waiting thread made: number and arguments (x86-64 ABI, A.2.1).
@@ -32,12 +47,15 @@ const fn asked(frame: &Frame) -> (u64, [u64; 6]) {
 }
 
 impl Call<'_, '_> {
-    /// Makes the call, and once more if it fails.
+    /// Makes the call, and once more if it fails, or if it is not the one that the kernel has a sum of.
     #[inline]
-    pub(crate) fn attempt(&mut self) -> SysResult {
+    pub(crate) fn attempt(&mut self, sum: u64) -> SysResult {
         let planned = self.posix.afterwards.len();
+        if call_sum(self.call_number, self.arguments) != sum {
+            return self.attempt_again(planned);
+        }
         match table::dispatch(self) {
-            Err(Stop::Errno(errno)) if is_doubtful(errno) => self.attempt_again(planned),
+            Err(Stop::Errno(errno)) if is_doubtful(errno, self.call_number) => self.attempt_again(planned),
             outcome => outcome,
         }
     }
@@ -48,9 +66,11 @@ impl Call<'_, '_> {
         self.posix.store.roll_back();
         self.posix.afterwards.truncate(planned);
         let frame = self.posix.kernel.get_frame(slot::thread(self.lane)).map_err(kernel_errno)?;
+        assert!(frame.rcx == frame.rip, "lane {} made no call", self.lane);
         (self.call_number, self.arguments) = asked(&frame);
         if let Some(hand) = self.posix.in_hand.get_mut(self.lane).and_then(Option::as_mut) {
-            hand.incoming = Incoming::Call { number: self.call_number, arguments: self.arguments };
+            let sum = call_sum(self.call_number, self.arguments);
+            hand.incoming = Incoming::Call { number: self.call_number, arguments: self.arguments, sum };
         }
         self.process = self.posix.store.thread(self.lane).process as usize;
         self.map = self.posix.store.process(self.process).map as usize;
@@ -59,10 +79,15 @@ impl Call<'_, '_> {
 }
 
 impl Posix<'_> {
-    /// Whether a lane's fault that is refused was so before: if not, the instruction is to be tried again.
-    pub(crate) fn is_refused_again(&mut self, lane: Lane, fault: Fault, refused: Refused) -> bool {
+    /// Whether a lane's exception that is no page fault is the one that it had before: if not, the instruction is to be tried again.
+    pub(crate) fn is_raised_again(&mut self, lane: Lane, vector: u64, code: u64) -> bool {
+        TRAPS.contains(&vector) || self.is_refused_again(lane, of_exception(vector, code))
+    }
+
+    /// The same for a page fault that is refused.
+    pub(crate) fn is_refused_again(&mut self, lane: Lane, fault: Fault) -> bool {
         let Some(before) = self.refused.get_mut(lane) else { return true };
-        let again = !matches!(refused, Refused::Segment { .. } | Refused::Bus) || *before == Some(fault);
+        let again = *before == Some(fault);
         *before = (!again).then_some(fault);
         again
     }
@@ -79,8 +104,10 @@ mod tests {
     }
 
     #[test]
-    fn waiting_and_lacking_are_not_asked_twice() {
-        assert!([Errno::EFAULT, Errno::ENOENT, Errno::EBADF, Errno::EIO, Errno::ENOSYS].into_iter().all(is_doubtful));
-        assert!(![Errno::EAGAIN, Errno::EINTR, Errno::ENOMEM].into_iter().any(is_doubtful));
+    fn what_time_or_others_decide_is_not_asked_twice() {
+        let of_read = |errno| is_doubtful(errno, 0);
+        assert!([Errno::EFAULT, Errno::ENOENT, Errno::EBADF, Errno::EIO, Errno::ENOSYS, Errno::ENOMEM, Errno::ENOSPC].into_iter().all(of_read));
+        assert!(![Errno::EAGAIN, Errno::EINTR, Errno::ETIMEDOUT].into_iter().any(of_read));
+        assert!(is_doubtful(Errno::EAGAIN, 57), "no room for a process");
     }
 }

@@ -108,6 +108,8 @@ pub(crate) struct Machine {
     pub(crate) answers: Vec<(Lane, ReplyKind, u64)>,
     cache: Rc<RefCell<Vec<Bytes>>>,
     vfs: vfs::Vfs<CachePages>,
+    /// Done to vfs's next answer: as when it, or posix, had a wrong bit somewhere.
+    pub(crate) spoil_answer: Option<fn(&mut [u8])>,
     /// Behind vfs, which uses it.
     vfs_area: VfsArea,
     options: &'static str,
@@ -144,6 +146,7 @@ impl Machine {
             cache,
             vfs_area,
             vfs,
+            spoil_answer: None,
             options,
             vfs_ready,
             console: FakeConsole::default(),
@@ -643,7 +646,11 @@ impl Kernel for Shared {
         let mut machine = self.0.borrow_mut();
         let mut caller = Pointers { number, leases };
         match service {
-            Service::Vfs => Ok(machine.vfs.serve(&mut caller, message, reply).bytes),
+            Service::Vfs => {
+                let bytes = machine.vfs.serve(&mut caller, message, reply).bytes;
+                machine.spoil_answer.take().into_iter().for_each(|spoil| spoil(reply));
+                Ok(bytes)
+            }
             Service::Console => Ok(protocols::console::serve(&mut machine.console, &mut caller, message, reply).bytes),
             Service::Supervisor => {
                 if let Ok(protocols::supervisor::Request::PowerOff { status }) = protocols::wire::decode(message) {

@@ -179,7 +179,7 @@ impl Posix<'_> {
         self.lanes_of(process).into_iter().find_map(|lane| {
             let hand = self.in_hand[lane]?;
             match (hand.wait?.event, hand.incoming) {
-                (Event::Lock(index), Incoming::Call { number, arguments }) if is_waiting_for_record(number, &arguments) => {
+                (Event::Lock(index), Incoming::Call { number, arguments, .. }) if is_waiting_for_record(number, &arguments) => {
                     Some(self.store.lock(index as usize))
                 }
                 _ => None,

@@ -397,7 +397,8 @@ impl Server for Posix<'_> {
 
     #[inline(always)]
     fn reflected(&mut self, call: &Reflected) -> Outcome {
-        self.receive_from(call.badge, call.reply, call.number, Incoming::Call { number: call.call, arguments: call.arguments })
+        let incoming = Incoming::Call { number: call.call, arguments: call.arguments, sum: call.sum };
+        self.receive_from(call.badge, call.reply, call.number, incoming)
     }
 
     fn next_reply_slot(&mut self) -> u32 {

@@ -36,6 +36,8 @@ pub enum Incoming {
         number: u64,
         /// Its six arguments, in Linux's order.
         arguments: [u64; 6],
+        /// What the kernel says that they come to: [`abi::call_sum`].
+        sum: u64,
     },
     /// A page is missing or protected.
     PageFault {
@@ -296,13 +298,14 @@ impl<'k> Posix<'k> {
             return;
         }
         match hand.incoming {
-            Incoming::Call { number, arguments } => self.run_call(lane, hand.number, number, arguments),
+            Incoming::Call { number, arguments, sum } => self.run_call(lane, hand.number, number, arguments, sum),
             Incoming::PageFault { address, access } => self.run_fault(lane, hand.number, address, access),
+            Incoming::Exception { vector, code, .. } if !self.is_raised_again(lane, vector, code) => self.try_instruction_again(lane),
             Incoming::Exception { vector, code, address } => self.run_exception(lane, vector, code, address),
         }
     }
 
-    fn run_call(&mut self, lane: Lane, number: RequestNumber, call_number: u64, arguments: [u64; 6]) {
+    fn run_call(&mut self, lane: Lane, number: RequestNumber, call_number: u64, arguments: [u64; 6], sum: u64) {
         let thread = self.store.thread(lane);
         if thread.done.number == number.0 && thread.redo == redo::NONE {
             self.answer(lane, thread.done.result);
@@ -319,7 +322,7 @@ impl<'k> Posix<'k> {
         let map = self.store.process(process).map as usize;
         let mut call = Call { posix: self, lane, process, map, number, call_number, arguments };
         fail::passed(call_number, Passed::Intent);
-        let result = call.attempt();
+        let result = call.attempt(sum);
         if !matches!(result, Err(Stop::Wait(_) | Stop::Interrupted { .. } | Stop::Anew)) {
             fail::passed(call_number, Passed::Effect);
         }
@@ -442,21 +445,23 @@ impl<'k> Posix<'k> {
         let process = self.store.thread(lane).process as usize;
         let map = self.store.process(process).map as usize;
         self.faults[process] += 1;
-        let mut outcome = self.fault(map, address, access, number);
-        if let Err(refused) = outcome
-            && !self.is_refused_again(lane, (address, access), refused)
-        {
-            self.store.roll_back();
-            outcome = Ok(());
-        }
-        match outcome {
-            Ok(()) if self.is_undisturbed(lane) => {
-                self.store.commit();
-                self.resume(lane);
-            }
-            Ok(()) => self.return_to_program(lane, Resume::Instruction),
+        match self.fault(map, address, access, number) {
+            Ok(()) => self.try_instruction_again(lane),
             Err(fault::Refused::Wait(wait)) => self.put_off(lane, wait, Resume::Instruction),
-            Err(refused) => self.force_fault_signal(lane, address, access, refused),
+            Err(refused) if self.is_refused_again(lane, (address, access)) => self.force_fault_signal(lane, address, access, refused),
+            Err(_) => {
+                self.store.roll_back();
+                self.try_instruction_again(lane);
+            }
+        }
+    }
+
+    fn try_instruction_again(&mut self, lane: Lane) {
+        if self.is_undisturbed(lane) {
+            self.store.commit();
+            self.resume(lane);
+        } else {
+            self.return_to_program(lane, Resume::Instruction);
         }
     }
 

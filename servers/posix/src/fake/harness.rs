@@ -1,10 +1,11 @@
 //! A running posix on the fake machine: tests make the calls of its programs.
 
 use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use abi::{Frame, RequestNumber};
+use abi::{Frame, RequestNumber, call_sum};
 use libsys::host;
 use libsys::saved::Area;
 use protocols::call::CallError;
@@ -198,27 +199,38 @@ impl System {
         (died, self.result(lane))
     }
 
+    /// Likewise, but the server may find that something is wrong and end itself. Whether it did.
+    pub(crate) fn call_ending(&mut self, lane: Lane, number: u64, arguments: [u64; 6]) -> bool {
+        self.machine.0.borrow_mut().answers.clear();
+        self.calls[lane] = Some((number, arguments));
+        let ended = catch_unwind(AssertUnwindSafe(|| self.deliver(lane, number, arguments))).is_err();
+        if ended {
+            self.restart();
+        }
+        ended
+    }
+
     /// A call that posix takes for another one when its message comes: as when a register of its own had a wrong bit.
     pub(crate) fn call_taken_for(&mut self, lane: Lane, number: u64, arguments: [u64; 6], taken: [u64; 6]) -> Option<u64> {
-        self.taken_for(lane, number, arguments, Incoming::Call { number, arguments: taken })
+        self.taken_for(lane, number, arguments, |sum| Incoming::Call { number, arguments: taken, sum })
     }
 
     /// As [`System::call_taken_for`], with the arguments that are right.
     pub(crate) fn number_taken_for(&mut self, lane: Lane, number: u64, arguments: [u64; 6], taken: u64) -> Option<u64> {
-        self.taken_for(lane, number, arguments, Incoming::Call { number: taken, arguments })
+        self.taken_for(lane, number, arguments, |sum| Incoming::Call { number: taken, arguments, sum })
     }
 
-    fn taken_for(&mut self, lane: Lane, number: u64, arguments: [u64; 6], taken: Incoming) -> Option<u64> {
+    fn taken_for(&mut self, lane: Lane, number: u64, arguments: [u64; 6], taken: impl Fn(u64) -> Incoming) -> Option<u64> {
         self.machine.0.borrow_mut().answers.clear();
         let request = self.trap(lane, number, arguments);
-        self.receive(lane, request, taken);
+        self.receive(lane, request, taken(call_sum(number, arguments)));
         self.hear_vfs();
         self.result(lane)
     }
 
     fn deliver(&mut self, lane: Lane, number: u64, arguments: [u64; 6]) {
         let request = self.trap(lane, number, arguments);
-        self.receive(lane, request, Incoming::Call { number, arguments });
+        self.receive(lane, request, Incoming::Call { number, arguments, sum: call_sum(number, arguments) });
         if !self.deaf {
             self.hear_vfs();
         }
@@ -235,7 +247,7 @@ impl System {
         thread.runs = Runs::Calling;
         thread.frame_set = false;
         thread.frame.rip += 2;
-        thread.frame.rax = number;
+        (thread.frame.rax, thread.frame.rcx) = (number, thread.frame.rip);
         let Frame { rdi, rsi, rdx, r10, r8, r9, .. } = &mut thread.frame;
         for (register, argument) in [rdi, rsi, rdx, r10, r8, r9].into_iter().zip(arguments) {
             *register = argument;

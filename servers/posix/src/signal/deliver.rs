@@ -28,8 +28,8 @@ const SEGV_ACCERR: u32 = 2;
 const BUS_ADRERR: u32 = 2;
 /// Vectors that mean something else than SIGSEGV (SDM vol. 3, table 6-1).
 const DIVIDE: u64 = 0;
-const DEBUG: u64 = 1;
-const BREAKPOINT: u64 = 3;
+pub(crate) const DEBUG: u64 = 1;
+pub(crate) const BREAKPOINT: u64 = 3;
 const INVALID_OPCODE: u64 = 6;
 const X87: u64 = 16;
 const ALIGNMENT: u64 = 17;
