@@ -27,6 +27,7 @@ pub mod lane;
 pub mod layout;
 pub mod log;
 mod once;
+mod opaque;
 mod peer;
 pub mod random;
 pub mod saved;

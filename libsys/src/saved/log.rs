@@ -10,8 +10,9 @@
 //! stores are volatile, so the compiler keeps their order, and x86 lets no other processor see them in another.
 
 use core::cell::{Cell as PlainCell, UnsafeCell};
-use core::hint::black_box;
 use core::ops::Range;
+
+use crate::opaque::opaque;
 
 const WORD: usize = size_of::<u64>();
 /// Words that are compared at once.
@@ -89,10 +90,11 @@ impl<'a> Journal<'a> {
         for (word, old) in record.iter().zip(old) {
             store_word(word.get(), old);
         }
-        store_word(header.get(), header_of(offset, length));
-        // Looked up as it will be when it is needed: were it elsewhere, or named another place than is changed now, no successor could undo that.
-        let is_sound = self.word(black_box(end) - 1) == Ok(header_of((black_box(place) as usize).wrapping_sub(self.state as usize), length));
-        assert!(is_sound, "a record of the undo log is not where it belongs, or not of what is changed");
+        // Were it not the last one that counts, or named another place than is changed now, no successor could undo that.
+        let is_last = header.get().addr() == self.words.as_ptr().addr() + (opaque(end) - 1) * WORD;
+        let is_of_place = opaque(place.addr()).wrapping_sub(self.state.addr()) == offset;
+        assert!(is_last && is_of_place, "a record of the undo log is not where it belongs, or not of what is changed");
+        store_word(header.get(), offset as u64 | (length as u64) << LENGTH_SHIFT);
         self.set_used(end);
     }
 
@@ -120,11 +122,6 @@ impl<'a> Journal<'a> {
         }
         Ok(any)
     }
-}
-
-/// A record's last word.
-const fn header_of(offset: usize, length: usize) -> u64 {
-    offset as u64 | (length as u64) << LENGTH_SHIFT
 }
 
 /// A group of changes that happen together or not at all. Dropped without [`commit`](Self::commit) it is rolled back.

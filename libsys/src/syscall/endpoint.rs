@@ -3,13 +3,12 @@
 //! A message of up to [`abi::MAX_INLINE`] bytes travels in the registers, a longer one in the message page; this file is the only one that
 //! knows.
 
-use core::hint::black_box;
-
 use abi::{
     COPY_BYTES, EndpointState, Error, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, Operation, ReplyKind, RequestNumber, result_words,
 };
 
 use super::{Registers, command, page};
+use crate::opaque::opaque;
 
 /// How often a copy that met a missing local page is tried: once to learn of it, once to have it, and as often again because another thread
 /// may lose it.
@@ -135,8 +134,10 @@ fn take_bytes<'a>(words: &[u64; 8], length: usize, buffer: &'a mut [u8]) -> Opti
             *chunk = word.to_le_bytes();
         }
         // What lies there is looked at, and not what was to lie there: a word that went elsewhere leaves that of an older message.
-        for (word, chunk) in there.iter_mut().zip(black_box(&*chunks)) {
-            *word = u64::from_le_bytes(*chunk);
+        let place = core::ptr::with_exposed_provenance::<[u8; 8]>(opaque(chunks.as_ptr().expose_provenance()));
+        for (index, word) in there.iter_mut().enumerate() {
+            // SAFETY: it is the buffer's address, which has as many chunks as there are words.
+            *word = u64::from_le_bytes(unsafe { place.add(index).read() });
         }
     } else {
         page::take(buffer.get_mut(..length)?);

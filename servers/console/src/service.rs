@@ -181,8 +181,7 @@ impl<M: Machine> Console<M> {
     fn accept(&mut self, number: RequestNumber, before: Written, piece: &[u8], length: u32) -> Result<Written, Error> {
         let transaction = self.area.begin();
         let taken = self.area.state().line.change::<0, _>(&transaction, |line| line.write(piece));
-        let accepted = before.accepted.saturating_add(u32::try_from(taken).unwrap_or(u32::MAX));
-        let written = Written { accepted, finished: accepted == length };
+        let written = before.further(taken, length);
         Point::WriteEffect.hit();
         self.record(&transaction, number, &written.to_kept())?;
         Point::WriteRecord.hit();
@@ -213,9 +212,8 @@ impl<M: Machine> Console<M> {
         while written.accepted < source.length() {
             let mut piece = [0; PIECE];
             let count = source.piece(caller, written.accepted, &mut piece)?;
-            let accepted = written.accepted.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
             let before = written.accepted;
-            written = Written { accepted, finished: accepted == source.length() };
+            written = written.further(count, source.length());
             Point::ScriptIntent.hit();
             let transaction = self.begin();
             self.record(&transaction, number, &written.to_kept())?;
@@ -388,6 +386,14 @@ impl Written {
         Self { accepted, finished: false }
     }
 
+    /// So many bytes more were accepted, of `length` in all. What is recorded is answered for ever, so it must be possible.
+    fn further(self, bytes: usize, length: u32) -> Self {
+        let accepted = u32::try_from(bytes).ok().and_then(|bytes| self.accepted.checked_add(bytes));
+        assert!(accepted.is_some_and(|accepted| accepted <= length), "{bytes} bytes behind {} are more than {length}", self.accepted);
+        let accepted = accepted.unwrap_or(length);
+        Self { accepted, finished: accepted == length }
+    }
+
     fn to_kept(self) -> [u8; 5] {
         let [a, b, c, d] = self.accepted.to_le_bytes();
         [a, b, c, d, u8::from(self.finished)]
@@ -425,4 +431,18 @@ fn copy_span(line: &Discipline<Line<'_, 0>>, span: Span, mut deliver: impl FnMut
         offset = offset.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Written;
+
+    #[test]
+    fn no_more_is_accepted_than_there_is() {
+        assert_eq!(Written::begun(3).further(2, 6), Written { accepted: 5, finished: false });
+        assert_eq!(Written::begun(3).further(3, 6), Written { accepted: 6, finished: true });
+        for wrong in [Written::begun(1 << 30), Written::begun(4), Written::begun(u32::MAX)] {
+            assert!(std::panic::catch_unwind(|| wrong.further(3, 6)).is_err(), "{wrong:?}");
+        }
+    }
 }

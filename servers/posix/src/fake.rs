@@ -92,6 +92,9 @@ impl Drop for VfsArea {
     }
 }
 
+/// Changes an answer of so many bytes, which gets as many as it gives.
+pub(crate) type Spoil = fn(&mut [u8], usize) -> usize;
+
 /// The machine.
 pub(crate) struct Machine {
     chunks: BTreeMap<u32, Vec<ChunkPage>>,
@@ -108,8 +111,8 @@ pub(crate) struct Machine {
     pub(crate) answers: Vec<(Lane, ReplyKind, u64)>,
     cache: Rc<RefCell<Vec<Bytes>>>,
     vfs: vfs::Vfs<CachePages>,
-    /// Done to vfs's next answer: as when it, or posix, had a wrong bit somewhere.
-    pub(crate) spoil_answer: Option<fn(&mut [u8])>,
+    /// Done to the next answer of vfs or the console: as when it, or posix, had a wrong bit somewhere. Gives its new length.
+    pub(crate) spoil_answer: Option<Spoil>,
     /// Behind vfs, which uses it.
     vfs_area: VfsArea,
     options: &'static str,
@@ -645,22 +648,19 @@ impl Kernel for Shared {
     fn attempt(&mut self, service: Service, number: RequestNumber, message: &[u8], leases: &[Lease], reply: &mut [u8]) -> Result<usize, Error> {
         let mut machine = self.0.borrow_mut();
         let mut caller = Pointers { number, leases };
-        match service {
-            Service::Vfs => {
-                let bytes = machine.vfs.serve(&mut caller, message, reply).bytes;
-                machine.spoil_answer.take().into_iter().for_each(|spoil| spoil(reply));
-                Ok(bytes)
-            }
-            Service::Console => Ok(protocols::console::serve(&mut machine.console, &mut caller, message, reply).bytes),
+        let bytes = match service {
+            Service::Vfs => machine.vfs.serve(&mut caller, message, reply).bytes,
+            Service::Console => protocols::console::serve(&mut machine.console, &mut caller, message, reply).bytes,
             Service::Supervisor => {
                 if let Ok(protocols::supervisor::Request::PowerOff { status }) = protocols::wire::decode(message) {
                     machine.powered_off = Some(status);
                 }
                 let done: Result<_, protocols::supervisor::Error> = Ok(protocols::supervisor::Reply::Done);
-                protocols::wire::encode(&done, reply).map_err(|_| Error::InvalidArgument)
+                return protocols::wire::encode(&done, reply).map_err(|_| Error::InvalidArgument);
             }
-            _ => Err(Error::Closed),
-        }
+            _ => return Err(Error::Closed),
+        };
+        Ok(machine.spoil_answer.take().map_or(bytes, |spoil| spoil(reply, bytes)))
     }
 
     fn own_number(&mut self) -> RequestNumber {

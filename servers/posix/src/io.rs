@@ -66,12 +66,13 @@ const SIGXFSZ: usize = 25;
 /// Where the soft RLIMIT_FSIZE stands among the limits.
 const LIMIT_FILE_SIZE: usize = 2;
 
-/// What vfs says of a transfer, if it can be: no more bytes than were asked for.
+/// What another server says of a transfer, if it can be: no more bytes than were asked for.
 ///
 /// # Panics
-/// If it cannot: vfs, or posix, is not what its source says, and the successor asks again.
-fn possible(count: u32, asked: usize) -> usize {
-    assert!(count as usize <= asked, "vfs has transferred {count} bytes of {asked}");
+/// If it cannot: that server, or posix, is not what its source says, and the successor asks again.
+#[must_use]
+pub fn possible(count: u32, asked: usize) -> usize {
+    assert!(count as usize <= asked, "{count} bytes were transferred of {asked}");
     count as usize
 }
 

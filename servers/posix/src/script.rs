@@ -286,8 +286,10 @@ impl Posix<'_> {
         let written = self.console().script_write(number, target, lease);
         self.buffer = buffer;
         match written {
-            Ok(count) if count > 0 => u64::from(count).min(length as u64),
-            Ok(_) => length as u64,
+            Ok(count) => {
+                assert!(count > 0, "the console has written nothing of {length} bytes");
+                u64::from(count).min(length as u64)
+            }
             Err(error) => {
                 check_refusal(&error);
                 length as u64

@@ -206,7 +206,24 @@ impl<'k> Posix<'k> {
         }
         self.replies.begin(lane, slot);
         self.message(lane, number, incoming);
-        self.replies.end()
+        let ending = self.replies.end();
+        if ending == Ending::Kept {
+            self.check_kept(lane);
+        }
+        ending
+    }
+
+    /// Whoever waits for an answer must have something to wait for, or never gets one: then the successor gets the message again.
+    ///
+    /// # Panics
+    /// If there is nothing.
+    pub(crate) fn check_kept(&self, lane: Lane) {
+        let waits = self.in_hand.get(lane).is_some_and(|hand| hand.as_ref().is_some_and(|hand| hand.wait.is_some()));
+        let is_ending = || {
+            let thread = self.store.thread(lane);
+            thread.state != state::LIVE || self.store.process(thread.process as usize).flags & flag::EXITING != 0
+        };
+        assert!(waits || is_ending(), "lane {lane} waits for nothing");
     }
 
     fn message(&mut self, lane: Lane, number: RequestNumber, incoming: Incoming) {

@@ -9,7 +9,7 @@ use libsys::lane::Verdict;
 use libsys::saved::{Area, Opened, Transaction};
 use protocols::serve::{Answer, Caller, Serve};
 use protocols::service::Badge;
-use protocols::vfs::{self, Error, Kind, ROOT, Reply, Request, Service, Within};
+use protocols::vfs::{self, Error, Kind, ROOT, Reply, Request, Service, Within, WriteAt};
 use protocols::wire;
 
 use crate::attempt::{Attempt, Lent};
@@ -140,6 +140,7 @@ impl<H: Host> Vfs<H> {
         let (state, host, ready) = (self.area.state(), &mut self.host, &mut self.ready);
         let mut attempt = Attempt { state, tx: &tx, host, ready, now, opener, room, rest: Vec::new(), within: Within::default() };
         let reply = run(&mut attempt, caller, request)?;
+        assert!(is_possible(request, &reply), "{reply:?} is no answer to {request:?}");
         points.effect();
         if request.is_numbered() {
             record(state, &tx, caller, &reply)?;
@@ -206,6 +207,17 @@ fn record(state: &State, tx: &Transaction<'_>, caller: &dyn Caller, reply: &Repl
     state.results.record(tx, caller.number(), bytes).map_err(|_| Error::NoSpace)
 }
 
+/// Whether an answer can be one to this request. What is recorded is answered for ever, so an instance that is not what its source says must end before.
+fn is_possible(request: &Request<'_>, reply: &Reply) -> bool {
+    match (request, reply) {
+        (Request::Read { length, .. }, Reply::Count(count)) => count <= length,
+        (Request::Write { at, length, .. }, Reply::Written { count, end }) => {
+            count <= length && !matches!(at, WriteAt::Offset(offset) if *end != offset.saturating_add(u64::from(*count)))
+        }
+        _ => true,
+    }
+}
+
 /// Which function does what.
 fn run<H: Host>(attempt: &mut Attempt<'_, H>, caller: &mut dyn Caller, request: &Request<'_>) -> Result<Reply, Error> {
     match request {
@@ -239,5 +251,21 @@ fn run<H: Host>(attempt: &mut Attempt<'_, H>, caller: &mut dyn Caller, request: 
         Request::PathOf { file, root, length } => attempt.path_of(caller, *file, *root, *length),
         Request::SetMount { directory, mounted } => attempt.set_mount(*directory, *mounted),
         Request::Resolve { at, actor, length } => attempt.resolve(caller, at, actor, *length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_possible;
+    use protocols::vfs::{ROOT, Reply, Request, WriteAt};
+
+    #[test]
+    fn no_more_is_transferred_than_was_asked_for_and_nowhere_else() {
+        let read = Request::Read { file: ROOT, offset: 0, length: 8 };
+        assert!([0, 7, 8].into_iter().all(|count| is_possible(&read, &Reply::Count(count))));
+        assert!(!is_possible(&read, &Reply::Count(9)));
+        let write = |at, count, end| is_possible(&Request::Write { file: ROOT, at, length: 8, privileged: false }, &Reply::Written { count, end });
+        assert!(write(WriteAt::Offset(3), 8, 11) && write(WriteAt::End, 8, 100));
+        assert!(!write(WriteAt::Offset(3), 8, 10) && !write(WriteAt::Offset(3), 9, 12) && !write(WriteAt::End, 9, 100));
     }
 }

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use abi::RequestNumber;
 
-use crate::fake::Runs;
 use crate::fake::harness::{DATA, System};
+use crate::fake::{Runs, Spoil};
 use crate::saved::{COUNTED_CALLS, slot};
 use crate::server::Incoming;
 
@@ -128,8 +128,8 @@ fn file_of_ten(system: &mut System, lane: usize) -> u64 {
     file
 }
 
-/// Whether posix ends in a call whose first answer of vfs is spoilt; its successor makes it, with this result.
-fn ends_in(system: &mut System, lane: usize, number: u64, arguments: [u64; 6], spoil: fn(&mut [u8])) -> (bool, Option<u64>) {
+/// Whether posix ends in a call whose first answer of another server is spoilt; its successor makes it, with this result.
+fn ends_in(system: &mut System, lane: usize, number: u64, arguments: [u64; 6], spoil: Spoil) -> (bool, Option<u64>) {
     system.machine.0.borrow_mut().spoil_answer = Some(spoil);
     let ended = system.call_ending(lane, number, arguments);
     (ended, system.result(lane))
@@ -140,11 +140,50 @@ fn more_bytes_than_were_asked_for_were_not_transferred() {
     let (mut system, lane) = System::start();
     let file = file_of_ten(&mut system, lane);
     // The answers are `Ok`, a variant and a count.
-    let longer: fn(&mut [u8]) = |answer| answer[2] |= 64;
+    let longer: Spoil = |answer, bytes| {
+        answer[2] |= 64;
+        bytes
+    };
     for (number, result) in [(17, 4), (1, 4)] {
         assert_eq!(ends_in(&mut system, lane, number, [file, DATA, 4, 0, 0, 0], longer), (true, Some(result)));
     }
-    let elsewhere: fn(&mut [u8]) = |answer| answer[3] ^= 16;
+    let elsewhere: Spoil = |answer, bytes| {
+        answer[3] ^= 16;
+        bytes
+    };
     assert_eq!(ends_in(&mut system, lane, 1, [file, DATA, 4, 0, 0, 0], elsewhere), (true, Some(4)));
     assert_eq!(system.call(lane, 8, [file, 0, 1, 0, 0, 0]), Some(8));
+}
+
+#[test]
+fn what_a_script_prints_is_not_lost_by_an_answer_that_the_console_cannot_give() {
+    let (mut system, lane) = System::start();
+    system.poke(lane, DATA, b"0123456789");
+    // Nothing was written; what posix lends is not there.
+    let answers: [Spoil; 2] = [
+        |answer, bytes| {
+            answer[2] = 0;
+            bytes
+        },
+        |answer, _| {
+            answer[..2].copy_from_slice(&[1, 3]);
+            2
+        },
+    ];
+    for spoil in answers {
+        assert_eq!(ends_in(&mut system, lane, 1, [1, DATA, 10, 0, 0, 0], spoil), (true, Some(10)));
+    }
+    assert_eq!(system.printed(), b"0123456789".repeat(2));
+}
+
+#[test]
+fn message_that_nobody_will_answer_ends_the_instance() {
+    let (mut system, lane) = System::start();
+    let fds = DATA + 64;
+    assert_eq!(system.call(lane, 22, [fds, 0, 0, 0, 0, 0]), Some(0));
+    let read = u64::from(system.peek(lane, fds, 1)[0]);
+    assert_eq!(system.call(lane, 0, [read, DATA, 1, 0, 0, 0]), None, "it waits");
+    system.posix().check_kept(lane);
+    system.posix().in_hand[lane] = None;
+    assert!(catch_unwind(AssertUnwindSafe(|| system.posix().check_kept(lane))).is_err());
 }

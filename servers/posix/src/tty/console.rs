@@ -9,7 +9,7 @@ use protocols::console::{self, Patience, Signals};
 use super::CONSOLE;
 use crate::call::{ASK, Call, EFFECT, Stop, SysResult};
 use crate::errno::Errno;
-use crate::io::Data;
+use crate::io::{Data, possible};
 use crate::poll::{IN, OUT};
 use crate::saved::File;
 use crate::server::Posix;
@@ -20,7 +20,9 @@ use crate::wait::{Event, Wait};
 /// # Panics
 /// That is how.
 pub(crate) fn check_refusal(error: &CallError<console::Error>) {
-    let is_corrupt = error.is_corruption() || matches!(error, CallError::Service(console::Error::Malformed | console::Error::Stale));
+    use console::Error::{InvalidLease, Malformed, NeedsPage, Stale};
+    // All that posix lends is its own and present.
+    let is_corrupt = error.is_corruption() || matches!(error, CallError::Service(Malformed | Stale | InvalidLease | NeedsPage { .. }));
     assert!(!is_corrupt, "the console answers with what only posix can have got wrong: {error:?}");
 }
 
@@ -32,7 +34,6 @@ pub(crate) fn console_stop(error: CallError<console::Error>) -> Stop {
     check_refusal(&error);
     match error {
         CallError::Service(console::Error::Pending(_)) => Stop::Wait(Wait::on(Event::Terminal(CONSOLE))),
-        CallError::Service(console::Error::NeedsPage { .. } | console::Error::InvalidLease) => Errno::EFAULT.into(),
         _ => Errno::EIO.into(),
     }
 }
@@ -91,7 +92,7 @@ impl Call<'_, '_> {
         let answer = self.with_buffer(length.min(4096), |call, buffer| {
             let lease = call.posix.kernel.lend_mut(buffer);
             let count = match call.posix.console().read(number, lease, patience) {
-                Ok(count) => (count as usize).min(buffer.len()),
+                Ok(count) => possible(count, buffer.len()),
                 Err(error) => return Ok(Err(error)),
             };
             call.write(address, buffer.get(..count).unwrap_or_default())?;
@@ -110,7 +111,9 @@ impl Call<'_, '_> {
         let answer = self.with_buffer(from.length(), |call, buffer| {
             call.fetch(from, 0, buffer)?;
             let lease = call.posix.kernel.lend(buffer);
-            Ok(call.posix.console().write(number, lease, patience))
+            Ok(call.posix.console().write(number, lease, patience).inspect(|count| {
+                let _asked = possible(*count, buffer.len());
+            }))
         })?;
         match answer {
             Ok(count) => Ok(u64::from(count)),
