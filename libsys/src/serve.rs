@@ -166,6 +166,10 @@ impl Exchange {
         if kind != MessageKind::Notification && !Badge::is_word_of(incoming.badge, incoming.number) {
             unsound(incoming.badge);
         }
+        // Under another number a result would be found by the wrong request, and all that come before that one would be too late.
+        if !matches!(kind, MessageKind::Notification | MessageKind::Reflected) && incoming.sum != incoming.number.0 {
+            unsound(incoming.badge);
+        }
         let outcome = match kind {
             MessageKind::Call => return Next::Answer(self.call(server, incoming)),
             MessageKind::Notification => {
@@ -203,7 +207,7 @@ impl Exchange {
 #[cold]
 #[inline(never)]
 fn unsound(badge: u64) -> ! {
-    panic!("a message came of no kind, or under the badge {badge:#x}, which is none")
+    panic!("a message came of no kind, under two numbers, or under the badge {badge:#x}, which is none")
 }
 
 /// Ends the instance: its caller would be told what somebody else was.

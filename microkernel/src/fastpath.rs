@@ -252,8 +252,8 @@ pub extern "C" fn entry() {
         set_fpu_trap!(),
         "mov r11d, {reflected}",
         "mov r14, r15",
-        // What comes with a Linux call's number and arguments.
-        "mov r15, r12",
+        // The sum of a Linux call's numbers and arguments.
+        "xor r15, r12",
         "xor r15, rdi",
         "xor r15, rsi",
         "xor r15, rdx",

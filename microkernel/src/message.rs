@@ -73,10 +73,8 @@ impl<M: Machine> Kernel<M> {
         thread.set_status(0, label.0);
         thread.frame.rbx = badge;
         thread.frame.r14 = number;
-        if kind == CallKind::Reflected {
-            let [arguments @ .., call, _] = words;
-            thread.frame.r15 = call_sum(call, arguments);
-        }
+        let [arguments @ .., call, _] = words;
+        thread.frame.r15 = if kind == CallKind::Reflected { call_sum(RequestNumber(number), call, arguments) } else { number };
         thread.received = number;
         thread.received_at = now;
     }

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | `rax` | [`Control`] in the low half, [`Label`] in the high half | status in the low half (0 or a negated [`Error`]), [`Label`] in the high half |
 //! | `rdi rsi rdx r8 r9 r10 r12 r13` | the eight message words, or an operation's arguments | the eight message words, or an operation's results |
-//! | `r15` | request number of a call | of a Linux call: [`call_sum`] |
+//! | `r15` | request number of a call | that of the message received again; of a Linux call: [`call_sum`] |
 //! | `r14` | | request number of the message received |
 //! | `rbx` | | badge of the capability that the message came through |
 //!

@@ -1,5 +1,7 @@
 //! Messages: the label word and the message page.
 
+use crate::RequestNumber;
+
 /// Most bytes that travel in registers.
 pub const MAX_INLINE: usize = 64;
 /// Most bytes of a message.
@@ -21,7 +23,7 @@ pub enum MessageKind {
     PageFault = 2,
     /// Words: 0: vector, 1: error code, 2: address, 3: instruction pointer. The answer is a [`ReplyKind`].
     Exception = 3,
-    /// A Linux system call. Words 0 to 5: `rdi rsi rdx r8 r9 r10`, 6: `rax`, 7: instruction pointer after the call. `r15`: [`call_sum`] of the first seven.
+    /// A Linux system call. Words 0 to 5: `rdi rsi rdx r8 r9 r10`, 6: `rax`, 7: instruction pointer after the call. `r15`: [`call_sum`].
     Reflected = 4,
 }
 
@@ -37,10 +39,11 @@ pub enum ReplyKind {
     Frame = 2,
 }
 
-/// What comes with a Linux call's number and arguments: any bit that changes in one of them on the way to where they are used shows in it.
+/// What comes with a Linux call's number and arguments and with its request's number: any bit that changes in one of them on the way to where they are used shows
+/// in it.
 #[must_use]
-pub const fn call_sum(number: u64, [a, b, c, d, e, f]: [u64; 6]) -> u64 {
-    number ^ a ^ b ^ c ^ d ^ e ^ f
+pub const fn call_sum(request: RequestNumber, call: u64, [a, b, c, d, e, f]: [u64; 6]) -> u64 {
+    request.0 ^ call ^ a ^ b ^ c ^ d ^ e ^ f
 }
 
 /// The words of an answer to a reflected call: the result and its complement. Nobody behind the server could tell a wrong bit from a right one, so an answer

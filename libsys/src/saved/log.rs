@@ -69,18 +69,18 @@ impl<'a> Journal<'a> {
     fn save(&self, offset: usize, length: usize) {
         // SAFETY: the bytes lie in the state, as the caller has checked.
         let old = (0..length).step_by(WORD).map(|at| unsafe { word_at(self.state.add(offset), at, length) });
-        self.append((offset, self.state.wrapping_add(offset)), length, old);
+        self.append(offset, length, old);
     }
 
     /// Saves words of the state, which lie at `offset`.
     fn save_words(&self, offset: usize, old: &[UnsafeCell<u64>]) {
         // SAFETY: the state belongs to this thread.
-        self.append((offset, old.as_ptr().cast()), old.len() * WORD, old.iter().map(|word| unsafe { word.get().read() }));
+        self.append(offset, old.len() * WORD, old.iter().map(|word| unsafe { word.get().read() }));
     }
 
-    /// Adds the record of `length` bytes at `offset`, where `place` is, which were `old`.
+    /// Adds the record of `length` bytes at `offset`, which were `old`.
     #[inline(always)]
-    fn append(&self, (offset, place): (usize, *const u8), length: usize, old: impl Iterator<Item = u64>) {
+    fn append(&self, offset: usize, length: usize, old: impl Iterator<Item = u64>) {
         let used = self.used();
         let needed = length.div_ceil(WORD) + 1;
         let end = used + needed;
@@ -90,10 +90,10 @@ impl<'a> Journal<'a> {
         for (word, old) in record.iter().zip(old) {
             store_word(word.get(), old);
         }
-        // Were it not the last one that counts, or named another place than is changed now, no successor could undo that.
+        // Were it not the last one that counts, or of bytes outside the state, no successor could roll back.
         let is_last = header.get().addr() == self.words.as_ptr().addr() + (opaque(end) - 1) * WORD;
-        let is_of_place = opaque(place.addr()).wrapping_sub(self.state.addr()) == offset;
-        assert!(is_last && is_of_place, "a record of the undo log is not where it belongs, or not of what is changed");
+        let offset = opaque(offset);
+        assert!(is_last && offset <= self.state_bytes - length, "a record of the undo log is not where it belongs, or not of the state");
         store_word(header.get(), offset as u64 | (length as u64) << LENGTH_SHIFT);
         self.set_used(end);
     }
@@ -181,7 +181,7 @@ impl<'a> Transaction<'a> {
         // SAFETY: the state belongs to this thread.
         let old = unsafe { cell.get().read() };
         if old != new {
-            self.journal.append((offset, cell.get().cast()), WORD, core::iter::once(old));
+            self.journal.append(offset, WORD, core::iter::once(old));
             store_word(cell.get(), new);
         }
     }

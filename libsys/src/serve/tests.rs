@@ -50,7 +50,7 @@ fn exchange() -> Exchange {
 const BADGE: u64 = Badge::new(Service::Posix, 1).to_word();
 
 fn incoming(kind: Option<MessageKind>, words: [u64; 8], bytes: usize) -> Incoming {
-    Incoming { kind, badge: BADGE, number: RequestNumber(5), words, sum: 0, bytes, caps: 0, leases: 0 }
+    Incoming { kind, badge: BADGE, number: RequestNumber(5), words, sum: 5, bytes, caps: 0, leases: 0 }
 }
 
 #[test]
@@ -65,6 +65,13 @@ fn call_is_served_with_its_bytes_and_badge() {
     words[1] ^= 1 << 50;
     let _next = exchange.handle(&mut server, &incoming(Some(MessageKind::Call), words, 10));
     assert_eq!(server.calls.last(), Some(&(BADGE, Vec::new())), "a bit changed on the way: that is no request");
+}
+
+#[test]
+#[should_panic(expected = "under two numbers")]
+fn nobody_is_served_under_another_number() {
+    let message = Incoming { number: RequestNumber(5 | 1 << 34), ..incoming(Some(MessageKind::Call), [0; 8], 0) };
+    let _served = exchange().handle(&mut Recorder::default(), &message);
 }
 
 #[test]

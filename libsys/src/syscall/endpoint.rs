@@ -34,7 +34,7 @@ pub struct Incoming {
     pub number: RequestNumber,
     /// The message words.
     pub words: [u64; 8],
-    /// Of a Linux call: [`abi::call_sum`].
+    /// The request number again; of a Linux call [`abi::call_sum`].
     pub sum: u64,
     /// Its length in bytes.
     pub bytes: usize,

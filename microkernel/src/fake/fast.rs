@@ -160,13 +160,19 @@ impl World {
             let kept = [general[3] == before.rbx, general[14] == 0];
             assert!(kept == [true; 2] || general[3] == 0 && kept[1], "what the ABI gives up is not the kernel's");
             (general[3], general[14]) = (before.rbx, before.r14);
-        } else if Label((general[0] >> 32) as u32).message_kind() != Some(MessageKind::Reflected) && !self.thread(next).is_reflected() {
-            // The ABI gives it up: it is the number, or what the server had there, or its own. Never the kernel's.
+        } else if self.is_answer(caller, before, &general) && !self.thread(next).is_reflected() {
+            // The ABI gives it up: it is what the server had there, or its own. Never the kernel's.
             let own = self.frame(next).r15;
-            assert!([general[14], before.r15, own].contains(&general[15]), "r15 is {:#x}", general[15]);
+            assert!([before.r15, own].contains(&general[15]), "r15 is {:#x}", general[15]);
             general[15] = own;
         }
         self.settle_registers(next, &Registers { general, ..*registers });
+    }
+
+    /// Whether what a thread has caused is no message to somebody who receives.
+    fn is_answer(&mut self, cause: Ref<Thread>, before: &Frame, general: &[u64; 16]) -> bool {
+        let is_call = !self.thread(cause).is_reflected() && Control(before.rax as u32).operation() == Some(Operation::Call);
+        !is_call && matches!(Label((general[0] >> 32) as u32).message_kind(), Some(MessageKind::Call | MessageKind::Notification) | None)
     }
 
     fn settle_registers(&mut self, next: Ref<Thread>, registers: &Registers) {

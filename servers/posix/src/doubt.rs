@@ -51,25 +51,30 @@ impl Call<'_, '_> {
     #[inline]
     pub(crate) fn attempt(&mut self, sum: u64) -> SysResult {
         let planned = self.posix.afterwards.len();
-        if call_sum(self.call_number, self.arguments) != sum {
-            return self.attempt_again(planned);
+        if self.sum() != sum {
+            return self.attempt_again(planned, sum);
         }
         match table::dispatch(self) {
-            Err(Stop::Errno(errno)) if is_doubtful(errno, self.call_number) => self.attempt_again(planned),
+            Err(Stop::Errno(errno)) if is_doubtful(errno, self.call_number) => self.attempt_again(planned, sum),
             outcome => outcome,
         }
     }
 
+    fn sum(&self) -> u64 {
+        call_sum(self.number, self.call_number, self.arguments)
+    }
+
     /// Makes the call as if nothing had come of it yet, with what the kernel still has; so many things were planned before it.
     #[cold]
-    fn attempt_again(&mut self, planned: usize) -> SysResult {
+    fn attempt_again(&mut self, planned: usize, sum: u64) -> SysResult {
         self.posix.store.roll_back();
         self.posix.afterwards.truncate(planned);
         let frame = self.posix.kernel.get_frame(slot::thread(self.lane)).map_err(kernel_errno)?;
         assert!(frame.rcx == frame.rip, "lane {} made no call", self.lane);
         (self.call_number, self.arguments) = asked(&frame);
+        // Of all that it is made of there is no other copy of the request's number.
+        assert!(self.sum() == sum, "lane {} calls under another number than {:?}", self.lane, self.number);
         if let Some(hand) = self.posix.in_hand.get_mut(self.lane).and_then(Option::as_mut) {
-            let sum = call_sum(self.call_number, self.arguments);
             hand.incoming = Incoming::Call { number: self.call_number, arguments: self.arguments, sum };
         }
         self.process = self.posix.store.thread(self.lane).process as usize;

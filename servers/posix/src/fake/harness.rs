@@ -223,14 +223,14 @@ impl System {
     fn taken_for(&mut self, lane: Lane, number: u64, arguments: [u64; 6], taken: impl Fn(u64) -> Incoming) -> Option<u64> {
         self.machine.0.borrow_mut().answers.clear();
         let request = self.trap(lane, number, arguments);
-        self.receive(lane, request, taken(call_sum(number, arguments)));
+        self.receive(lane, request, taken(call_sum(request, number, arguments)));
         self.hear_vfs();
         self.result(lane)
     }
 
     fn deliver(&mut self, lane: Lane, number: u64, arguments: [u64; 6]) {
         let request = self.trap(lane, number, arguments);
-        self.receive(lane, request, Incoming::Call { number, arguments, sum: call_sum(number, arguments) });
+        self.receive(lane, request, Incoming::Call { number, arguments, sum: call_sum(request, number, arguments) });
         if !self.deaf {
             self.hear_vfs();
         }
