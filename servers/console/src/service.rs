@@ -229,6 +229,8 @@ impl<M: Machine> Console<M> {
             Self::require(self.machine.script_record().writes, self.state().progress.get().scripted);
             Point::ScriptReply.hit();
         }
+        // More would be what nobody has written, and less the loop would have seen.
+        assert!(written.accepted == source.length(), "{} bytes are accepted of {}", written.accepted, source.length());
         Ok(Reply::Count(written.accepted))
     }
 

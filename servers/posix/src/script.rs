@@ -16,6 +16,7 @@ use protocols::vfs::{self, Actor};
 use crate::call::{EFFECT, Stop, vfs_stop};
 use crate::exec::Request;
 use crate::fd::{WRITE_ONLY, kind};
+use crate::io::possible;
 use crate::kernel::Port;
 use crate::saved::{DESCRIPTORS, File, Lane, Map, PIPE_BYTES, Process, ProcessIndex, Thread, redo, slot, state};
 use crate::server::{After, Posix};
@@ -288,7 +289,7 @@ impl Posix<'_> {
         match written {
             Ok(count) => {
                 assert!(count > 0, "the console has written nothing of {length} bytes");
-                u64::from(count).min(length as u64)
+                possible(count, length) as u64
             }
             Err(error) => {
                 check_refusal(&error);

@@ -159,8 +159,16 @@ fn more_bytes_than_were_asked_for_were_not_transferred() {
 fn what_a_script_prints_is_not_lost_by_an_answer_that_the_console_cannot_give() {
     let (mut system, lane) = System::start();
     system.poke(lane, DATA, b"0123456789");
-    // Nothing was written; what posix lends is not there.
-    let answers: [Spoil; 2] = [
+    // Nothing was written; more was than there is; what posix lends is not there; posix is not.
+    let answers: [Spoil; 4] = [
+        |answer, bytes| {
+            answer[2] |= 64;
+            bytes
+        },
+        |answer, _| {
+            answer[..2].copy_from_slice(&[1, 4]);
+            2
+        },
         |answer, bytes| {
             answer[2] = 0;
             bytes
@@ -173,7 +181,7 @@ fn what_a_script_prints_is_not_lost_by_an_answer_that_the_console_cannot_give() 
     for spoil in answers {
         assert_eq!(ends_in(&mut system, lane, 1, [1, DATA, 10, 0, 0, 0], spoil), (true, Some(10)));
     }
-    assert_eq!(system.printed(), b"0123456789".repeat(2));
+    assert_eq!(system.printed(), b"0123456789".repeat(4));
 }
 
 #[test]

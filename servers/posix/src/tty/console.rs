@@ -20,9 +20,9 @@ use crate::wait::{Event, Wait};
 /// # Panics
 /// That is how.
 pub(crate) fn check_refusal(error: &CallError<console::Error>) {
-    use console::Error::{InvalidLease, Malformed, NeedsPage, Stale};
-    // All that posix lends is its own and present.
-    let is_corrupt = error.is_corruption() || matches!(error, CallError::Service(Malformed | Stale | InvalidLease | NeedsPage { .. }));
+    use console::Error::{CallerGone, InvalidLease, Malformed, NeedsPage, Stale};
+    // All that posix lends is its own and present, and who is gone hears nothing.
+    let is_corrupt = error.is_corruption() || matches!(error, CallError::Service(Malformed | Stale | InvalidLease | NeedsPage { .. } | CallerGone));
     assert!(!is_corrupt, "the console answers with what only posix can have got wrong: {error:?}");
 }
 
