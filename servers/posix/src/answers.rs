@@ -77,7 +77,7 @@ impl Answers {
             return None;
         }
         assert!(answer.sum == sum_of(&answer.found), "an answer is not what vfs said");
-        Some(answer.found.clone())
+        Some(answer.found)
     }
 
     fn keep(&mut self, at: &At<'_>, actor: &Actor, found: Result<Stat, vfs::Error>) {
@@ -108,9 +108,7 @@ impl Call<'_, '_> {
         let found = self.posix.vfs_to_ask().stat(number, at, actor).map(Stat::from);
         match &found {
             Ok(stat) => self.posix.answers.keep(&at, actor, Ok(*stat)),
-            Err(CallError::Service(error @ (vfs::Error::NotFound | vfs::Error::NotDirectory))) => {
-                self.posix.answers.keep(&at, actor, Err(error.clone()))
-            }
+            Err(CallError::Service(error @ (vfs::Error::NotFound | vfs::Error::NotDirectory))) => self.posix.answers.keep(&at, actor, Err(*error)),
             Err(_) => {}
         }
         found

@@ -20,7 +20,7 @@ use protocols::service::Service;
 
 use crate::kernel::{CopyFault, Doing, Kernel, Origin, Processor, Source, Ticks, Was};
 use crate::saved::{Lane, slot};
-use cache::{CachePages, start_vfs};
+use cache::{CachePages, VfsArea, start_vfs};
 use console::FakeConsole;
 use pointers::Pointers;
 
@@ -80,16 +80,6 @@ pub(crate) struct FakeThread {
     pub(crate) ticks: Ticks,
     pub(crate) level: u64,
     pub(crate) processor: u64,
-}
-
-/// What vfs saves; freed when the machine is.
-struct VfsArea(&'static Area<vfs::saved::State>);
-
-impl Drop for VfsArea {
-    fn drop(&mut self) {
-        // SAFETY: its only user is vfs, which the machine drops before it.
-        unsafe { self.0.free_on_host() };
-    }
 }
 
 /// Changes an answer of so many bytes, which gets as many as it gives.

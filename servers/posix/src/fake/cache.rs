@@ -55,6 +55,16 @@ impl vfs::host::Host for CachePages {
     }
 }
 
+/// What vfs saves; freed when the machine is.
+pub(super) struct VfsArea(pub(super) &'static Area<vfs::saved::State>);
+
+impl Drop for VfsArea {
+    fn drop(&mut self) {
+        // SAFETY: its only user is vfs, which the machine drops before it.
+        unsafe { self.0.free_on_host() };
+    }
+}
+
 /// Starts it over what a predecessor left.
 pub(super) fn start_vfs(
     area: &'static Area<vfs::saved::State>,
