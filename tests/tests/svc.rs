@@ -63,12 +63,13 @@ rounds() {
     done
     echo $most
 }
-rounds 50 > /dev/null; rounds 25; rounds 100
+rounds 50 > /dev/null
+for part in 1 2 3 4 5 6; do rounds 25; done
 exit 0
 "#;
-/// What servers need grows by some 150 KiB over the first hundred rounds and then stays the same to 12: this lies between that and the 400 that a page lost at each
-/// restart of one server would come to.
-const UNSTEADY_KIB: u64 = 300;
+/// A single figure may be lower than the next by some 400 KiB, whatever holds those for the moment; the most of several parts is the same to 12 KiB. A page lost at
+/// each restart of one server would be 300 from three parts to the next three.
+const UNSTEADY_KIB: u64 = 200;
 
 #[test]
 fn hundred_restarts_of_every_server_leave_no_memory_behind() {
@@ -76,9 +77,11 @@ fn hundred_restarts_of_every_server_leave_no_memory_behind() {
     let outcome = run(outcome, LEAKS);
     passed(&outcome);
     let free: Vec<u64> = outcome.stdout.lines().filter_map(|line| line.parse().ok()).collect();
-    assert!(free.len() == 2 && free[0].abs_diff(free[1]) <= UNSTEADY_KIB, "{free:?}: {outcome}");
+    let most = |parts: &[u64]| parts.iter().copied().max().unwrap_or(0);
+    assert!(free.len() == 6 && most(&free[..3]) <= most(&free[3..]) + UNSTEADY_KIB, "{free:?}: {outcome}");
+    println!("{free:?}");
     for name in SERVERS {
-        assert_eq!(outcome.deaths(name), 175, "{name}: {outcome}");
+        assert_eq!(outcome.deaths(name), 200, "{name}: {outcome}");
     }
 }
 
