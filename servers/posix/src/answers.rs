@@ -60,7 +60,13 @@ fn place_of(start: FileId, path: &[u8]) -> usize {
 
 /// A sum in which no bit can be changed alone.
 fn sum_of(found: &Result<Stat, vfs::Error>) -> u64 {
-    let words = found.as_ref().map_or([0; 15], Stat::words);
+    let words = match found {
+        Ok(stat) => stat.words(),
+        Err(vfs::Error::NotFound) => [1; 15],
+        Err(vfs::Error::NotDirectory) => [2; 15],
+        // No other refusal is kept.
+        Err(_) => [0; 15],
+    };
     words.iter().fold(u64::from(found.is_ok()), |sum, word| sum.rotate_left(5) ^ word)
 }
 
@@ -165,6 +171,18 @@ mod tests {
         answers.keep(&at, &root, stat(4096));
         if let Some(Ok(stat)) = answers.kept.iter_mut().flatten().next().map(|answer| answer.found.as_mut()) {
             stat.size ^= 1 << 40;
+        }
+        answers.find(&at, &root);
+    }
+
+    #[test]
+    #[should_panic = "not what vfs said"]
+    fn flipped_bit_is_no_other_refusal() {
+        let (mut answers, root) = (Answers::default(), Actor::superuser());
+        let at = At { start: ROOT, path: b"f", follow: true };
+        answers.keep(&at, &root, Err(Error::NotFound));
+        if let Some(answer) = answers.kept.iter_mut().flatten().next() {
+            answer.found = Err(Error::NotDirectory);
         }
         answers.find(&at, &root);
     }
