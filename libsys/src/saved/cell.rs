@@ -6,6 +6,7 @@ use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
+use super::log::store_word;
 use super::{Plain, Transaction};
 
 /// One saved value.
@@ -33,6 +34,12 @@ impl<T: Plain> Cell<T> {
         // SAFETY: a plain value has no padding, so all its bytes are initialised.
         let bytes = unsafe { core::slice::from_raw_parts((&raw const value).cast::<u8>(), size_of::<F>()) };
         transaction.store(self.0.get().cast::<u8>().wrapping_add(field.offset), bytes);
+    }
+
+    /// Sets one word of a record at once, in no transaction: a crash leaves the old one or the new one. For what is right by itself, whatever becomes of
+    /// the changes around it; an open transaction that has set the same word before would take this back with its own.
+    pub fn set_word(&self, field: Field<T, u64>, value: u64) {
+        store_word(self.0.get().cast::<u8>().wrapping_add(field.offset).cast(), value);
     }
 
     /// Sets the value to a function of what it is.

@@ -161,6 +161,13 @@ impl<'a> Transaction<'a> {
             let cell = unsafe { &*address.cast::<UnsafeCell<u64>>() };
             return self.store_one(offset, cell, u64::from_le_bytes(*word));
         }
+        if let ([first, second], []) = (words, rest)
+            && address.cast::<u64>().is_aligned()
+        {
+            // SAFETY: both words lie in the state, which belongs to this thread and has no references to plain memory.
+            let cells = unsafe { &*address.cast::<[UnsafeCell<u64>; 2]>() };
+            return self.store_pair(offset, cells, [first, second].map(|word| u64::from_le_bytes(*word)));
+        }
         if rest.is_empty() && address.cast::<u64>().is_aligned() {
             // SAFETY: the words lie in the state, which belongs to this thread and has no references to plain memory.
             unsafe { self.store_words(offset, address.cast(), words) };
@@ -183,6 +190,17 @@ impl<'a> Transaction<'a> {
         if old != new {
             self.journal.append(offset, WORD, core::iter::once(old));
             store_word(cell.get(), new);
+        }
+    }
+
+    /// The same for two, which is what a call has come to: in one record, even if only one of them is another than before.
+    fn store_pair(&self, offset: usize, [first, second]: &[UnsafeCell<u64>; 2], new: [u64; 2]) {
+        // SAFETY: the state belongs to this thread.
+        let old = unsafe { [first.get().read(), second.get().read()] };
+        if old != new {
+            self.journal.append(offset, 2 * WORD, old.into_iter());
+            store_word(first.get(), new[0]);
+            store_word(second.get(), new[1]);
         }
     }
 

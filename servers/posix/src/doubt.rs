@@ -74,9 +74,7 @@ impl Call<'_, '_> {
         (self.call_number, self.arguments) = asked(&frame);
         // Of all that it is made of there is no other copy of the request's number.
         assert!(self.sum() == sum, "lane {} calls under another number than {:?}", self.lane, self.number);
-        if let Some(hand) = self.posix.in_hand.get_mut(self.lane).and_then(Option::as_mut) {
-            hand.incoming = Incoming::Call { number: self.call_number, arguments: self.arguments, sum };
-        }
+        self.posix.hands.correct(self.lane, Incoming::Call { number: self.call_number, arguments: self.arguments, sum });
         self.process = self.posix.store.thread(self.lane).process as usize;
         self.map = self.posix.store.process(self.process).map as usize;
         table::dispatch(self)

@@ -99,7 +99,7 @@ impl Posix<'_> {
         let processor = self.processor_of(lane);
         self.count_worked(processor, ticks, u64::wrapping_add);
         let process = self.store.thread(lane).process as usize;
-        let waits_for_file = self.in_hand[lane].and_then(|hand| hand.wait).is_some_and(|wait| wait.event == Event::Vfs);
+        let waits_for_file = self.hands.wait_of(lane).is_some_and(|wait| wait.event == Event::Vfs);
         if waits_for_file || self.last_seen[lane].is_none() {
             self.dying.unheard.push(lane);
         }
@@ -116,8 +116,9 @@ impl Posix<'_> {
             process.lanes = process.lanes.saturating_sub(1);
             process.ticks = [process.ticks[0] + ticks[0], process.ticks[1] + ticks[1]];
         });
-        self.in_hand[lane] = None;
+        self.hands.put_down(lane);
         self.lanes.retain(|other| *other != lane);
+        self.held.retain(|other| *other != lane);
         self.dying.lanes.push(lane);
     }
 

@@ -482,6 +482,12 @@ impl Kernel for Shared {
         self.copy_to(space, address, &copied)
     }
 
+    fn copy_across(&mut self, space: u32, address: u64, source: u32, from: u64, bytes: usize) -> Result<usize, CopyFault> {
+        let mut buffer = vec![0; bytes];
+        let count = self.copy_from(source, from, &mut buffer).map_err(|_| CopyFault::Refused(Error::LocalFault))?;
+        self.copy_to(space, address, &buffer[..count])
+    }
+
     fn processors(&self) -> usize {
         self.0.borrow().processors
     }

@@ -124,6 +124,8 @@ pub trait Kernel {
     fn copy_to(&mut self, space: u32, address: u64, from: &[u8]) -> Result<usize, CopyFault>;
     /// Copies to a space from the page cache of vfs; how many bytes. [`Error::LocalFault`]: that has no page there.
     fn copy_cached(&mut self, space: u32, address: u64, from: u64, bytes: usize) -> Result<usize, CopyFault>;
+    /// Copies to a space from another one; how many bytes. [`Error::LocalFault`]: a page of the other one is missing.
+    fn copy_across(&mut self, space: u32, address: u64, source: u32, from: u64, bytes: usize) -> Result<usize, CopyFault>;
     /// Replaces a word of a space if it is the expected one, in one step for whoever else uses it; the word that was there.
     fn exchange(&mut self, space: u32, address: u64, expected: u32, new: u32) -> Result<u32, CopyFault>;
 

@@ -30,6 +30,7 @@ pub mod fd;
 pub mod fork;
 pub mod frames;
 pub mod guest;
+pub mod hands;
 pub mod hot;
 pub mod io;
 pub mod kernel;

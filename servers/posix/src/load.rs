@@ -7,7 +7,7 @@
 
 use crate::saved::{Lane, Load};
 use crate::server::Posix;
-use crate::wait::Event;
+use crate::wait::Wait;
 
 /// Fraction bits of an average (Linux: `FSHIFT`).
 pub const FRACTION_BITS: u32 = 11;
@@ -57,14 +57,13 @@ impl Posix<'_> {
     /// Whether a thread runs, or would if it had a processor.
     #[must_use]
     pub fn lane_runs(&self, lane: Lane) -> bool {
-        self.in_hand[lane].is_none_or(|hand| hand.wait.is_none()) && self.store.thread(lane).held == 0
+        self.hands.wait_of(lane).is_none() && self.store.thread(lane).held == 0
     }
 
     /// Whether a thread waits for what is never long in coming (Linux: uninterruptible).
     #[must_use]
     pub fn is_uninterruptible(&self, lane: Lane) -> bool {
-        let wait = self.in_hand[lane].and_then(|hand| hand.wait);
-        wait.is_some_and(|wait| matches!(wait.event, Event::Vfs | Event::Memory))
+        self.hands.wait_of(lane).is_some_and(Wait::is_short)
     }
 
     /// How many threads run.
@@ -80,12 +79,27 @@ impl Posix<'_> {
 
     /// Notes a change of the number of active threads: between two of them all samples are alike.
     pub(crate) fn update_load(&mut self) {
-        let active = self.lanes.iter().filter(|lane| self.lane_runs(**lane) || self.is_uninterruptible(**lane)).count() as u64;
-        if active != self.load.active {
-            self.load = Load { active, ..self.load.at(self.kernel.now_ns()) };
+        let active = self.active();
+        if active == self.load.active {
+            return;
+        }
+        let now = self.kernel.now_ns();
+        if now.saturating_sub(self.load.sampled_ns) < PERIOD_NS {
+            self.load.active = active;
+            self.store.set_active(active);
+        } else {
+            self.load = Load { active, ..self.load.at(now) };
             self.store.set_load(self.load);
             self.store.commit();
         }
+    }
+
+    /// How many threads run, or wait for what is never long in coming. Counted at each wait and not by a look at all threads: this runs at nearly every message.
+    fn active(&self) -> u64 {
+        let held = self.held.iter().filter(|lane| self.hands.wait_of(**lane).is_none()).count();
+        let active = self.lanes.len() - self.hands.asleep() - held;
+        debug_assert_eq!(active, self.lanes.iter().filter(|lane| self.lane_runs(**lane) || self.is_uninterruptible(**lane)).count());
+        active as u64
     }
 }
 

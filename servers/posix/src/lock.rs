@@ -177,7 +177,7 @@ impl Posix<'_> {
     /// The lock that a process waits for with a record lock of its own.
     fn awaited_lock(&self, process: ProcessIndex) -> Option<Lock> {
         self.lanes_of(process).into_iter().find_map(|lane| {
-            let hand = self.in_hand[lane]?;
+            let hand = self.hands.get(lane)?;
             match (hand.wait?.event, hand.incoming) {
                 (Event::Lock(index), Incoming::Call { number, arguments, .. }) if is_waiting_for_record(number, &arguments) => {
                     Some(self.store.lock(index as usize))

@@ -198,6 +198,10 @@ impl Kernel for Native {
         syscall::copy_across(vault(space), address, cache, from, bytes as u64).map_err(copy_fault)
     }
 
+    fn copy_across(&mut self, space: u32, address: u64, source: u32, from: u64, bytes: usize) -> Result<usize, CopyFault> {
+        syscall::copy_across(vault(space), address, vault(source), from, bytes as u64).map_err(copy_fault)
+    }
+
     fn exchange(&mut self, space: u32, address: u64, expected: u32, new: u32) -> Result<u32, CopyFault> {
         syscall::exchange(vault(space), address, expected, new).map_err(copy_fault)
     }

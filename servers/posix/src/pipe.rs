@@ -3,6 +3,8 @@
 //! The bytes, the positions and the caller's result are one transaction, so bytes are in a pipe once. A write of at most `PIPE_BUF` bytes is not mixed with
 //! others; a longer one that waits in the middle remembers how far it came. FIFOs are pipes that belong to a node.
 
+mod handoff;
+
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::fail::Point;
@@ -133,6 +135,10 @@ impl Call<'_, '_> {
             }
             self.posix.send_thread(self.lane, SIGPIPE, Origin { code: SI_KERNEL, ..Origin::default() });
             return Err(Errno::EPIPE.into());
+        }
+        if done == 0 && pipe.bytes() == 0 && self.hand_over(index, from) {
+            libsys::fail::hit(Point::WriteEffect);
+            return Ok(length as u64);
         }
         let left = length.saturating_sub(done);
         let whole = left <= ATOMIC_BYTES && done == 0;

@@ -94,8 +94,10 @@ impl Posix<'_> {
 
     fn build_indices(&mut self) {
         self.lanes = (1..LANES).filter(|lane| self.store.thread(*lane).state == state::LIVE).collect();
+        self.held = self.lanes.iter().copied().filter(|lane| self.store.thread(*lane).held != 0).collect();
         let used = |process: &usize| matches!(self.store.process(*process).state, state::LIVE | state::ZOMBIE);
         self.processes = (1..PROCESSES).filter(used).collect();
+        self.alarms = self.processes.iter().copied().filter(|process| self.store.process(*process).timer != 0).collect();
     }
 
     /// What vfs must know and the session, as far as vfs lets them be done now; the rest when it signals.

@@ -16,6 +16,7 @@ use crate::call::{Call, Stop};
 use crate::fail::{self, Passed};
 use crate::fault;
 use crate::frames::Frames;
+use crate::hands::{Hands, InHand};
 use crate::kernel::Kernel;
 use crate::replies::{Ending, REPLIES, Replies};
 use crate::saved::{COUNTED_CALLS, Done, LANES, Lane, Load, PROCESSES, ProcessIndex, State, flag, redo, slot, state};
@@ -57,17 +58,6 @@ pub enum Incoming {
     },
 }
 
-/// A message that is being run, or kept.
-#[derive(Clone, Copy, Debug)]
-pub struct InHand {
-    /// The request's number.
-    pub number: RequestNumber,
-    /// What is asked.
-    pub incoming: Incoming,
-    /// What it waits for, if it does.
-    pub wait: Option<Wait>,
-}
-
 /// Something to be done to a thread once saved state says why. After a crash, recovery finds the reasons there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
@@ -90,7 +80,7 @@ pub struct Posix<'k> {
     /// Pages for Linux spaces.
     pub frames: Frames,
     /// The message of each lane.
-    pub in_hand: Vec<Option<InHand>>,
+    pub hands: Hands,
     /// Lanes whose message is to be run again.
     pub ready: VecDeque<Lane>,
     /// Data on its way; every page of it has been touched.
@@ -103,6 +93,8 @@ pub struct Posix<'k> {
     pub last_seen: Vec<Option<RequestNumber>>,
     /// Lanes in use, an index of the saved records.
     pub lanes: Vec<Lane>,
+    /// Lanes whose running threads are stopped in the kernel, likewise.
+    pub held: Vec<Lane>,
     /// Processes in use, zombies included, likewise.
     pub processes: Vec<ProcessIndex>,
     /// Lanes and maps whose kernel objects are to be destroyed.
@@ -127,7 +119,9 @@ pub struct Posix<'k> {
     pub orphans: Vec<usize>,
     /// Files that are timers, and when each was last told to whoever waits.
     pub timers: Vec<(usize, u64)>,
-    /// Timers of `timer_create` in use, an index of the saved records.
+    /// Processes whose alarm is set, an index of the saved records.
+    pub alarms: Vec<ProcessIndex>,
+    /// Timers of `timer_create` in use, likewise.
     pub posix_timers: Vec<usize>,
     /// The session's process is not there, and what follows is not done yet.
     pub session_due: bool,
@@ -163,13 +157,14 @@ impl<'k> Posix<'k> {
             kernel,
             replies: Replies::new(REPLIES),
             frames,
-            in_hand: vec![None; LANES],
+            hands: Hands::new(LANES),
             ready: VecDeque::new(),
             buffer,
             options: crate::options::Options::parse(options),
             afterwards: VecDeque::new(),
             last_seen: vec![None; LANES],
             lanes: Vec::new(),
+            held: Vec::new(),
             processes: Vec::new(),
             dying: crate::exit::Dying::default(),
             hot: crate::hot::Hot::default(),
@@ -182,6 +177,7 @@ impl<'k> Posix<'k> {
             mount_due: true,
             orphans: Vec::new(),
             timers: Vec::new(),
+            alarms: Vec::new(),
             posix_timers: Vec::new(),
             session_due: false,
             pokes_due: Vec::new(),
@@ -218,7 +214,7 @@ impl<'k> Posix<'k> {
     /// # Panics
     /// If there is nothing.
     pub(crate) fn check_kept(&self, lane: Lane) {
-        let waits = self.in_hand.get(lane).is_some_and(|hand| hand.as_ref().is_some_and(|hand| hand.wait.is_some()));
+        let waits = self.hands.wait_of(lane).is_some();
         let is_ending = || {
             let thread = self.store.thread(lane);
             thread.state != state::LIVE || self.store.process(thread.process as usize).flags & flag::EXITING != 0
@@ -231,7 +227,7 @@ impl<'k> Posix<'k> {
             return;
         }
         self.last_seen[lane] = Some(number.with_step(0));
-        self.in_hand[lane] = Some(InHand { number, incoming, wait: None });
+        self.hands.take(lane, number, incoming);
         self.run(lane);
         self.settle();
     }
@@ -246,7 +242,7 @@ impl<'k> Posix<'k> {
             return None;
         }
         self.last_seen[lane] = Some(number.with_step(0));
-        self.in_hand[lane] = None;
+        self.hands.put_down(lane);
         self.calls[call_number as usize] += 1;
         Some(value)
     }
@@ -279,7 +275,9 @@ impl<'k> Posix<'k> {
             // The dead first: what they held may be what the next one needs.
             self.reap();
             while let Some(lane) = self.ready.pop_front() {
-                self.kernel.take_up(self.replies.slot(lane));
+                if !self.is_done(lane) {
+                    self.kernel.take_up(self.replies.slot(lane));
+                }
                 self.run(lane);
             }
             self.run_afterwards();
@@ -304,7 +302,7 @@ impl<'k> Posix<'k> {
 
     /// Runs the message in a lane's hand.
     pub fn run(&mut self, lane: Lane) {
-        let Some(hand) = self.in_hand.get(lane).copied().flatten() else { return };
+        let Some(hand) = self.hands.get(lane).copied() else { return };
         let thread = self.store.thread(lane);
         let process = self.store.process(thread.process as usize);
         if thread.state != state::LIVE || process.flags & flag::EXITING != 0 {
@@ -322,9 +320,15 @@ impl<'k> Posix<'k> {
         }
     }
 
+    /// Whether the message in a lane's hand has its result.
+    fn is_done(&self, lane: Lane) -> bool {
+        let thread = self.store.thread(lane);
+        thread.redo == redo::NONE && self.hands.get(lane).is_some_and(|hand| hand.number.0 == thread.done.number)
+    }
+
     fn run_call(&mut self, lane: Lane, number: RequestNumber, call_number: u64, arguments: [u64; 6], sum: u64) {
         let thread = self.store.thread(lane);
-        if thread.done.number == number.0 && thread.redo == redo::NONE {
+        if self.is_done(lane) {
             self.answer(lane, thread.done.result);
             return;
         }
@@ -387,7 +391,7 @@ impl<'k> Posix<'k> {
     }
 
     /// Nothing but its call's result lies between a lane and its program: no signal waits, and its process is not stopped.
-    fn is_undisturbed(&self, lane: Lane) -> bool {
+    pub(crate) fn is_undisturbed(&self, lane: Lane) -> bool {
         let thread = self.store.thread(lane);
         let process = self.store.process(thread.process as usize);
         thread.restore_mask == 0 && thread.pending | process.pending == 0 && process.flags & flag::STOPPED == 0
@@ -403,13 +407,13 @@ impl<'k> Posix<'k> {
 
     /// The request in hand has this result, whatever happens to us.
     pub fn record(&mut self, lane: Lane, value: u64) {
-        let number = self.in_hand[lane].map_or(0, |hand| hand.number.0);
+        let number = self.hands.get(lane).map_or(0, |hand| hand.number.0);
         self.store.set_done(lane, Done { number, result: value });
     }
 
     /// Answers a call.
     pub fn answer(&mut self, lane: Lane, value: u64) {
-        self.in_hand[lane] = None;
+        self.hands.put_down(lane);
         if !self.replies.is_answered_by_loop(lane, ReplyKind::Resume, value) {
             let slot = self.replies.slot(lane);
             self.kernel.reply(lane, slot, ReplyKind::Resume, value);
@@ -420,8 +424,8 @@ impl<'k> Posix<'k> {
     /// Linux's number of the call in a lane's hand.
     #[must_use]
     pub fn call_in_hand(&self, lane: Lane) -> u64 {
-        match self.in_hand.get(lane).copied().flatten() {
-            Some(InHand { incoming: Incoming::Call { number, .. }, .. }) => number,
+        match self.hands.get(lane) {
+            Some(InHand { incoming: Incoming::Call { number, .. }, .. }) => *number,
             _ => u64::MAX,
         }
     }
@@ -452,10 +456,7 @@ impl<'k> Posix<'k> {
 
     /// Keeps a message until something wakes it.
     pub fn keep(&mut self, lane: Lane, wait: Wait) {
-        self.waits_changed = true;
-        if let Some(hand) = self.in_hand.get_mut(lane).and_then(Option::as_mut) {
-            hand.wait = Some(wait);
-        }
+        self.waits_changed |= self.hands.keep(lane, wait);
     }
 
     fn run_fault(&mut self, lane: Lane, number: RequestNumber, address: u64, access: u64) {
@@ -500,7 +501,7 @@ impl<'k> Posix<'k> {
             if done.is_err() {
                 self.kernel.log("posix: a thread's registers were refused");
             }
-            self.in_hand[lane] = None;
+            self.hands.put_down(lane);
             self.store.edit_thread(lane, |thread| thread.redo = redo::START);
             self.store.commit();
         }

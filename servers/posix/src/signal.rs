@@ -17,7 +17,7 @@ use crate::errno::Errno;
 use crate::kernel::Doing;
 use crate::saved::{Lane, Origin, ProcessIndex, SIGNALS, flag, redo, slot, state};
 use crate::server::{After, Posix};
-use crate::wait::Event;
+use crate::wait::{Event, Wait};
 
 /// `AT_MINSIGSTKSZ`: what a handler's frame takes with AVX, rounded up.
 pub const MIN_STACK_BYTES: u64 = 2048;
@@ -179,7 +179,7 @@ impl Posix<'_> {
         let takes = |posix: &Self, lane: Lane| posix.deliverable(lane) & bit(signal) != 0;
         let lanes = self.lanes_of(process);
         // One that waits here anyway is cheaper to reach than one that runs.
-        let waiting = lanes.iter().copied().find(|lane| takes(self, *lane) && self.in_hand[*lane].is_some());
+        let waiting = lanes.iter().copied().find(|lane| takes(self, *lane) && self.hands.get(*lane).is_some());
         if let Some(lane) = waiting.or_else(|| lanes.into_iter().find(|lane| takes(self, *lane))) {
             self.afterwards.push_back(After::Poke(lane));
         }
@@ -271,8 +271,8 @@ impl Posix<'_> {
         if stopped || !self.has_deliverable(lane) || self.store.thread(lane).redo != redo::NONE {
             return;
         }
-        if let Some(hand) = self.in_hand[lane] {
-            let killable = hand.wait.is_some_and(|wait| matches!(wait.event, Event::Vfs | Event::Memory));
+        if let Some(hand) = self.hands.get(lane) {
+            let killable = hand.wait.is_some_and(Wait::is_short);
             if !killable || self.has_fatal(lane) {
                 self.wake_lane(lane);
             }

@@ -170,14 +170,15 @@ impl Store {
 
     /// Sets it.
     pub fn set_load(&mut self, load: Load) {
-        let only_active = load == Load { active: load.active, ..self.load() };
         self.open();
-        let cell = &self.area.state().load;
-        match &self.transaction {
-            Some(transaction) if only_active => cell.set_field(transaction, field!(Load, active), load.active),
-            Some(transaction) => cell.set(transaction, load),
-            None => {}
+        if let Some(transaction) = &self.transaction {
+            self.area.state().load.set(transaction, load);
         }
+    }
+
+    /// Sets how many threads are active, at once: it belongs to no message.
+    pub fn set_active(&self, active: u64) {
+        self.area.state().load.set_word(field!(Load, active), active);
     }
 
     /// What a process does with a signal (1 to 64).

@@ -7,6 +7,7 @@ mod crash;
 mod doubt;
 mod events;
 mod files;
+mod handoff;
 mod locks;
 mod memory;
 mod pending;

@@ -45,6 +45,14 @@ pub struct Wait {
     pub deadline: u64,
 }
 
+impl Event {
+    /// Whether `poll` and its like may see it.
+    #[must_use]
+    pub const fn is_polled(self) -> bool {
+        !matches!(self, Self::Vfs | Self::Memory | Self::Lock(_))
+    }
+}
+
 impl Wait {
     /// For an event, for ever.
     #[must_use]
@@ -58,6 +66,12 @@ impl Wait {
         Self::on(Event::Continued)
     }
 
+    /// Whether what it waits for is never long in coming (Linux: uninterruptible).
+    #[must_use]
+    pub const fn is_short(self) -> bool {
+        matches!(self.event, Event::Vfs | Event::Memory)
+    }
+
     /// With a deadline.
     #[must_use]
     pub const fn until(mut self, deadline: u64) -> Self {
@@ -69,19 +83,14 @@ impl Wait {
 impl Posix<'_> {
     /// Something happened: whoever may be interested runs again.
     pub fn wake(&mut self, event: Event) {
-        for lane in self.lanes.clone() {
-            let Some(wait) = self.in_hand[lane].and_then(|hand| hand.wait) else { continue };
-            if wait.event == event || wait.event == Event::Any && !matches!(event, Event::Vfs | Event::Memory | Event::Lock(_)) {
-                self.wake_lane(lane);
-            }
-        }
+        let before = self.ready.len();
+        self.hands.wake(event, &mut self.ready);
+        self.waits_changed |= self.ready.len() != before;
     }
 
     /// One lane runs again.
     pub fn wake_lane(&mut self, lane: Lane) {
-        if let Some(hand) = self.in_hand[lane].as_mut()
-            && hand.wait.take().is_some()
-        {
+        if self.hands.end_wait(lane) {
             self.waits_changed = true;
             self.ready.push_back(lane);
         }
@@ -96,12 +105,9 @@ impl Posix<'_> {
     /// Wakes all whose time has come, and fires timers.
     pub fn deadlines_passed(&mut self) {
         let now = self.kernel.now_ns();
-        for lane in self.lanes.clone() {
-            let due = self.in_hand[lane].and_then(|hand| hand.wait).is_some_and(|wait| wait.deadline != 0 && wait.deadline <= now);
-            if due {
-                self.wake_lane(lane);
-            }
-        }
+        let before = self.ready.len();
+        self.hands.wake_due(now, &mut self.ready);
+        self.waits_changed |= self.ready.len() != before;
         self.tell_timers(now);
         self.fire_timers(now);
         self.fire_posix_timers();
@@ -110,17 +116,23 @@ impl Posix<'_> {
 
     /// Asks the kernel for the next moment at which something is due, if that is another than before: this runs at every message.
     pub fn set_next_deadline(&mut self) {
-        let waits = self.lanes.iter().filter_map(|lane| self.in_hand[*lane].and_then(|hand| hand.wait));
-        let next = waits.map(|wait| wait.deadline).filter(|deadline| *deadline != 0).min();
-        let timer = self.next_timer();
-        let file = self.next_timer_file();
-        let posix = self.next_posix_timer();
-        let processor = self.next_processor_timer();
-        let next = [next, timer, file, posix, processor].into_iter().flatten().min();
+        let mut next = self.hands.next_deadline();
+        if self.has_timers() {
+            next = [next, self.next_of_timers()].into_iter().flatten().min();
+        }
         if self.deadline_told != Some(next) {
             self.deadline_told = Some(next);
             self.kernel.set_deadline(next);
         }
+    }
+
+    const fn has_timers(&self) -> bool {
+        !(self.alarms.is_empty() && self.timers.is_empty() && self.posix_timers.is_empty() && self.processor_timed.is_empty())
+    }
+
+    fn next_of_timers(&mut self) -> Option<u64> {
+        let times = [self.next_timer(), self.next_timer_file(), self.next_posix_timer(), self.next_processor_timer()];
+        times.into_iter().flatten().min()
     }
 }
 

@@ -222,7 +222,7 @@ impl Posix<'_> {
         if wait.event == Event::Memory {
             self.relieve_memory();
         }
-        if self.in_hand[lane].is_some() {
+        if self.hands.get(lane).is_some() {
             self.keep(lane, wait);
         } else {
             self.pokes_due.push(lane);

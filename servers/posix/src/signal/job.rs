@@ -38,6 +38,7 @@ impl Posix<'_> {
         }
         self.store.edit_thread(lane, |thread| thread.held = 1);
         self.store.commit();
+        self.held.push(lane);
         // One that called, or faulted, right before that does so again when it goes on.
         let _was = self.kernel.thread_stop(slot::thread(lane));
     }
@@ -59,8 +60,9 @@ impl Posix<'_> {
                     thread.held = 0;
                     thread.redo = redo::START;
                 });
+                self.held.retain(|other| *other != lane);
                 self.afterwards.push_back(After::Redo(lane));
-            } else if self.in_hand[lane].is_some_and(|hand| hand.wait.is_some_and(|wait| wait.event == Event::Continued)) {
+            } else if self.hands.wait_of(lane).is_some_and(|wait| wait.event == Event::Continued) {
                 self.wake_lane(lane);
             }
         }

@@ -55,7 +55,7 @@ impl Posix<'_> {
     fn futex_waiters(&self, key: [u64; 2]) -> Vec<Waiter> {
         let waits = |lane: Lane| {
             let thread = self.store.thread(lane);
-            let is_certain = match self.in_hand[lane] {
+            let is_certain = match self.hands.get(lane) {
                 // One whose wait is over, by its deadline or a signal, makes another call now.
                 Some(hand) => (hand.number.0 == thread.wait_number).then_some(true),
                 None => self.last_seen[lane].is_none().then_some(false),

@@ -56,7 +56,10 @@ impl Call<'_, '_> {
             None => (process.timer, process.timer_interval) = (at, timer.interval),
             Some(which) => (process.cpu_timers[which], process.cpu_timer_intervals[which]) = (at, timer.interval),
         });
-        self.posix.watch_processor_time(self.process);
+        match which {
+            None => self.posix.watch_alarm(self.process),
+            Some(_) => self.posix.watch_processor_time(self.process),
+        }
     }
 }
 

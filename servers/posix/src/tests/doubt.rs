@@ -192,6 +192,6 @@ fn message_that_nobody_will_answer_ends_the_instance() {
     let read = u64::from(system.peek(lane, fds, 1)[0]);
     assert_eq!(system.call(lane, 0, [read, DATA, 1, 0, 0, 0]), None, "it waits");
     system.posix().check_kept(lane);
-    system.posix().in_hand[lane] = None;
+    system.posix().hands.put_down(lane);
     assert!(catch_unwind(AssertUnwindSafe(|| system.posix().check_kept(lane))).is_err());
 }

@@ -5,7 +5,7 @@ fn error(number: i64) -> Option<u64> {
     Some((-number) as u64)
 }
 
-fn pipe(system: &mut System, lane: usize) -> (u64, u64) {
+pub(super) fn pipe(system: &mut System, lane: usize) -> (u64, u64) {
     assert_eq!(system.call(lane, 22, [DATA + 0x1000, 0, 0, 0, 0, 0]), Some(0));
     let ends = system.peek(lane, DATA + 0x1000, 8);
     let end = |at: usize| u64::from(u32::from_le_bytes(ends[at..at + 4].try_into().unwrap()));
