@@ -15,6 +15,8 @@ use core::ops::Range;
 use crate::opaque::opaque;
 
 const WORD: usize = size_of::<u64>();
+/// Where the second half of a word is.
+const HALF: usize = WORD / 2;
 /// Words that are compared at once.
 const GROUP: usize = 4;
 /// A record's last word: offset in the state in the low half, length in the upper.
@@ -161,6 +163,17 @@ impl<'a> Transaction<'a> {
             let cell = unsafe { &*address.cast::<UnsafeCell<u64>>() };
             return self.store_one(offset, cell, u64::from_le_bytes(*word));
         }
+        if let ([], [a, b, c, d]) = (words, rest)
+            && address.cast::<u32>().is_aligned()
+            && offset | HALF < state_bytes
+        {
+            // SAFETY: the word lies in the state, whose start is aligned, and belongs to this thread; it has no references to plain memory.
+            let cell = unsafe { &*address.wrapping_sub(offset % WORD).cast::<UnsafeCell<u64>>() };
+            let shift = (offset % WORD * 8) as u32;
+            // SAFETY: the state belongs to this thread.
+            let kept = unsafe { cell.get().read() } & !(u64::from(u32::MAX) << shift);
+            return self.store_one(offset & !(WORD - 1), cell, kept | u64::from(u32::from_le_bytes([*a, *b, *c, *d])) << shift);
+        }
         if let ([first, second], []) = (words, rest)
             && address.cast::<u64>().is_aligned()
         {
@@ -283,17 +296,15 @@ fn run_end(start: usize, differs: impl Fn(usize) -> bool) -> usize {
 unsafe fn next_difference(address: *const u64, new: &[[u8; WORD]], from: usize) -> Option<usize> {
     // SAFETY: by the caller's promise: the slices end with `new`.
     let old = unsafe { core::slice::from_raw_parts(address, new.len()) };
-    let mut at = from;
+    let (old, new) = (old.get(from..)?, new.get(from..)?);
+    let (old_groups, _) = old.as_chunks::<GROUP>();
+    let (new_groups, _) = new.as_chunks::<GROUP>();
     // Most of a record is what it was.
-    while let (Some(old), Some(new)) = (old.get(at..at + GROUP), new.get(at..at + GROUP)) {
-        let changed = old.iter().zip(new).fold(0, |changed, (old, new)| changed | (old ^ u64::from_le_bytes(*new)));
-        if changed != 0 {
-            break;
-        }
-        at += GROUP;
-    }
-    let rest = old.get(at..)?.iter().zip(new.get(at..)?);
-    rest.map(|(old, new)| *old != u64::from_le_bytes(*new)).position(|differs| differs).map(|index| at + index)
+    let differs = |old: &[u64; GROUP], new: &[[u8; WORD]; GROUP]| (0..GROUP).fold(0, |all, at| all | (old[at] ^ u64::from_le_bytes(new[at]))) != 0;
+    let same = old_groups.iter().zip(new_groups).position(|(old, new)| differs(old, new)).unwrap_or(old_groups.len()) * GROUP;
+    let rest = old.get(same..)?.iter().zip(new.get(same..)?);
+    let index = rest.map(|(old, new)| *old != u64::from_le_bytes(*new)).position(|differs| differs)?;
+    Some(from + same + index)
 }
 
 /// The word at offset `at` of `length` bytes, padded with zeros behind their end.

@@ -7,6 +7,8 @@
 use abi::{Frame, ObjectKind, RequestNumber, ThreadSetting};
 use protocols::service::Service;
 
+use libsys::field;
+
 use crate::errno::Errno;
 use crate::fail::Point;
 use crate::frames::Place;
@@ -207,7 +209,7 @@ impl Posix<'_> {
             child.clear_tid = birth.clear_tid;
             child.redo = redo::START;
         });
-        self.store.edit_thread(parent, |thread| thread.operation = operation::NONE);
+        self.store.set_thread_field(parent, field!(Thread, operation), operation::NONE);
         self.store.edit_globals(|globals| globals.forks += 1);
         self.last_seen[embryo.lane] = Some(RequestNumber(self.store.thread(embryo.lane).number));
         self.lanes.push(embryo.lane);
@@ -312,7 +314,7 @@ impl Posix<'_> {
         }
         let embryo = thread.operation_lane as usize;
         if embryo != 0 && self.store.thread(embryo).state == state::EMBRYO {
-            self.store.edit_thread(embryo, |thread| thread.state = state::DYING);
+            self.store.set_thread_field(embryo, field!(Thread, state), state::DYING);
             self.dying.lanes.push(embryo);
         }
         let process = thread.operation_process as usize;

@@ -230,11 +230,9 @@ impl Call<'_, '_> {
     /// # Errors
     /// `EFAULT`, or a wait for a page.
     pub fn read_words<const N: usize>(&mut self, address: u64) -> Result<[u64; N], Stop> {
-        let mut words = [0; N];
-        for (index, word) in words.iter_mut().enumerate() {
-            *word = self.read_u64(address.checked_add(index as u64 * 8).ok_or(Errno::EFAULT)?)?;
-        }
-        Ok(words)
+        let mut words = [[0; 8]; N];
+        self.read(address, words.as_flattened_mut())?;
+        Ok(words.map(u64::from_le_bytes))
     }
 
     /// Writes a 32-bit word.

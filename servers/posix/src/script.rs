@@ -231,13 +231,16 @@ impl Posix<'_> {
                 globals.script_status = code + 1;
             }
         });
-        self.session_due = true;
+        (self.session_due, self.script_due) = (true, true);
     }
 
     /// Writes what the script has printed to the host, and ends the machine after the last byte.
     pub fn drain_script(&mut self) {
         if self.session_due && !self.mount_due && self.options.script.is_none() {
             self.start_session();
+        }
+        if !core::mem::take(&mut self.script_due) {
+            return;
         }
         let globals = self.store.globals();
         if globals.script_pipes == [0; 2] {

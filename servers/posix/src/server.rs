@@ -9,6 +9,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::{ReplyKind, RequestNumber};
+use libsys::field;
 use libsys::saved::Area;
 use protocols::service::Service;
 
@@ -19,7 +20,7 @@ use crate::frames::Frames;
 use crate::hands::{Hands, InHand};
 use crate::kernel::Kernel;
 use crate::replies::{Ending, REPLIES, Replies};
-use crate::saved::{COUNTED_CALLS, Done, LANES, Lane, Load, PROCESSES, ProcessIndex, State, flag, redo, slot, state};
+use crate::saved::{COUNTED_CALLS, Done, LANES, Lane, Load, PROCESSES, ProcessIndex, State, Thread, flag, redo, slot, state};
 use crate::signal::deliver::Resume;
 use crate::store::Store;
 use crate::syscall::ids::identity;
@@ -125,6 +126,8 @@ pub struct Posix<'k> {
     pub posix_timers: Vec<usize>,
     /// The session's process is not there, and what follows is not done yet.
     pub session_due: bool,
+    /// The pipes of the script may have bytes, or it has ended.
+    pub script_due: bool,
     /// Running lanes whose handler's stack was not there when they had a signal to take.
     pub pokes_due: Vec<Lane>,
     /// A wait began or ended since the last settling.
@@ -180,6 +183,7 @@ impl<'k> Posix<'k> {
             alarms: Vec::new(),
             posix_timers: Vec::new(),
             session_due: false,
+            script_due: true,
             pokes_due: Vec::new(),
             waits_changed: true,
             texts: crate::proc::Kept::default(),
@@ -502,7 +506,7 @@ impl<'k> Posix<'k> {
                 self.kernel.log("posix: a thread's registers were refused");
             }
             self.hands.put_down(lane);
-            self.store.edit_thread(lane, |thread| thread.redo = redo::START);
+            self.store.set_thread_field(lane, field!(Thread, redo), redo::START);
             self.store.commit();
         }
         if self.store.thread(lane).redo == redo::START {
@@ -510,7 +514,7 @@ impl<'k> Posix<'k> {
                 // A thread that was started before the crash is not stopped, which is the only error this can have.
                 let _started_before = self.kernel.thread_start(handle);
             }
-            self.store.edit_thread(lane, |thread| thread.redo = redo::NONE);
+            self.store.set_thread_field(lane, field!(Thread, redo), redo::NONE);
             self.store.commit();
         }
     }

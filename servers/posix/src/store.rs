@@ -6,7 +6,7 @@
 mod open;
 
 use libsys::field;
-use libsys::saved::{Area, Transaction};
+use libsys::saved::{Area, Field, Plain, Transaction};
 use terminal::saved::SavedLine;
 
 use crate::saved::{
@@ -138,12 +138,17 @@ impl Store {
         raw_area set_raw_area edit_raw_area: Vma = areas;
     }
 
-    /// Sets what the last request of a thread came to: this is what most calls change, and often all.
-    pub fn set_done(&mut self, lane: Lane, done: Done) {
+    /// Sets one field of a thread's record, without a look at the others.
+    pub fn set_thread_field<F: Plain>(&mut self, lane: Lane, field: Field<Thread, F>, value: F) {
         self.open();
         if let (Some(transaction), Some(cell)) = (&self.transaction, self.area.state().threads.get(lane)) {
-            cell.set_field(transaction, field!(Thread, done), done);
+            cell.set_field(transaction, field, value);
         }
+    }
+
+    /// Sets what the last request of a thread came to: this is what most calls change, and often all.
+    pub fn set_done(&mut self, lane: Lane, done: Done) {
+        self.set_thread_field(lane, field!(Thread, done), done);
     }
 
     /// What belongs to no process.

@@ -83,6 +83,7 @@ impl Wait {
 impl Posix<'_> {
     /// Something happened: whoever may be interested runs again.
     pub fn wake(&mut self, event: Event) {
+        self.script_due |= matches!(event, Event::Pipe(_));
         let before = self.ready.len();
         self.hands.wake(event, &mut self.ready);
         self.waits_changed |= self.ready.len() != before;

@@ -7,12 +7,14 @@ use abi::{FaultAccess, Frame};
 
 use super::frame::{Context, Layout, PAGE_FAULT, encode, encode_fpu, initial_fpu};
 use super::{DEFAULT, IGNORE, SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, SIGTRAP, STOPS, UNSTOPPABLE, bit};
+use libsys::field;
+
 use crate::call::Stop;
 use crate::errno::Errno;
 use crate::fail::Point;
 use crate::fault::Refused;
 use crate::kernel::Was;
-use crate::saved::{Lane, Origin, redo, slot};
+use crate::saved::{Lane, Origin, Thread, redo, slot};
 use crate::server::Posix;
 use crate::wait::{Event, Wait};
 
@@ -118,7 +120,7 @@ impl Posix<'_> {
                 self.resume(lane);
             }
             Resume::Running => {
-                self.store.edit_thread(lane, |thread| thread.redo = redo::START);
+                self.store.set_thread_field(lane, field!(Thread, redo), redo::START);
                 self.store.commit();
                 self.redo(lane);
             }
@@ -290,7 +292,7 @@ impl Posix<'_> {
             Ok(Was::Stopped) | Err(_) => return,
         }
         // From here on the thread must be started again whatever happens to us: its registers are its own until a handler's are set.
-        self.store.edit_thread(lane, |thread| thread.redo = redo::START);
+        self.store.set_thread_field(lane, field!(Thread, redo), redo::START);
         self.store.commit();
         self.return_to_program(lane, Resume::Running);
     }

@@ -2,6 +2,8 @@
 
 use abi::FaultAccess;
 
+use alloc::vec;
+
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::fault::Refused;
@@ -76,10 +78,10 @@ pub fn sys_clone3(call: &mut Call<'_, '_>) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     let [flags, _pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, thread_pointer] = call.read_words(address)?;
-    for word in 8..size / 8 {
-        if call.read_u64(address + word * 8)? != 0 {
-            return Err(Errno::EINVAL.into());
-        }
+    let mut unknown = vec![0; size as usize - 64];
+    call.read(address + 64, &mut unknown)?;
+    if unknown.iter().any(|byte| *byte != 0) {
+        return Err(Errno::EINVAL.into());
     }
     if flags & CSIGNAL != 0 || (stack == 0) != (stack_size == 0) {
         return Err(Errno::EINVAL.into());

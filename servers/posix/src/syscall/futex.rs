@@ -6,9 +6,11 @@
 
 use alloc::vec::Vec;
 
+use libsys::field;
+
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
-use crate::saved::{Lane, MapIndex};
+use crate::saved::{Lane, MapIndex, Thread};
 use crate::server::Posix;
 use crate::vma::{FILE, SHARED};
 use crate::wait::Event;
@@ -75,7 +77,7 @@ impl Posix<'_> {
             if self.store.thread(lane).futex_bits & bits == 0 {
                 continue;
             }
-            self.store.edit_thread(lane, |thread| thread.progress = WOKEN);
+            self.store.set_thread_field(lane, field!(Thread, progress), WOKEN);
             self.wake_lane(lane);
             woken += u64::from(is_certain);
         }
@@ -230,7 +232,7 @@ fn requeue(call: &mut Call<'_, '_>, from: u64, to: u64, wake: u64, most: u64) ->
         if moved >= most & 0x7fff_ffff {
             break;
         }
-        call.posix.store.edit_thread(lane, |thread| thread.futex = new);
+        call.posix.store.set_thread_field(lane, field!(Thread, futex), new);
         moved += u64::from(is_certain);
     }
     Ok(woken + moved)

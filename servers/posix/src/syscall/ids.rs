@@ -1,8 +1,10 @@
 //! Who a process is: numbers, groups, sessions, users.
 
+use libsys::field;
+
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
-use crate::saved::{Lane, Process, ProcessIndex, flag, state};
+use crate::saved::{Lane, Process, ProcessIndex, Thread, flag, state};
 use crate::server::Posix;
 
 const NO_CHANGE: u32 = u32::MAX;
@@ -54,7 +56,7 @@ pub fn sys_identity(call: &mut Call<'_, '_>) -> SysResult {
 /// Address to clear at the thread's end.
 pub fn sys_set_tid_address(call: &mut Call<'_, '_>) -> SysResult {
     let address = call.arguments[0];
-    call.posix.store.edit_thread(call.lane, |thread| thread.clear_tid = address);
+    call.posix.store.set_thread_field(call.lane, field!(Thread, clear_tid), address);
     Ok(u64::from(call.posix.store.thread(call.lane).tid))
 }
 

@@ -1,9 +1,11 @@
 //! Calls of a few lines: random bytes, lists of robust futexes, advice.
 
+use libsys::field;
+
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
 use crate::fd::{NONBLOCK, READ_WRITE, kind};
-use crate::saved::{File, Lane};
+use crate::saved::{File, Lane, Thread};
 use crate::server::BUFFER_BYTES;
 
 const GRND_KNOWN: u64 = 7;
@@ -52,7 +54,7 @@ pub fn sys_set_robust_list(call: &mut Call<'_, '_>) -> SysResult {
     if length != 24 {
         return Err(Errno::EINVAL.into());
     }
-    call.posix.store.edit_thread(call.lane, |thread| thread.robust = head);
+    call.posix.store.set_thread_field(call.lane, field!(Thread, robust), head);
     Ok(0)
 }
 

@@ -1,8 +1,10 @@
 //! `rt_sigaction`, `rt_sigprocmask`, `rt_sigpending`, `rt_sigsuspend`, `rt_sigtimedwait`, `rt_sigreturn`, `sigaltstack`, `pause`.
 
+use libsys::field;
+
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
-use crate::saved::{Action, slot};
+use crate::saved::{Action, Thread, slot};
 use crate::signal::deliver::STACK_DISABLED;
 use crate::signal::frame::{self, CONTEXT_BYTES, FPU_BYTES};
 use crate::signal::{self, MIN_STACK_BYTES, UNSTOPPABLE, bit};
@@ -68,7 +70,7 @@ pub fn sys_rt_sigprocmask(call: &mut Call<'_, '_>) -> SysResult {
         call.write_words(old, &[before])?;
     }
     if mask != before {
-        call.posix.store.edit_thread(call.lane, |thread| thread.mask = mask & !UNSTOPPABLE);
+        call.posix.store.set_thread_field(call.lane, field!(Thread, mask), mask & !UNSTOPPABLE);
     }
     Ok(0)
 }
@@ -193,7 +195,7 @@ pub fn sys_sigaltstack(call: &mut Call<'_, '_>) -> SysResult {
             0 | SS_ONSTACK => [base, size, 0],
             _ => return Err(Errno::EINVAL.into()),
         };
-        call.posix.store.edit_thread(call.lane, |thread| thread.alternate = alternate);
+        call.posix.store.set_thread_field(call.lane, field!(Thread, alternate), alternate);
     }
     Ok(0)
 }
