@@ -17,6 +17,8 @@ use crate::opaque::opaque;
 const WORD: usize = size_of::<u64>();
 /// Where the second half of a word is.
 const HALF: usize = WORD / 2;
+/// Most words that make one record.
+const SHORT: usize = 12;
 /// Words that are compared at once.
 const GROUP: usize = 4;
 /// A record's last word: offset in the state in the low half, length in the upper.
@@ -217,11 +219,29 @@ impl<'a> Transaction<'a> {
         }
     }
 
+    /// The same for a few: one record from the first that differs to the last. To look for runs among them would cost more than it saves.
+    fn store_short(&self, offset: usize, cells: &[UnsafeCell<u64>], new: &[[u8; WORD]]) {
+        // SAFETY: the state belongs to this thread.
+        let differs = |(cell, new): (&UnsafeCell<u64>, &[u8; WORD])| unsafe { cell.get().read() } != u64::from_le_bytes(*new);
+        let Some(first) = cells.iter().zip(new).position(differs) else { return };
+        let end = cells.iter().zip(new).rposition(differs).map_or(first, |last| last + 1);
+        let (Some(cells), Some(new)) = (cells.get(first..end), new.get(first..end)) else { return };
+        self.journal.save_words(offset + first * WORD, cells);
+        for (to, word) in cells.iter().zip(new) {
+            store_word(to.get(), u64::from_le_bytes(*word));
+        }
+    }
+
     /// The same for whole words, of which most records are: nearly all time of a transaction goes by here.
     ///
     /// # Safety
     /// `address` is aligned, `offset` is its place in the state, and as many words as `new` has lie there.
     unsafe fn store_words(&self, offset: usize, address: *mut u64, new: &[[u8; WORD]]) {
+        if new.len() <= SHORT {
+            // SAFETY: by the caller's promise.
+            let cells = unsafe { core::slice::from_raw_parts(address.cast::<UnsafeCell<u64>>(), new.len()) };
+            return self.store_short(offset, cells, new);
+        }
         let new_word = |at: usize| new.get(at).map(|word| u64::from_le_bytes(*word));
         // SAFETY: of words that `new` has, by the caller's promise.
         let differs = |at: usize| new_word(at).is_some_and(|word| word != unsafe { address.add(at).read() });

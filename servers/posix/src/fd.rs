@@ -12,7 +12,7 @@ use protocols::vfs::{self, FileId};
 
 use crate::call::{EFFECT, vfs_stop};
 use crate::errno::Errno;
-use crate::saved::{CLOSING, DESCRIPTORS, Descriptor, FILES, File, Id, MapIndex, NODES, Node, ProcessIndex};
+use crate::saved::{CLOSING, DESCRIPTORS, Descriptor, FILES, File, Id, MapIndex, Node, ProcessIndex};
 use crate::server::Posix;
 use crate::vma::{Areas, FILE};
 
@@ -111,8 +111,7 @@ impl Posix<'_> {
     /// # Errors
     /// `ENFILE`.
     pub fn make_file(&mut self, file: File) -> Result<usize, Errno> {
-        let index = (0..FILES).find(|index| self.store.file(*index).references == 0).ok_or(Errno::ENFILE)?;
-        self.store.set_file(index, File { references: 1, ..file });
+        let index = self.store.add_file(File { references: 1, ..file }).ok_or(Errno::ENFILE)?;
         self.terminal_opened(&file);
         Ok(index)
     }
@@ -236,18 +235,13 @@ impl Posix<'_> {
             self.close_later(id);
             return Ok(index);
         }
-        let index = (1..NODES).find(|index| self.store.node(*index).references == 0).ok_or(Errno::ENFILE)?;
-        self.store.set_node(index, Node { file: id, references: 1, mode, device, ..Node::default() });
-        Ok(index)
+        self.store.add_node(Node { file: id, references: 1, mode, device, ..Node::default() }).ok_or(Errno::ENFILE)
     }
 
     /// The node of a vfs file.
     #[must_use]
     pub fn find_node(&self, id: Id) -> Option<usize> {
-        (1..NODES).find(|index| {
-            let node = self.store.node(*index);
-            node.references != 0 && node.file == id
-        })
+        self.store.find_node(id)
     }
 
     /// What a node stands for; index 0 is the root.
@@ -273,7 +267,7 @@ impl Posix<'_> {
             self.store.edit_node(index, |node| node.references -= 1);
             return;
         }
-        self.store.set_node(index, Node::default());
+        self.store.remove_node(index);
         self.close_later(node.file);
     }
 

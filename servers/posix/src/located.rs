@@ -47,9 +47,10 @@ impl Checked {
     }
 }
 
-/// A window of a file. One that is empty is of no file.
+/// A window of a file. One that is empty is of no file, and one of another age is forgotten.
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
+    age: u64,
     file: FileId,
     since_ns: u64,
     first: u64,
@@ -78,13 +79,14 @@ pub enum Known {
 #[derive(Debug)]
 pub struct Located {
     windows: Vec<Window>,
+    age: u64,
     /// What was read from vfs last: a file, and the window's first page.
     last: (FileId, u64),
 }
 
 impl Default for Located {
     fn default() -> Self {
-        Self { windows: vec![Window::default(); FILES], last: Default::default() }
+        Self { windows: vec![Window::default(); FILES], age: 1, last: Default::default() }
     }
 }
 
@@ -108,13 +110,13 @@ impl Located {
 
     /// Forgets all.
     pub fn forget_all(&mut self) {
-        self.windows.fill(Window::default());
+        self.age += 1;
         self.last = Default::default();
     }
 
     fn put(&mut self, file: FileId, first: u64, (size, pages): (u64, &Pages), now_ns: u64) {
         let Some(window) = self.windows.get_mut(Self::index(file)) else { return };
-        *window = Window { file, since_ns: now_ns, first, size: Checked::new(size), pages: [Checked::new(0); MAX_MAPPED] };
+        *window = Window { age: self.age, file, since_ns: now_ns, first, size: Checked::new(size), pages: [Checked::new(0); MAX_MAPPED] };
         for (to, page) in window.pages.iter_mut().zip(pages.iter()) {
             *to = Checked::new(page.map_or(0, |page| u64::from(page) + 1));
         }
@@ -122,7 +124,7 @@ impl Located {
 
     fn find(&self, file: FileId, offset: u64, now_ns: impl FnOnce() -> u64) -> Known {
         let Some(window) = self.windows.get(Self::index(file)) else { return Known::Nothing };
-        if window.file != file || window.first != window_of(offset) || now_ns().wrapping_sub(window.since_ns) > LIFETIME_NS {
+        if window.age != self.age || window.file != file || window.first != window_of(offset) || now_ns().wrapping_sub(window.since_ns) > LIFETIME_NS {
             return Known::Nothing;
         }
         let left = window.size.get().saturating_sub(offset);

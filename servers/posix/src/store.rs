@@ -3,6 +3,7 @@
 //! A message is one transaction, opened by the first change and committed before the answer, so a crash in between leaves no trace of it and the message,
 //! delivered again, finds everything as it was. An operation that must leave something for after a crash (an intent) commits in between.
 
+mod nodes;
 mod open;
 
 use libsys::field;
@@ -10,7 +11,7 @@ use libsys::saved::{Area, Field, Plain, Transaction};
 use terminal::saved::SavedLine;
 
 use crate::saved::{
-    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, Done, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Name, Node, Origin,
+    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, Done, FILES, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Name, Node, Origin,
     PIPE_BYTES, Pipe, Process, ProcessIndex, QueuedSignal, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Timer, Vma,
     Watch, Worked,
 };
@@ -24,6 +25,9 @@ pub struct Store {
     /// Changes were committed since [`Store::take_news`].
     news: bool,
     open: open::Open,
+    nodes: nodes::Nodes,
+    /// No file beyond is in use.
+    files_end: usize,
 }
 
 macro_rules! accessors {
@@ -55,7 +59,9 @@ impl Store {
     /// Over an opened area.
     #[must_use]
     pub fn new(area: &'static Area<State>) -> Self {
-        Self { area, transaction: None, news: true, open: open::Open::new() }
+        let used = |index: &usize| area.state().files.get(*index).is_some_and(|file| file.get().references != 0);
+        let files_end = (0..FILES).rfind(used).map_or(0, |last| last + 1);
+        Self { area, transaction: None, news: true, open: open::Open::new(), nodes: nodes::Nodes::default(), files_end }
     }
 
     fn open(&mut self) {
@@ -85,8 +91,10 @@ impl Store {
 
     /// Takes all changes since the last commit back.
     pub fn roll_back(&mut self) {
-        self.transaction = None;
-        self.open.forget();
+        if self.transaction.take().is_some() {
+            self.open.forget();
+            self.nodes.forget();
+        }
     }
 
     accessors! {
@@ -136,6 +144,20 @@ impl Store {
         raw_descriptor set_raw_descriptor edit_raw_descriptor: Descriptor = descriptors;
         /// See [`Store::areas`].
         raw_area set_raw_area edit_raw_area: Vma = areas;
+    }
+
+    /// Puts an open file description where there is none. Its index, if there is room.
+    pub fn add_file(&mut self, file: File) -> Option<usize> {
+        let index = (0..FILES).find(|index| self.file(*index).references == 0)?;
+        self.files_end = self.files_end.max(index + 1);
+        self.set_file(index, file);
+        Some(index)
+    }
+
+    /// The places where open file descriptions may be.
+    #[must_use]
+    pub const fn files(&self) -> core::ops::Range<usize> {
+        0..self.files_end
     }
 
     /// Sets one field of a thread's record, without a look at the others.

@@ -7,7 +7,7 @@ use protocols::vfs::FileId;
 use crate::call::{Call, Stop};
 use crate::errno::Errno;
 use crate::fd::kind;
-use crate::saved::{FILES, MAPS, state};
+use crate::saved::state;
 use crate::server::Posix;
 
 impl Posix<'_> {
@@ -15,7 +15,8 @@ impl Posix<'_> {
     #[must_use]
     pub fn is_running(&self, file: FileId) -> bool {
         let Some(node) = self.find_node(file.into()) else { return false };
-        (1..MAPS).map(|map| self.store.map(map)).any(|map| map.state == state::LIVE && map.program as usize == node)
+        let mut maps = self.processes.iter().map(|process| self.store.map(self.store.process(*process).map as usize));
+        maps.any(|map| map.state == state::LIVE && map.program as usize == node)
     }
 
     /// Whether somebody has this file open for writing.
@@ -25,7 +26,7 @@ impl Posix<'_> {
         let writes = |file: crate::saved::File| {
             file.references != 0 && file.kind == kind::REGULAR && file.node as usize == node && file.writes() && file.detail == 0
         };
-        (0..FILES).any(|index| writes(self.store.file(index)))
+        self.store.files().any(|index| writes(self.store.file(index)))
     }
 }
 
