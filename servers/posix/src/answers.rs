@@ -1,7 +1,10 @@
-//! What vfs has answered to `stat` since it was last asked for anything else: programs ask for the same few paths again and again, and for many that are not there.
+//! What vfs has answered to `stat` and to opens since it was last asked for anything else: programs ask for the same few paths again and again, and for many that are not
+//! there.
 //!
-//! posix is the only one that asks vfs for changes, so an answer stays true until posix does. Which request changes what is not followed here: each one that is not made
-//! through [`Posix::vfs_to_ask`] makes all answers old. A read is such a one, because it may move the time of the last read.
+//! posix is the only one that asks vfs for changes, so an answer stays true until posix does. Which request changes what is hardly followed here: each one that is not made
+//! through [`Posix::vfs_to_ask`] makes all answers to `stat` old, a read too, because it may move the time of the last read; and each one but those of
+//! [`Posix::vfs_to_read`] those to opens, which say where a path leads and who may go there. That a file was opened so before does not open it: vfs must still count
+//! it as open (see [`crate::linger`]).
 //!
 //! Nothing of this is saved. Each answer is kept with a sum of its words, because a flipped bit would be another file's length or owner in a program.
 
@@ -10,7 +13,7 @@ use alloc::vec::Vec;
 
 use abi::RequestNumber;
 use protocols::call::CallError;
-use protocols::vfs::{self, Actor, At, FileId};
+use protocols::vfs::{self, Actor, At, FileId, OpenFlags, Opened};
 
 use crate::call::Call;
 use crate::kernel::Port;
@@ -22,30 +25,43 @@ const ANSWERS: usize = 64;
 /// Longest path that is kept.
 const PATH_BYTES: usize = 64;
 
+/// What can be kept.
+trait Found: Clone {
+    /// A sum in which no bit can be changed alone.
+    fn sum(&self) -> u64;
+}
+
 /// An answer, and what was asked.
 #[derive(Clone, Debug)]
-struct Answer {
+struct Answer<T> {
     age: u64,
     start: FileId,
     follow: bool,
     length: usize,
     path: [u8; PATH_BYTES],
     actor: Actor,
-    found: Result<Stat, vfs::Error>,
+    found: T,
     sum: u64,
 }
 
-/// See the module.
+/// Answers to one kind of question.
 #[derive(Debug)]
-pub struct Answers {
-    kept: Vec<Option<Answer>>,
+struct Kept<T> {
+    answers: Vec<Option<Answer<T>>>,
     /// The age that answers have which are true.
     age: u64,
 }
 
-impl Default for Answers {
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Answers {
+    stats: Kept<Result<Stat, vfs::Error>>,
+    opens: Kept<(OpenFlags, Opened)>,
+}
+
+impl<T: Clone> Default for Kept<T> {
     fn default() -> Self {
-        Self { kept: vec![None; ANSWERS], age: 0 }
+        Self { answers: vec![None; ANSWERS], age: 0 }
     }
 }
 
@@ -58,46 +74,69 @@ fn place_of(start: FileId, path: &[u8]) -> usize {
     (hash ^ hash >> 32 ^ hash >> 16) as usize % ANSWERS
 }
 
-/// A sum in which no bit can be changed alone.
-fn sum_of(found: &Result<Stat, vfs::Error>) -> u64 {
-    let words = match found {
-        Ok(stat) => stat.words(),
-        Err(vfs::Error::NotFound) => [1; 15],
-        Err(vfs::Error::NotDirectory) => [2; 15],
-        // No other refusal is kept.
-        Err(_) => [0; 15],
-    };
-    words.iter().fold(u64::from(found.is_ok()), |sum, word| sum.rotate_left(5) ^ word)
+fn sum_of(words: &[u64], first: u64) -> u64 {
+    words.iter().fold(first, |sum, word| sum.rotate_left(5) ^ word)
+}
+
+impl Found for Result<Stat, vfs::Error> {
+    fn sum(&self) -> u64 {
+        let words = match self {
+            Ok(stat) => stat.words(),
+            Err(vfs::Error::NotFound) => [1; 15],
+            Err(vfs::Error::NotDirectory) => [2; 15],
+            // No other refusal is kept.
+            Err(_) => [0; 15],
+        };
+        sum_of(&words, u64::from(self.is_ok()))
+    }
+}
+
+impl Found for (OpenFlags, Opened) {
+    fn sum(&self) -> u64 {
+        let (flags, Opened { file, kind, permissions, uid, gid, device, size, created }) = *self;
+        let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        let what = pair(kind.mode_bits() | u32::from(permissions), u32::from(created));
+        sum_of(&[pair(file.inode, file.generation), what, pair(uid, gid), u64::from(device), size], flags.0.into())
+    }
+}
+
+impl<T: Found> Kept<T> {
+    fn find(&self, at: &At<'_>, actor: &Actor) -> Option<&T> {
+        let answer = self.answers.get(place_of(at.start, at.path))?.as_ref()?;
+        let is_asked = answer.age == self.age && answer.start == at.start && answer.follow == at.follow;
+        if !is_asked || answer.path.get(..answer.length) != Some(at.path) || answer.actor != *actor {
+            return None;
+        }
+        assert!(answer.sum == answer.found.sum(), "an answer is not what vfs said");
+        Some(&answer.found)
+    }
+
+    fn keep(&mut self, at: &At<'_>, actor: &Actor, found: T) {
+        let mut path = [0; PATH_BYTES];
+        let (Some(kept), Some(to)) = (self.answers.get_mut(place_of(at.start, at.path)), path.get_mut(..at.path.len())) else { return };
+        to.copy_from_slice(at.path);
+        let sum = found.sum();
+        *kept = Some(Answer { age: self.age, start: at.start, follow: at.follow, length: at.path.len(), path, actor: actor.clone(), found, sum });
+    }
 }
 
 impl Answers {
     /// vfs is about to be asked for something that may change what it answered.
     pub const fn grow_old(&mut self) {
-        self.age += 1;
-    }
-
-    fn find(&self, at: &At<'_>, actor: &Actor) -> Option<Result<Stat, vfs::Error>> {
-        let answer = self.kept.get(place_of(at.start, at.path))?.as_ref()?;
-        let is_asked = answer.age == self.age && answer.start == at.start && answer.follow == at.follow;
-        if !is_asked || answer.path.get(..answer.length) != Some(at.path) || answer.actor != *actor {
-            return None;
-        }
-        assert!(answer.sum == sum_of(&answer.found), "an answer is not what vfs said");
-        Some(answer.found)
-    }
-
-    fn keep(&mut self, at: &At<'_>, actor: &Actor, found: Result<Stat, vfs::Error>) {
-        let mut path = [0; PATH_BYTES];
-        let (Some(kept), Some(to)) = (self.kept.get_mut(place_of(at.start, at.path)), path.get_mut(..at.path.len())) else { return };
-        to.copy_from_slice(at.path);
-        let sum = sum_of(&found);
-        *kept = Some(Answer { age: self.age, start: at.start, follow: at.follow, length: at.path.len(), path, actor: actor.clone(), found, sum });
+        self.stats.age += 1;
+        self.opens.age += 1;
     }
 }
 
 impl Posix<'_> {
     /// The client of vfs for a request that changes nothing that it has answered.
     pub fn vfs_to_ask(&mut self) -> vfs::Client<Port<'_>> {
+        vfs::Client(self.port_of_vfs())
+    }
+
+    /// The client of vfs for a request that changes no name and no permission.
+    pub fn vfs_to_read(&mut self) -> vfs::Client<Port<'_>> {
+        self.answers.stats.age += 1;
         vfs::Client(self.port_of_vfs())
     }
 }
@@ -108,24 +147,47 @@ impl Call<'_, '_> {
     /// # Errors
     /// What vfs says.
     pub fn stat_in_vfs(&mut self, number: RequestNumber, at: At<'_>, actor: &Actor) -> Result<Stat, CallError<vfs::Error>> {
-        if let Some(found) = self.posix.answers.find(&at, actor) {
+        if let Some(found) = self.posix.answers.stats.find(&at, actor) {
             return found.map_err(CallError::Service);
         }
         let found = self.posix.vfs_to_ask().stat(number, at, actor).map(Stat::from);
         match &found {
-            Ok(stat) => self.posix.answers.keep(&at, actor, Ok(*stat)),
-            Err(CallError::Service(error @ (vfs::Error::NotFound | vfs::Error::NotDirectory))) => self.posix.answers.keep(&at, actor, Err(*error)),
+            Ok(stat) => self.posix.answers.stats.keep(&at, actor, Ok(*stat)),
+            Err(CallError::Service(error @ (vfs::Error::NotFound | vfs::Error::NotDirectory))) => {
+                self.posix.answers.stats.keep(&at, actor, Err(*error))
+            }
             Err(_) => {}
         }
         found
+    }
+
+    /// Opens a place in vfs, without a change of anything. The second is whether vfs was not told, because it has the file open already.
+    ///
+    /// # Errors
+    /// What vfs says.
+    pub fn open_in_vfs(
+        &mut self,
+        number: RequestNumber,
+        at: At<'_>,
+        actor: &Actor,
+        flags: OpenFlags,
+    ) -> Result<(Opened, bool), CallError<vfs::Error>> {
+        if let Some((_, opened)) = self.posix.answers.opens.find(&at, actor).filter(|(asked, _)| *asked == flags)
+            && self.posix.is_open_in_vfs(opened.file)
+        {
+            return Ok((*opened, true));
+        }
+        let opened = self.posix.vfs_to_ask().open(number, at, actor, flags, 0)?;
+        self.posix.answers.opens.keep(&at, actor, (flags, opened));
+        Ok((opened, false))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Answers, PATH_BYTES};
+    use super::{Kept, PATH_BYTES};
     use crate::stat::Stat;
-    use protocols::vfs::{Actor, At, Error, FileId, ROOT};
+    use protocols::vfs::{Actor, At, Error, FileId, Kind, OpenFlags, Opened, ROOT};
 
     fn stat(size: u64) -> Result<Stat, Error> {
         Ok(Stat { size, mode: 0o100_644, ..Stat::default() })
@@ -133,10 +195,10 @@ mod tests {
 
     #[test]
     fn answer_is_that_to_the_same_question_of_the_same_caller() {
-        let (mut answers, root) = (Answers::default(), Actor::superuser());
+        let (mut answers, root) = (Kept::default(), Actor::superuser());
         let at = At { start: ROOT, path: b"/etc/passwd", follow: true };
         answers.keep(&at, &root, stat(5));
-        assert_eq!(answers.find(&at, &root), Some(stat(5)));
+        assert_eq!(answers.find(&at, &root), Some(&stat(5)));
         assert_eq!(answers.find(&At { follow: false, ..at }, &root), None);
         assert_eq!(answers.find(&At { start: FileId { inode: 9, generation: 1 }, ..at }, &root), None);
         assert_eq!(answers.find(&At { path: b"/etc/passwe", ..at }, &root), None);
@@ -147,14 +209,14 @@ mod tests {
             assert_eq!(answers.find(&at, &other), None);
         }
         answers.keep(&at, &root, Err(Error::NotFound));
-        assert_eq!(answers.find(&at, &root), Some(Err(Error::NotFound)));
-        answers.grow_old();
+        assert_eq!(answers.find(&at, &root), Some(&Err(Error::NotFound)));
+        answers.age += 1;
         assert_eq!(answers.find(&at, &root), None);
     }
 
     #[test]
     fn long_paths_are_not_kept() {
-        let (mut answers, root) = (Answers::default(), Actor::superuser());
+        let (mut answers, root) = (Kept::default(), Actor::superuser());
         for length in [0, 1, PATH_BYTES, PATH_BYTES + 1] {
             let path = vec![b'x'; length];
             let at = At { start: ROOT, path: &path, follow: true };
@@ -166,10 +228,10 @@ mod tests {
     #[test]
     #[should_panic = "not what vfs said"]
     fn flipped_bit_is_no_answer() {
-        let (mut answers, root) = (Answers::default(), Actor::superuser());
+        let (mut answers, root) = (Kept::default(), Actor::superuser());
         let at = At { start: ROOT, path: b"f", follow: true };
         answers.keep(&at, &root, stat(4096));
-        if let Some(Ok(stat)) = answers.kept.iter_mut().flatten().next().map(|answer| answer.found.as_mut()) {
+        if let Some(Ok(stat)) = answers.answers.iter_mut().flatten().next().map(|answer| answer.found.as_mut()) {
             stat.size ^= 1 << 40;
         }
         answers.find(&at, &root);
@@ -178,12 +240,27 @@ mod tests {
     #[test]
     #[should_panic = "not what vfs said"]
     fn flipped_bit_is_no_other_refusal() {
-        let (mut answers, root) = (Answers::default(), Actor::superuser());
+        let (mut answers, root) = (Kept::default(), Actor::superuser());
         let at = At { start: ROOT, path: b"f", follow: true };
         answers.keep(&at, &root, Err(Error::NotFound));
-        if let Some(answer) = answers.kept.iter_mut().flatten().next() {
+        if let Some(answer) = answers.answers.iter_mut().flatten().next() {
             answer.found = Err(Error::NotDirectory);
         }
         answers.find(&at, &root);
+    }
+
+    #[test]
+    #[should_panic = "not what vfs said"]
+    fn flipped_bit_opens_no_other_file() {
+        let (mut opens, root) = (Kept::default(), Actor::superuser());
+        let at = At { start: ROOT, path: b"f", follow: true };
+        let file = FileId { inode: 7, generation: 1 };
+        let opened = Opened { file, kind: Kind::File, permissions: 0o644, uid: 0, gid: 0, device: 0, size: 3, created: false };
+        opens.keep(&at, &root, (OpenFlags::READ, opened));
+        assert_eq!(opens.find(&at, &root), Some(&(OpenFlags::READ, opened)));
+        if let Some(answer) = opens.answers.iter_mut().flatten().next() {
+            answer.found.1.file.inode = 6;
+        }
+        opens.find(&at, &root);
     }
 }

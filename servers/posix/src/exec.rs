@@ -223,7 +223,7 @@ impl Posix<'_> {
             let part = (to.len() - done).min(crate::server::BUFFER_BYTES);
             let mut buffer = core::mem::take(&mut self.buffer);
             let lease = self.kernel.lend_mut(buffer.get_mut(..part).unwrap_or_default());
-            let result = self.vfs().read(number.with_step(ASK), file, offset + done as u64, part as u32, lease);
+            let result = self.vfs_to_read().read(number.with_step(ASK), file, offset + done as u64, part as u32, lease);
             let count = result.as_ref().map_or(0, |count| (*count as usize).min(part));
             if let (Some(to), Some(from)) = (to.get_mut(done..done + count), buffer.get(..count)) {
                 to.copy_from_slice(from);

@@ -154,7 +154,7 @@ impl Posix<'_> {
         if shared_write {
             self.located.forget(file);
         }
-        let pages = self.vfs().map_pages(number, file, first, count as u8, shared_write).map_err(refused)?;
+        let pages = self.vfs_to_read().map_pages(number, file, first, count as u8, shared_write).map_err(refused)?;
         let flags = if area.flags & SHARED == 0 || !shared_write { map_flags(area.flags & !WRITE) } else { map_flags(area.flags) };
         let pages: heapless::Vec<Option<u32>, { vfs::MAX_MAPPED }> = pages.iter().collect();
         let mut index = 0;

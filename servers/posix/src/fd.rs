@@ -219,8 +219,10 @@ impl Posix<'_> {
             kind::PROC => self.texts.forget(index),
             _ => {}
         }
-        if file.node != 0 {
-            self.release_node(file.node as usize);
+        match file.node as usize {
+            0 => {}
+            node if file.writes() => self.release_node(node),
+            node => self.leave_node(node),
         }
     }
 
@@ -230,15 +232,26 @@ impl Posix<'_> {
     /// `ENFILE`.
     pub fn node_opened(&mut self, file: FileId, mode: u32, device: u32) -> Result<usize, Errno> {
         let id = Id::from(file);
-        if let Some(index) = self.find_node(id) {
-            self.hold_node(index);
+        if let Some(index) = self.node_open_already(file) {
             self.close_later(id);
             return Ok(index);
         }
-        self.store.add_node(Node { file: id, references: 1, mode, device, ..Node::default() }).ok_or(Errno::ENFILE)
+        let node = Node { file: id, references: 1, mode, device, ..Node::default() };
+        if let Some(index) = self.store.add_node(node) {
+            return Ok(index);
+        }
+        self.close_lingering();
+        self.store.add_node(node).ok_or(Errno::ENFILE)
     }
 
-    /// The node of a vfs file.
+    /// One more user of the node of a file that vfs counts as open, of which it was not told.
+    pub fn node_open_already(&mut self, file: FileId) -> Option<usize> {
+        let index = self.store.find_any_node(file.into())?;
+        self.hold_node(index);
+        Some(index)
+    }
+
+    /// The node of a vfs file that is in use.
     #[must_use]
     pub fn find_node(&self, id: Id) -> Option<usize> {
         self.store.find_node(id)
@@ -253,7 +266,7 @@ impl Posix<'_> {
     /// One more user of a node.
     pub fn hold_node(&mut self, index: usize) {
         if index != 0 {
-            self.store.edit_node(index, |node| node.references += 1);
+            self.store.set_references(index, self.store.node(index).references + 1);
         }
     }
 
@@ -264,7 +277,7 @@ impl Posix<'_> {
         }
         let node = self.store.node(index);
         if node.references > 1 {
-            self.store.edit_node(index, |node| node.references -= 1);
+            self.store.set_references(index, node.references - 1);
             return;
         }
         self.store.remove_node(index);

@@ -256,7 +256,7 @@ impl Call<'_, '_> {
         let number = self.ask();
         let (asked, count) = self.with_buffer(to.length, |call, buffer| {
             let (lease, length) = (call.posix.kernel.lend_mut(buffer), buffer.len() as u32);
-            let count = call.vfs().read(number, id, at, length, lease).map_err(vfs_stop)?;
+            let count = call.posix.vfs_to_read().read(number, id, at, length, lease).map_err(vfs_stop)?;
             let count = possible(count, buffer.len());
             Ok((buffer.len(), call.write_some(to.address, buffer.get(..count).unwrap_or_default())?))
         })?;

@@ -124,7 +124,8 @@ impl Located {
 
     fn find(&self, file: FileId, offset: u64, now_ns: impl FnOnce() -> u64) -> Known {
         let Some(window) = self.windows.get(Self::index(file)) else { return Known::Nothing };
-        if window.age != self.age || window.file != file || window.first != window_of(offset) || now_ns().wrapping_sub(window.since_ns) > LIFETIME_NS {
+        if window.age != self.age || window.file != file || window.first != window_of(offset) || now_ns().wrapping_sub(window.since_ns) > LIFETIME_NS
+        {
             return Known::Nothing;
         }
         let left = window.size.get().saturating_sub(offset);

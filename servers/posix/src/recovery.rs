@@ -94,6 +94,7 @@ impl Posix<'_> {
 
     fn build_indices(&mut self) {
         self.lanes = (1..LANES).filter(|lane| self.store.thread(*lane).state == state::LIVE).collect();
+        self.lingering = self.find_lingering();
         self.held = self.lanes.iter().copied().filter(|lane| self.store.thread(*lane).held != 0).collect();
         let used = |process: &usize| matches!(self.store.process(*process).state, state::LIVE | state::ZOMBIE);
         self.processes = (1..PROCESSES).filter(used).collect();

@@ -468,6 +468,8 @@ libsys::plain! {
         pub locks: u32,
         /// Device number.
         pub device: u32,
+        /// Nothing: whole words are stored faster.
+        pub padding: u32,
     }
 
     /// A pipe.

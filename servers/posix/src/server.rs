@@ -116,6 +116,8 @@ pub struct Posix<'k> {
     pub calls: Vec<u64>,
     /// /proc and the nodes of /dev are still to be made known to vfs.
     pub mount_due: bool,
+    /// Nodes of files that were closed and that vfs counts as open, or were so, the longest first.
+    pub lingering: VecDeque<usize>,
     /// Files that were in messages which nobody will receive.
     pub orphans: Vec<usize>,
     /// Files that are timers, and when each was last told to whoever waits.
@@ -178,6 +180,7 @@ impl<'k> Posix<'k> {
             has_vdso: false,
             calls: vec![0; COUNTED_CALLS],
             mount_due: true,
+            lingering: VecDeque::new(),
             orphans: Vec::new(),
             timers: Vec::new(),
             alarms: Vec::new(),

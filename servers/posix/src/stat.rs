@@ -25,6 +25,8 @@ const ANONYMOUS_DEVICE: u64 = 12;
 
 /// Type bits of a mode.
 pub mod mode {
+    /// All bits of the kind.
+    pub const KINDS: u32 = 0o170_000;
     /// FIFO.
     pub const FIFO: u32 = 0o010_000;
     /// Character device.

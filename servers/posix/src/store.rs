@@ -11,9 +11,9 @@ use libsys::saved::{Area, Field, Plain, Transaction};
 use terminal::saved::SavedLine;
 
 use crate::saved::{
-    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, Done, FILES, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Name, Node, Origin,
-    PIPE_BYTES, Pipe, Process, ProcessIndex, QueuedSignal, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread, Timer, Vma,
-    Watch, Worked,
+    AREAS, Action, COUNTED_CALLS, DESCRIPTORS, Descriptor, Done, FILES, File, Globals, Id, LARGE_PIPES, Lane, Load, Lock, Map, MapIndex, Name, Node,
+    Origin, PIPE_BYTES, Pipe, Process, ProcessIndex, QueuedSignal, Right, SIGNALS, SMALL_PIPE_BYTES, SavedFrame, Socket, State, Terminal, Thread,
+    Timer, Vma, Watch, Worked,
 };
 use crate::vma::{Areas, PAGE};
 pub use open::Set as OpenSet;

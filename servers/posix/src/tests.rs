@@ -8,6 +8,7 @@ mod doubt;
 mod events;
 mod files;
 mod handoff;
+mod linger;
 mod locks;
 mod memory;
 mod pending;

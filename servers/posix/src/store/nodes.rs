@@ -6,6 +6,8 @@ use core::cell::RefCell;
 
 use alloc::collections::BTreeMap;
 
+use libsys::field;
+
 use crate::saved::{Id, NODES, Node};
 use crate::store::Store;
 
@@ -40,25 +42,38 @@ const fn key(id: Id) -> (u32, u32) {
 }
 
 impl Store {
-    /// The node of a vfs file.
+    /// The node of a vfs file that somebody uses.
+    #[must_use]
+    pub fn find_node(&self, id: Id) -> Option<usize> {
+        self.find_any_node(id).filter(|index| self.node(*index).references != 0)
+    }
+
+    /// The node of a vfs file, also of one that lingers.
     ///
     /// # Panics
     /// If the index leads to a node of another file: the successor makes a new one.
     #[must_use]
-    pub fn find_node(&self, id: Id) -> Option<usize> {
-        let used = (1..NODES).map(|index| (self.node(index), index as u32)).filter(|(node, _)| node.references != 0);
-        let index = self.nodes.find(id, used.map(|(node, index)| (node.file, index)))? as usize;
-        let node = self.node(index);
-        assert!(node.references != 0 && node.file == id, "the index of nodes leads to another file's");
+    pub fn find_any_node(&self, id: Id) -> Option<usize> {
+        let used = (1..NODES).map(|index| (self.node(index).file, index as u32)).filter(|(file, _)| file.inode != 0);
+        let index = self.nodes.find(id, used)? as usize;
+        assert!(self.node(index).file == id, "the index of nodes leads to another file's");
         Some(index)
     }
 
     /// Gives a file a node of its own. The node's index, if there is one left.
     pub fn add_node(&mut self, node: Node) -> Option<usize> {
-        let index = (1..NODES).find(|index| self.node(*index).references == 0)?;
+        let index = (1..NODES).find(|index| self.node(*index).file.inode == 0)?;
         self.set_node(index, node);
         self.nodes.changed(node.file, Some(index as u32));
         Some(index)
+    }
+
+    /// Sets how often a node is used.
+    pub fn set_references(&mut self, index: usize, references: u32) {
+        self.open();
+        if let (Some(transaction), Some(node)) = (&self.transaction, self.area.state().nodes.get(index)) {
+            node.set_field(transaction, field!(Node, references), references);
+        }
     }
 
     /// Takes a node from its file.

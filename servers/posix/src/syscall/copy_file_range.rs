@@ -40,7 +40,7 @@ pub fn sys_copy_file_range(call: &mut Call<'_, '_>) -> SysResult {
     let (id, number) = (call.posix.node_id(file.node), call.number.with_step(ASK));
     let bytes = call.with_buffer((length as usize).min(BUFFER_BYTES), |call, buffer| {
         let lease = call.posix.kernel.lend_mut(buffer);
-        let count = call.vfs().read(number, id, start, buffer.len() as u32, lease).map_err(vfs_stop)?;
+        let count = call.posix.vfs_to_read().read(number, id, start, buffer.len() as u32, lease).map_err(vfs_stop)?;
         Ok(buffer.get(..count as usize).unwrap_or_default().to_vec())
     })?;
     let copied = call.write_to(out_index, &out, Some(out_start), Data::Bytes(&bytes))?;

@@ -51,7 +51,7 @@ fn open_directory(call: &mut Call<'_, '_>) -> Result<usize, Stop> {
 pub fn sys_fchdir(call: &mut Call<'_, '_>) -> SysResult {
     let (_, file) = call.posix.place_of(call.process, call.arguments[0])?;
     let node = match file.kind {
-        kind::DIRECTORY | kind::PLACE if call.posix.store.node(file.node as usize).mode & 0o170_000 == mode::DIRECTORY => {
+        kind::DIRECTORY | kind::PLACE if call.posix.store.node(file.node as usize).mode & mode::KINDS == mode::DIRECTORY => {
             let (check, id, actor) = (call.ask(), call.posix.node_id(file.node), call.actor());
             // The right to search it is what counts.
             call.vfs().access(check, At::file(id), &actor, 1).map_err(vfs_stop)?;

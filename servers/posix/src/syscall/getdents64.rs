@@ -17,7 +17,7 @@ pub fn sys_getdents64(call: &mut Call<'_, '_>) -> SysResult {
             call.with_buffer(room, |call, buffer| {
                 let lease = call.posix.kernel.lend_mut(buffer);
                 let length = buffer.len() as u32;
-                let (count, next) = call.vfs().read_directory(number, id, file.offset, length, lease).map_err(vfs_stop)?;
+                let (count, next) = call.posix.vfs_to_read().read_directory(number, id, file.offset, length, lease).map_err(vfs_stop)?;
                 call.write(address, buffer.get(..count as usize).unwrap_or_default())?;
                 Ok((u64::from(count), next))
             })?

@@ -40,6 +40,7 @@ pub fn sys_mkdirat(call: &mut Call<'_, '_>) -> SysResult {
 fn remove(call: &mut Call<'_, '_>, directory: u64, argument: usize, is_directory: bool) -> SysResult {
     let (start, path) = place(call, directory, argument)?;
     let number = call.effect();
+    call.posix.close_lingering();
     call.at_vfs(start, &path, false, |call, at, actor| {
         let mut vfs = call.posix.vfs_to_change();
         if is_directory { vfs.remove_directory(number, at, actor) } else { vfs.unlink(number, at, actor) }
@@ -149,6 +150,7 @@ fn rename(call: &mut Call<'_, '_>, directories: [u64; 2], arguments: [usize; 2],
     let (old_start, old_path) = place(call, directories[0], arguments[0])?;
     let (start, path) = place(call, directories[1], arguments[1])?;
     let number = call.effect();
+    call.posix.close_lingering();
     let from = protocols::vfs::At { start: old_start, path: &old_path, follow: false };
     call.at_vfs(start, &path, false, |call, at, actor| call.posix.vfs_to_change().rename(number, from, at, actor, mode))?;
     Ok(0)

@@ -100,7 +100,8 @@ const FIFO_WAITS: u64 = 1 << 32;
 /// What became of an open.
 #[derive(Clone, Copy)]
 enum Place {
-    Vfs(Opened),
+    /// A file, and whether vfs was not told.
+    Vfs(Opened, bool),
     Proc(Entry),
 }
 
@@ -132,9 +133,10 @@ fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: 
                 call.posix.located.forget_all();
             }
             let changes = [OpenFlags::CREATE, OpenFlags::TRUNCATE, OpenFlags::TEMPORARY].into_iter().any(|flag| wanted.contains(flag));
-            let opened = if within == Within::default() && !changes {
-                call.posix.vfs_to_ask().open(number, at, actor, wanted, permissions)
-            } else if within == Within::default() {
+            if within == Within::default() && !changes {
+                return call.open_in_vfs(number, at, actor, wanted).map(|(opened, already)| Place::Vfs(opened, already));
+            }
+            let opened = if within == Within::default() {
                 call.vfs().open(number, at, actor, wanted, permissions)
             } else if u64::from(within.0) & RESOLVE_IN_ROOT != 0 {
                 let inside = Actor { root: at.start, ..actor.clone() };
@@ -142,7 +144,7 @@ fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: 
             } else {
                 call.vfs().open_within(number, at, actor, wanted, permissions, within)
             };
-            opened.map(Place::Vfs)
+            opened.map(|opened| Place::Vfs(opened, false))
         },
         |_, entry| match entry {
             Entry::Descriptor(..) if u64::from(within.0) & RESOLVE_NO_MAGICLINKS != 0 => Err(Errno::ELOOP.into()),
@@ -151,7 +153,7 @@ fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: 
     )?;
     let close_on_exec = flags & O_CLOEXEC != 0;
     match place {
-        Place::Vfs(opened) => match file_for(call, &opened, flags) {
+        Place::Vfs(opened, already) => match file_for(call, &opened, already, flags) {
             Ok(file) => {
                 if flags & O_TRUNC != 0 && !opened.created && file.kind == kind::REGULAR {
                     call.posix.drop_pages(opened.file, Dropped::From(0));
@@ -205,9 +207,13 @@ fn wanted(flags: u32) -> OpenFlags {
     wanted
 }
 
-fn file_for(call: &mut Call<'_, '_>, opened: &Opened, flags: u32) -> Result<File, Stop> {
+fn file_for(call: &mut Call<'_, '_>, opened: &Opened, already: bool, flags: u32) -> Result<File, Stop> {
     let mode = opened.kind.mode_bits() | u32::from(opened.permissions);
-    let node = call.posix.node_opened(opened.file, mode, opened.device)?;
+    let known = if already { call.posix.node_open_already(opened.file) } else { None };
+    let node = match known {
+        Some(node) => node,
+        None => call.posix.node_opened(opened.file, mode, opened.device)?,
+    };
     if flags & ACCESS_MODE != 0 && flags & O_PATH == 0 && call.posix.is_running(opened.file) {
         return Err(Errno::ETXTBSY.into());
     }

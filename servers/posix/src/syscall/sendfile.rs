@@ -26,7 +26,7 @@ pub fn sys_sendfile(call: &mut Call<'_, '_>) -> SysResult {
     let bytes = call.with_buffer(length, |call, buffer| {
         let lease = call.posix.kernel.lend_mut(buffer);
         let length = buffer.len() as u32;
-        let count = call.vfs().read(number, id, offset, length, lease).map_err(vfs_stop)?;
+        let count = call.posix.vfs_to_read().read(number, id, offset, length, lease).map_err(vfs_stop)?;
         Ok(buffer.get(..count as usize).unwrap_or_default().to_vec())
     })?;
     let written = call.write_to(out_index, &out_file, None, Data::Bytes(&bytes))?;
