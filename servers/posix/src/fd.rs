@@ -165,7 +165,7 @@ impl Posix<'_> {
 
     /// One more descriptor names a file.
     pub fn hold_file(&mut self, index: usize) {
-        self.store.edit_file(index, |file| file.references += 1);
+        self.store.set_file_references(index, self.store.file(index).references + 1);
     }
 
     /// Closes a descriptor.
@@ -198,7 +198,7 @@ impl Posix<'_> {
     fn release_one(&mut self, index: usize) {
         let file = self.store.file(index);
         if file.references > 1 {
-            self.store.edit_file(index, |file| file.references -= 1);
+            self.store.set_file_references(index, file.references - 1);
             if file.kind == kind::SOCKET {
                 self.drop_unreachable_messages();
             }

@@ -4,6 +4,7 @@
 //! aligned to 16: `argc`, the argument pointers, 0, the environment pointers, 0, the auxiliary vector. The builder makes bytes for the addresses
 //! just below `top`; who puts them there is `exec`.
 
+use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::errno::Errno;
@@ -71,22 +72,38 @@ pub struct Stack {
 /// Collects bytes downwards.
 struct Down {
     top: u64,
-    /// In reverse order.
+    /// Zeros up to `start`.
     bytes: Vec<u8>,
+    start: usize,
 }
 
 impl Down {
+    fn new(top: u64, most: usize) -> Self {
+        Self { top, bytes: vec![0; most], start: most }
+    }
+
     fn address(&self) -> u64 {
-        self.top - self.bytes.len() as u64
+        self.top - (self.bytes.len() - self.start) as u64
+    }
+
+    /// Room for so many bytes, zeros.
+    fn room(&mut self, length: usize) -> &mut [u8] {
+        if self.start < length {
+            let more = length.max(self.bytes.len());
+            self.bytes.splice(..0, core::iter::repeat_n(0, more));
+            self.start += more;
+        }
+        self.start -= length;
+        self.bytes.get_mut(self.start..self.start + length).unwrap_or_default()
     }
 
     fn push(&mut self, bytes: &[u8]) -> u64 {
-        self.bytes.extend(bytes.iter().rev());
+        self.room(bytes.len()).copy_from_slice(bytes);
         self.address()
     }
 
     fn push_string(&mut self, string: &[u8]) -> u64 {
-        self.bytes.push(0);
+        self.room(1);
         self.push(string)
     }
 
@@ -95,9 +112,12 @@ impl Down {
     }
 
     fn align(&mut self, to: u64) {
-        while !self.address().is_multiple_of(to) {
-            self.bytes.push(0);
-        }
+        let above = (self.address() % to) as usize;
+        self.room(above);
+    }
+
+    fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.split_off(self.start)
     }
 }
 
@@ -110,7 +130,7 @@ pub fn build(top: u64, file_name: &[u8], arguments: &[Vec<u8>], environment: &[V
     if strings > MAX_BYTES || arguments.len() + environment.len() > MAX_STRINGS {
         return Err(Errno::E2BIG);
     }
-    let mut down = Down { top, bytes: Vec::with_capacity(strings + 1024) };
+    let mut down = Down::new(top, strings + 1024);
     down.push(&[0; 8]);
     let file_name = down.push_string(file_name);
     let environment_end = down.address();
@@ -139,8 +159,7 @@ pub fn build(top: u64, file_name: &[u8], arguments: &[Vec<u8>], environment: &[V
     }
     down.push_word(arguments.len() as u64);
     let pointer = down.address();
-    down.bytes.reverse();
-    Ok(Stack { bytes: down.bytes, pointer, arguments: (arguments_start, arguments_end), environment: (arguments_end, environment_end) })
+    Ok(Stack { bytes: down.into_bytes(), pointer, arguments: (arguments_start, arguments_end), environment: (arguments_end, environment_end) })
 }
 
 fn auxiliary_vector(auxiliary: &Auxiliary, file_name: u64, platform: u64, random: u64) -> Vec<(u64, u64)> {

@@ -154,6 +154,14 @@ impl Store {
         Some(index)
     }
 
+    /// Sets how many descriptors name an open file description.
+    pub fn set_file_references(&mut self, index: usize, references: u32) {
+        self.open();
+        if let (Some(transaction), Some(file)) = (&self.transaction, self.area.state().files.get(index)) {
+            file.set_field(transaction, field!(File, references), references);
+        }
+    }
+
     /// The places where open file descriptions may be.
     #[must_use]
     pub const fn files(&self) -> core::ops::Range<usize> {
