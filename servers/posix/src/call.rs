@@ -1,6 +1,6 @@
 //! One system call in progress: who calls, with what arguments, and how it can end.
 
-use abi::RequestNumber;
+use abi::{RequestNumber, call_sum};
 use protocols::call::CallError;
 use protocols::service::Service;
 use protocols::vfs;
@@ -61,6 +61,8 @@ pub struct Call<'a, 'k> {
     pub call_number: u64,
     /// Its arguments.
     pub arguments: [u64; 6],
+    /// What the kernel says that these three come to: [`call_sum`]; of what is left of the arguments, where only halves count.
+    pub sum: u64,
 }
 
 impl Call<'_, '_> {
@@ -83,7 +85,23 @@ impl Call<'_, '_> {
     /// Number of the call's numbered request to another server.
     #[must_use]
     pub fn effect(&self) -> RequestNumber {
-        self.number.with_step(EFFECT)
+        self.numbered(EFFECT)
+    }
+
+    /// Number of one of several such requests.
+    ///
+    /// # Panics
+    /// If this is not the call any more that the program made: nobody undoes what another server was asked for in its name.
+    #[must_use]
+    pub fn numbered(&self, step: u8) -> RequestNumber {
+        assert!(self.is_as_made(), "lane {} is about to do what its program did not ask for", self.lane);
+        self.number.with_step(step)
+    }
+
+    /// Whether number and arguments still are what the program called with.
+    #[must_use]
+    pub fn is_as_made(&self) -> bool {
+        call_sum(self.number, self.call_number, self.arguments) == self.sum
     }
 
     /// Number of idempotent requests.

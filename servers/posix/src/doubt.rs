@@ -7,7 +7,7 @@
 //!
 //! A call that succeeds pays nothing for this. Not asked twice: what depends on the time or on what others do meanwhile.
 
-use abi::{Frame, call_sum};
+use abi::Frame;
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
@@ -49,19 +49,23 @@ const fn asked(frame: &Frame) -> (u64, [u64; 6]) {
 impl Call<'_, '_> {
     /// Makes the call, and once more if it fails, or if it is not the one that the kernel has a sum of.
     #[inline]
-    pub(crate) fn attempt(&mut self, sum: u64) -> SysResult {
-        let planned = self.posix.afterwards.len();
-        if self.sum() != sum {
+    pub(crate) fn attempt(&mut self) -> SysResult {
+        let (planned, sum) = (self.posix.afterwards.len(), self.sum);
+        if !self.is_as_made() {
             return self.attempt_again(planned, sum);
         }
-        match table::dispatch(self) {
+        match self.run(table::dispatch) {
             Err(Stop::Errno(errno)) if is_doubtful(errno, self.call_number) => self.attempt_again(planned, sum),
             outcome => outcome,
         }
     }
 
-    fn sum(&self) -> u64 {
-        call_sum(self.number, self.call_number, self.arguments)
+    /// Runs it. What came of it is not committed yet, so that a call which became another one on the way leaves nothing.
+    #[inline]
+    fn run(&mut self, dispatch: impl FnOnce(&mut Self) -> SysResult) -> SysResult {
+        let outcome = dispatch(self);
+        assert!(self.is_as_made(), "lane {}'s call is not what it was when it began", self.lane);
+        outcome
     }
 
     /// Makes the call as if nothing had come of it yet, with what the kernel still has; so many things were planned before it.
@@ -72,12 +76,13 @@ impl Call<'_, '_> {
         let frame = self.posix.kernel.get_frame(slot::thread(self.lane)).map_err(kernel_errno)?;
         assert!(frame.rcx == frame.rip, "lane {} made no call", self.lane);
         (self.call_number, self.arguments) = asked(&frame);
+        self.sum = sum;
         // Of all that it is made of there is no other copy of the request's number.
-        assert!(self.sum() == sum, "lane {} calls under another number than {:?}", self.lane, self.number);
+        assert!(self.is_as_made(), "lane {} calls under another number than {:?}", self.lane, self.number);
         self.posix.hands.correct(self.lane, Incoming::Call { number: self.call_number, arguments: self.arguments, sum });
         self.process = self.posix.store.thread(self.lane).process as usize;
         self.map = self.posix.store.process(self.process).map as usize;
-        table::dispatch(self)
+        self.run(table::dispatch)
     }
 }
 
@@ -99,6 +104,43 @@ impl Posix<'_> {
 #[cfg(test)]
 mod tests {
     use super::{Errno, Frame, asked, is_doubtful};
+    use crate::call::Call;
+    use crate::fake::harness::System;
+    use abi::{RequestNumber, call_sum};
+
+    /// Runs a call during which a word of it changes.
+    fn run_while(change: impl FnOnce(&mut Call<'_, '_>)) {
+        let (mut system, lane) = System::start();
+        let (number, call_number, arguments) = (RequestNumber::new(10, 1, 7, 0), 1, [1, 2, 17, 4, 5, 6]);
+        let sum = call_sum(number, call_number, arguments);
+        let mut call = Call { posix: system.posix(), lane, process: 0, map: 0, number, call_number, arguments, sum };
+        let outcome = call.run(|call| {
+            change(call);
+            Ok(17)
+        });
+        assert_eq!(outcome, Ok(17));
+    }
+
+    #[test]
+    fn call_that_stays_what_it_is_has_its_result() {
+        run_while(|_| {});
+        run_while(|call| assert_eq!(call.effect(), call.number.with_step(1)));
+    }
+
+    #[test]
+    #[should_panic = "not what it was when it began"]
+    fn call_whose_argument_changes_on_the_way_has_no_result() {
+        run_while(|call| call.arguments[2] = 0x6321_a94b_15d7_0ce9);
+    }
+
+    #[test]
+    #[should_panic = "did not ask for"]
+    fn nothing_is_asked_of_others_for_a_call_that_is_another_one() {
+        run_while(|call| {
+            call.arguments[1] ^= 8;
+            let _number = call.effect();
+        });
+    }
 
     #[test]
     fn arguments_are_where_the_abi_has_them() {

@@ -354,7 +354,7 @@ impl Call<'_, '_> {
         range: Range<usize>,
         piece: u8,
     ) -> Result<(usize, u64), Stop> {
-        let number = self.number.with_step(EFFECT + piece);
+        let number = self.numbered(EFFECT + piece);
         self.with_buffer(range.len(), |call, buffer| {
             let fetched = call.fetch_some(from, range.start, buffer)?;
             let buffer = buffer.get(..fetched).unwrap_or_default();

@@ -235,7 +235,7 @@ impl<'k> Posix<'k> {
         }
         self.last_seen[lane] = Some(number.with_step(0));
         self.hands.take(lane, number, incoming);
-        self.run(lane);
+        self.run_message(lane, number, incoming);
         self.settle();
     }
 
@@ -309,7 +309,12 @@ impl<'k> Posix<'k> {
 
     /// Runs the message in a lane's hand.
     pub fn run(&mut self, lane: Lane) {
-        let Some(hand) = self.hands.get(lane).copied() else { return };
+        if let Some(hand) = self.hands.get(lane).copied() {
+            self.run_message(lane, hand.number, hand.incoming);
+        }
+    }
+
+    fn run_message(&mut self, lane: Lane, number: RequestNumber, incoming: Incoming) {
         let thread = self.store.thread(lane);
         let process = self.store.process(thread.process as usize);
         if thread.state != state::LIVE || process.flags & flag::EXITING != 0 {
@@ -319,9 +324,9 @@ impl<'k> Posix<'k> {
             self.keep(lane, Wait::stopped());
             return;
         }
-        match hand.incoming {
-            Incoming::Call { number, arguments, sum } => self.run_call(lane, hand.number, number, arguments, sum),
-            Incoming::PageFault { address, access } => self.run_fault(lane, hand.number, address, access),
+        match incoming {
+            Incoming::Call { number: call_number, arguments, sum } => self.run_call(lane, number, call_number, arguments, sum),
+            Incoming::PageFault { address, access } => self.run_fault(lane, number, address, access),
             Incoming::Exception { vector, code, .. } if !self.is_raised_again(lane, vector, code) => self.try_instruction_again(lane),
             Incoming::Exception { vector, code, address } => self.run_exception(lane, vector, code, address),
         }
@@ -348,9 +353,9 @@ impl<'k> Posix<'k> {
         }
         let process = thread.process as usize;
         let map = self.store.process(process).map as usize;
-        let mut call = Call { posix: self, lane, process, map, number, call_number, arguments };
+        let mut call = Call { posix: self, lane, process, map, number, call_number, arguments, sum };
         fail::passed(call_number, Passed::Intent);
-        let result = call.attempt(sum);
+        let result = call.attempt();
         if !matches!(result, Err(Stop::Wait(_) | Stop::Interrupted { .. } | Stop::Anew)) {
             fail::passed(call_number, Passed::Effect);
         }

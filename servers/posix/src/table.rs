@@ -4,6 +4,8 @@
 
 use Kind::{Address, Both, Descriptor, Directory, Flags, Input, Length, Long, Output, Path, Process, Signal, Size, Value};
 
+use abi::call_sum;
+
 use crate::call::{Call, SysResult};
 use crate::errno::Errno;
 use crate::saved::COUNTED_CALLS;
@@ -336,6 +338,7 @@ pub fn dispatch(call: &mut Call<'_, '_>) -> SysResult {
                     *argument &= 0xffff_ffff;
                 }
             }
+            call.sum = call_sum(call.number, call.call_number, call.arguments);
             (entry.run)(call)
         }
         None => {

@@ -52,9 +52,9 @@ impl Call<'_, '_> {
         let actor = protocols::vfs::Actor::superuser();
         let at = At::no_follow(ROOT, &name);
         let flags = OpenFlags::READ.with(OpenFlags::WRITE).with(OpenFlags::CREATE);
-        let (number, ask) = (self.number, self.ask());
-        let opened = self.vfs().open(number.with_step(EFFECT), at, &actor, flags, permissions).map_err(vfs_stop)?;
-        self.vfs().unlink(number.with_step(EFFECT + 1), at, &actor).map_err(vfs_stop)?;
+        let (opening, unlinking, ask) = (self.effect(), self.numbered(EFFECT + 1), self.ask());
+        let opened = self.vfs().open(opening, at, &actor, flags, permissions).map_err(vfs_stop)?;
+        self.vfs().unlink(unlinking, at, &actor).map_err(vfs_stop)?;
         if bytes > 0 {
             self.vfs().truncate(ask, At::file(opened.file), &actor, bytes).map_err(vfs_stop)?;
         }

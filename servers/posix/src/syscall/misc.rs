@@ -80,6 +80,10 @@ pub fn sys_fadvise64(call: &mut Call<'_, '_>) -> SysResult {
 /// An event counter.
 pub fn sys_eventfd2(call: &mut Call<'_, '_>) -> SysResult {
     let [initial, flags, ..] = call.arguments;
+    event_counter(call, initial, flags)
+}
+
+fn event_counter(call: &mut Call<'_, '_>, initial: u64, flags: u64) -> SysResult {
     if flags & !(O_CLOEXEC | u64::from(NONBLOCK) | EFD_SEMAPHORE) != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -95,8 +99,7 @@ pub fn sys_eventfd2(call: &mut Call<'_, '_>) -> SysResult {
 
 /// An event counter without flags.
 pub fn sys_eventfd(call: &mut Call<'_, '_>) -> SysResult {
-    call.arguments[1] = 0;
-    sys_eventfd2(call)
+    event_counter(call, call.arguments[0], 0)
 }
 
 /// Restartable sequences are not offered; the C library does without.

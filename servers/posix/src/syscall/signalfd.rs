@@ -15,13 +15,16 @@ const NEW: u32 = u32::MAX;
 
 /// Makes one, or gives it other signals.
 pub fn sys_signalfd(call: &mut Call<'_, '_>) -> SysResult {
-    call.arguments[3] = 0;
-    sys_signalfd4(call)
+    with_flags(call, 0)
 }
 
 /// Likewise, with flags.
 pub fn sys_signalfd4(call: &mut Call<'_, '_>) -> SysResult {
-    let [descriptor, set, size, flags, ..] = call.arguments;
+    with_flags(call, call.arguments[3])
+}
+
+fn with_flags(call: &mut Call<'_, '_>, flags: u64) -> SysResult {
+    let [descriptor, set, size, ..] = call.arguments;
     if size != 8 {
         return Err(Errno::EINVAL.into());
     }

@@ -7,7 +7,7 @@ use protocols::call::CallError;
 use protocols::console::{self, Patience, Signals};
 
 use super::CONSOLE;
-use crate::call::{ASK, Call, EFFECT, Stop, SysResult};
+use crate::call::{ASK, Call, Stop, SysResult};
 use crate::errno::Errno;
 use crate::io::{Data, possible};
 use crate::poll::{IN, OUT};
@@ -88,7 +88,7 @@ impl Posix<'_> {
 impl Call<'_, '_> {
     pub(super) fn read_console(&mut self, file: &File, address: u64, length: usize) -> SysResult {
         let patience = self.patience(file);
-        let number = self.number.with_step(EFFECT);
+        let number = self.effect();
         let answer = self.with_buffer(length.min(4096), |call, buffer| {
             let lease = call.posix.kernel.lend_mut(buffer);
             let count = match call.posix.console().read(number, lease, patience) {
@@ -106,7 +106,7 @@ impl Call<'_, '_> {
     }
 
     pub(super) fn write_console(&mut self, file: &File, from: Data<'_>) -> SysResult {
-        let number = self.number.with_step(EFFECT);
+        let number = self.effect();
         let patience = if file.is_nonblocking() { Patience::Never } else { Patience::Wait };
         let answer = self.with_buffer(from.length(), |call, buffer| {
             call.fetch(from, 0, buffer)?;
