@@ -75,7 +75,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Copies between the server and what the holder of a Reply lent.
     pub(crate) fn copy_lease(&mut self, server: Ref<Thread>, handle: u32, direction: Direction) -> Result<CopyResult, Error> {
-        let [index, offset, local, bytes] = self.arguments(server);
+        let [index, offset, local, bytes] = self.copy_arguments(server, handle)?;
         let bytes = bytes.min(abi::COPY_BYTES);
         let place = self.handle_place(server, handle)?;
         let need = if direction == Direction::In { Lease::READ } else { Lease::WRITE };
@@ -118,7 +118,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Copies between a thread and an address space that it has a capability to.
     pub(crate) fn copy_space(&mut self, thread: Ref<Thread>, handle: u32, direction: Direction) -> Result<CopyResult, Error> {
-        let [address, local, bytes] = self.arguments(thread);
+        let [address, local, bytes] = self.copy_arguments(thread, handle)?;
         let space = self.lookup(thread, handle, ObjectKind::AddressSpace, Rights::COPY)?.reference();
         let own = self.thread(thread).space;
         self.copy_between((own, local), (space, address), bytes.min(abi::COPY_BYTES), direction)
@@ -126,7 +126,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Copies from one address space to another, both of which a thread has capabilities to.
     pub(crate) fn copy_across(&mut self, thread: Ref<Thread>, handle: u32) -> Result<CopyResult, Error> {
-        let [address, source, from, bytes] = self.arguments(thread);
+        let [address, source, from, bytes] = self.copy_arguments(thread, handle)?;
         let space = self.lookup(thread, handle, ObjectKind::AddressSpace, Rights::COPY)?.reference();
         let source = u32::try_from(source).map_err(|_| Error::InvalidArgument)?;
         let source = self.lookup(thread, source, ObjectKind::AddressSpace, Rights::CLONE)?.reference();
@@ -135,7 +135,7 @@ impl<M: Machine> Kernel<M> {
 
     /// Replaces a word of an address space if it is the expected one, whoever else uses the page at the same time.
     pub(crate) fn exchange_word(&mut self, thread: Ref<Thread>, handle: u32) -> Result<CopyResult, Error> {
-        let [address, expected, new] = self.arguments(thread);
+        let [address, expected, new] = self.copy_arguments(thread, handle)?;
         let space = self.lookup(thread, handle, ObjectKind::AddressSpace, Rights::COPY)?.reference();
         if !address.is_multiple_of(size_of::<u32>() as u64) {
             return Err(Error::InvalidArgument);

@@ -3,7 +3,7 @@
 //! Each arm takes its arguments from the message words and leaves its results there. An arm that parks the thread, or hands it a message,
 //! says so with `Outcome::Settled`: its status is then somebody else's to write.
 
-use abi::{Control, Error, Label, ObjectKind, Operation, Rights};
+use abi::{Control, Error, Label, ObjectKind, Operation, Rights, copy_sum};
 
 use crate::kernel::Kernel;
 use crate::lease::{CopyResult, Direction};
@@ -119,6 +119,13 @@ impl<M: Machine> Kernel<M> {
     pub(crate) fn arguments<const N: usize>(&mut self, thread: Ref<Thread>) -> [u64; N] {
         let words = self.thread(thread).words();
         core::array::from_fn(|index| *wrap::at(&words, index))
+    }
+
+    /// The same of an operation that copies, if they are what was to be asked for.
+    pub(crate) fn copy_arguments<const N: usize>(&mut self, thread: Ref<Thread>, handle: u32) -> core::result::Result<[u64; N], Error> {
+        let arguments: [u64; N] = self.arguments(thread);
+        let [.., sum] = self.thread(thread).words();
+        if sum == copy_sum(handle, &arguments) { Ok(arguments) } else { Err(Error::InvalidArgument) }
     }
 
     /// Messages, notifications and the thread itself.

@@ -21,7 +21,7 @@ pub enum Operation {
     Reply = 0x81,
     /// No handle; word 0: slot of the own table where the next message's Reply goes.
     SetReplySlot = 0x82,
-    /// Reply; word 0: lease index; 1: offset (an address for a reflected caller); 2: local address; 3: bytes. Copies from the caller.
+    /// Reply; word 0: lease index; 1: offset (an address for a reflected caller); 2: local address; 3: bytes; 7: [`crate::copy_sum`]. Copies from the caller.
     /// Result 0: bytes copied, at most [`crate::COPY_BYTES`]. On [`crate::Error::NeedsPage`]: 0: address in the lender, 1: 1 for a write.
     LeaseRead = 0x83,
     /// As [`Operation::LeaseRead`], to the caller.
@@ -91,7 +91,7 @@ pub enum Operation {
     /// AddressSpace (MAP); word 0: address; 1: Memory handle; 2: page in it. Ends copy-on-write for one page, with a copy in the page given if
     /// others still map the old one. Result 0: 1 if the page was used.
     Unshare = 0xb5,
-    /// AddressSpace (COPY); word 0: address there; 1: local address; 2: bytes. Copies from the space. Results as [`Operation::LeaseRead`].
+    /// AddressSpace (COPY); word 0: address there; 1: local address; 2: bytes; 7: [`crate::copy_sum`]. Copies from the space. Results as [`Operation::LeaseRead`].
     CopyFrom = 0xb6,
     /// As [`Operation::CopyFrom`], into the space.
     CopyTo = 0xb7,
@@ -105,10 +105,10 @@ pub enum Operation {
     /// AddressSpace (CONTROL). One step of taking it apart; it can never be loaded again. Result 0: 0 when nothing is left.
     Dismantle = 0xbb,
     /// AddressSpace (COPY); word 0: address, a multiple of 4; 1: a 32-bit word that is expected there; 2: another one, which replaces it in one atomic step if
-    /// it is. Result 0: the word that was there. On [`crate::Error::NeedsPage`] as [`Operation::LeaseRead`].
+    /// it is; 7: [`crate::copy_sum`]. Result 0: the word that was there. On [`crate::Error::NeedsPage`] as [`Operation::LeaseRead`].
     Exchange = 0xbc,
-    /// AddressSpace (COPY); word 0: address there; 1: another AddressSpace's handle (CLONE); 2: address in that; 3: bytes. Copies from the other space. Results
-    /// as [`Operation::LeaseWrite`], where what the other space has not counts as local memory.
+    /// AddressSpace (COPY); word 0: address there; 1: another AddressSpace's handle (CLONE); 2: address in that; 3: bytes; 7: [`crate::copy_sum`]. Copies from the
+    /// other space. Results as [`Operation::LeaseWrite`], where what the other space has not counts as local memory.
     CopyAcross = 0xbd,
 
     /// Thread (CONTROL); word 0: [`crate::ThreadSetting`]; 1, 2: its value.
@@ -221,6 +221,16 @@ impl Operation {
         Self::PortRecord,
         Self::Trace,
     ];
+
+    /// How many arguments it has of which [`crate::copy_sum`] is the last word; `None` if it copies nothing.
+    #[must_use]
+    pub const fn summed(self) -> Option<usize> {
+        match self {
+            Self::LeaseRead | Self::LeaseWrite | Self::CopyAcross => Some(4),
+            Self::CopyFrom | Self::CopyTo | Self::Exchange => Some(3),
+            _ => None,
+        }
+    }
 }
 
 /// The low half of `rax`: bits 0 to 23 the handle, bits 24 to 31 the [`Operation`].

@@ -32,7 +32,8 @@ pub use control::{Control, Operation};
 pub use error::Error;
 pub use frame::{FLAGS_FIXED, FLAGS_STEP, FLAGS_USER, Frame, XSAVE_BYTES};
 pub use message::{
-    FaultAccess, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_LEASES, MAX_MESSAGE, MessageKind, MessagePage, ReplyKind, call_sum, result_of, result_words,
+    FaultAccess, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_LEASES, MAX_MESSAGE, MessageKind, MessagePage, ReplyKind, call_sum, copy_sum, result_of,
+    result_words,
 };
 pub use number::RequestNumber;
 pub use rights::{MapFlags, ObjectKind, Rights};

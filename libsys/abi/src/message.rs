@@ -46,6 +46,13 @@ pub const fn call_sum(request: RequestNumber, call: u64, [a, b, c, d, e, f]: [u6
     request.0 ^ call ^ a ^ b ^ c ^ d ^ e ^ f
 }
 
+/// The last word of an operation that copies bytes: what its handle and its arguments come to. What was copied from or to a wrong place looks like any other bytes, so
+/// an operation that comes with another sum copies nothing ([`crate::Error::InvalidArgument`]).
+#[must_use]
+pub fn copy_sum(handle: u32, arguments: &[u64]) -> u64 {
+    !arguments.iter().fold(u64::from(handle), |sum, word| sum ^ word)
+}
+
 /// The words of an answer to a reflected call: the result and its complement. Nobody behind the server could tell a wrong bit from a right one, so an answer
 /// whose words do not agree is refused, and leaves the call as it was.
 #[must_use]

@@ -68,7 +68,8 @@ impl Caller for KernelCaller {
 /// A copy that succeeds moves at least one byte, so that the loops end.
 ///
 /// # Panics
-/// For a slot in which no Reply lies: it is this server's own, and whoever heard that its lease is not there would believe it.
+/// For a slot in which no Reply lies: it is this server's own, and whoever heard that its lease is not there would believe it. And for a copy that is not what it was
+/// to be ([`abi::copy_sum`]).
 fn progress(result: Result<usize, CopyError>) -> Result<usize, LeaseError> {
     match result {
         Ok(0) => Err(LeaseError::Invalid),
@@ -76,6 +77,7 @@ fn progress(result: Result<usize, CopyError>) -> Result<usize, LeaseError> {
         Err(CopyError::NeedsPage { address, write }) => Err(LeaseError::NeedsPage { address, write }),
         Err(CopyError::Kernel(Error::ReplyGone)) => Err(LeaseError::Gone),
         Err(CopyError::Kernel(error @ (Error::InvalidHandle | Error::WrongKind))) => panic!("the caller's Reply is not in its slot: {error:?}"),
+        Err(CopyError::Kernel(error @ Error::InvalidArgument)) => panic!("another copy was about to be made: {error:?}"),
         Err(CopyError::Kernel(_)) => Err(LeaseError::Invalid),
     }
 }
@@ -99,7 +101,7 @@ mod tests {
         assert_eq!(progress(Err(missing)), Err(LeaseError::NeedsPage { address: 5, write: true }));
         assert_eq!(progress(Err(CopyError::Kernel(Error::ReplyGone))), Err(LeaseError::Gone));
         assert_eq!(progress(Err(CopyError::Kernel(Error::InvalidLease))), Err(LeaseError::Invalid));
-        for own in [Error::InvalidHandle, Error::WrongKind] {
+        for own in [Error::InvalidHandle, Error::WrongKind, Error::InvalidArgument] {
             assert!(std::panic::catch_unwind(|| progress(Err(CopyError::Kernel(own)))).is_err(), "{own:?}");
         }
     }

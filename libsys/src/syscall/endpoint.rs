@@ -4,7 +4,8 @@
 //! knows.
 
 use abi::{
-    COPY_BYTES, EndpointState, Error, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, Operation, ReplyKind, RequestNumber, result_words,
+    COPY_BYTES, EndpointState, Error, Label, Lease, MAX_CAPS, MAX_INLINE, MAX_MESSAGE, MessageKind, Operation, ReplyKind, RequestNumber, copy_sum,
+    result_words,
 };
 
 use super::{Registers, command, page};
@@ -303,6 +304,7 @@ pub fn set_state(endpoint: u32, state: EndpointState, code: u64) -> Result<(), E
 ///
 /// # Errors
 /// [`CopyError`].
+#[inline(always)]
 pub fn lease_read(reply: u32, lease: usize, offset: u64, to: &mut [u8]) -> Result<usize, CopyError> {
     copy_in(Operation::LeaseRead, reply, |local, bytes| [lease as u64, offset, local, bytes], to)
 }
@@ -311,11 +313,13 @@ pub fn lease_read(reply: u32, lease: usize, offset: u64, to: &mut [u8]) -> Resul
 ///
 /// # Errors
 /// [`CopyError`].
+#[inline(always)]
 pub fn lease_write(reply: u32, lease: usize, offset: u64, from: &[u8]) -> Result<usize, CopyError> {
     copy_out(Operation::LeaseWrite, reply, |local, bytes| [lease as u64, offset, local, bytes], from)
 }
 
-/// A copy into local memory; `arguments` puts local address and length where the operation wants them.
+/// A copy into local memory, inlined so that the sum of its arguments is taken where they come from; `arguments` puts local address and length where the operation wants them.
+#[inline(always)]
 pub(super) fn copy_in<const N: usize>(
     operation: Operation,
     handle: u32,
@@ -334,6 +338,7 @@ pub(super) fn copy_in<const N: usize>(
 }
 
 /// A copy from local memory.
+#[inline(always)]
 pub(super) fn copy_out<const N: usize>(
     operation: Operation,
     handle: u32,
@@ -350,8 +355,10 @@ pub(super) fn copy_out<const N: usize>(
     Err(CopyError::Kernel(Error::LocalFault))
 }
 
+#[inline(always)]
 pub(super) fn copy_once<const N: usize>(operation: Operation, handle: u32, arguments: [u64; N]) -> Result<usize, CopyError> {
     let mut registers = Registers::new(operation, handle).with_words(arguments);
+    registers.words[7] = copy_sum(handle, &arguments);
     let [first, second, ..] = match registers.enter() {
         Ok(()) => return Ok(registers.words[0] as usize),
         Err(Error::NeedsPage) => registers.words,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use abi::{Control, Error, Label, ObjectKind, Operation, boot_slot};
+use abi::{Control, Error, Label, ObjectKind, Operation, boot_slot, copy_sum};
 
 use super::cores::Translation;
 use super::{FakeMachine, Process, Segment, Way, archive};
@@ -249,12 +249,15 @@ impl World {
         }
     }
 
-    /// `thread` runs and stands at a `syscall` instruction with these registers.
+    /// `thread` runs and stands at a `syscall` instruction with these registers, and with the sum of them where the operation wants one.
     pub fn prepare_syscall(&mut self, thread: Ref<Thread>, control: Control, label: Label, words: &[u64], number: u64) {
         self.switch_to(thread);
         let entry = self.kernel.thread(thread);
         let mut all = [0; 8];
         all[..words.len()].copy_from_slice(words);
+        if let Some(arguments) = control.operation().and_then(Operation::summed).filter(|_| words.len() < all.len()) {
+            all[7] = copy_sum(control.handle(), &all[..arguments]);
+        }
         entry.set_words(all);
         entry.frame.rax = u64::from(label.0) << 32 | u64::from(control.0);
         entry.frame.r15 = number;

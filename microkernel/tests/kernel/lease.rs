@@ -1,6 +1,6 @@
 //! Leases: what a callee may copy from and to its caller, and for how long.
 
-use abi::{Error, Lease, MapFlags, Operation, Rights, USER_END};
+use abi::{Error, Lease, MapFlags, Operation, Rights, USER_END, copy_sum};
 use microkernel::fake::{Linux, Message, Process, World};
 use microkernel::thread::State;
 
@@ -48,6 +48,22 @@ fn bytes_are_copied_both_ways_across_pages() {
     assert_eq!(&world.memory(server.thread, LOCAL + 1)[..4], b"abcd");
     assert_eq!(write(&mut world, &server, [0, 0x1c, LOCAL + 1, 4]), Ok(4));
     assert_eq!(&world.memory(client.thread, BASE + 0x100c)[..4], b"abcd");
+}
+
+#[test]
+fn copy_of_which_a_bit_is_wrong_is_not_made() {
+    let mut world = World::new();
+    let (server, _) = lending(&mut world, &[lease(BASE, 0x2000, BOTH)]);
+    let sum = copy_sum(11, &[0, 8, LOCAL, 16]);
+    let right = [0, 8, LOCAL, 16, 0, 0, 0, sum];
+    for operation in [Operation::LeaseRead, Operation::LeaseWrite] {
+        assert_eq!(world.run(server.thread, 11, operation, &right).map(|words| words[0]), Ok(16));
+        for (word, bit) in [0, 1, 2, 3, 7].into_iter().flat_map(|word| (0..64).map(move |bit| (word, bit))) {
+            let mut wrong = right;
+            wrong[word] ^= 1 << bit;
+            assert_eq!(world.run(server.thread, 11, operation, &wrong), Err(Error::InvalidArgument), "bit {bit} of word {word}");
+        }
+    }
 }
 
 #[test]
