@@ -6,7 +6,7 @@
 use abi::{MAX_CAPS, RequestNumber};
 use serde::{Deserialize, Serialize};
 
-use crate::wire;
+use crate::wire::{self, WireError};
 
 /// Why bytes could not be copied from or to a caller's lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,10 +98,14 @@ pub fn dispatch<'a, Q: Deserialize<'a>, R: Serialize, E: Serialize>(
     malformed: E,
     run: impl FnOnce(&Q) -> Result<R, E>,
 ) -> Answer {
-    let result = match &wire::decode::<Q>(request) {
+    let mut request = wire::decode::<Q>(request);
+    let result = match &request {
         Ok(request) => run(request),
         Err(_) => Err(malformed),
     };
+    // The next one will lie there.
+    request = Err(WireError::Malformed);
+    wire::look_at(&mut request);
     Answer::encode(&result, reply)
 }
 

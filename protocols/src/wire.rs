@@ -2,6 +2,9 @@
 //!
 //! Both directions are total. Foreign bytes give a value or a [`WireError`], never a panic, and bytes left over after the value count as
 //! malformed, so that two builds that disagree about a message notice it at once.
+//!
+//! A place into which a value was decoded is emptied when it has served. It lies where the last one lay, and the register that says where is in use for as long as
+//! decoding takes: with a wrong bit in it the value goes elsewhere, and what is found in its place would be an older one, which is as well-formed as any.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,11 +36,22 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, buffer: &mut [u8]) -> Result<usi
 pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, WireError> {
     // Not by `take_from_bytes`: what it returns is moved once more than the value, which for a long reply costs as much as decoding it.
     let mut deserializer = postcard::Deserializer::from_bytes(bytes);
-    let value = T::deserialize(&mut deserializer).map_err(|_| WireError::Malformed)?;
-    match deserializer.finalize() {
-        Ok([]) => Ok(value),
-        Ok(_) | Err(_) => Err(WireError::Malformed),
-    }
+    let mut place = T::deserialize(&mut deserializer);
+    let is_all = matches!(deserializer.finalize(), Ok([]));
+    // In this order: taken out first and emptied then, the value is moved once.
+    let value = match place {
+        Ok(value) if is_all => Ok(value),
+        _ => Err(WireError::Malformed),
+    };
+    place = Err(postcard::Error::WontImplement);
+    look_at(&mut place);
+    value
+}
+
+/// Makes the compiler store what a place holds although nobody will read it.
+#[inline(always)]
+pub(crate) fn look_at<T>(place: &mut T) {
+    core::hint::black_box(place);
 }
 
 /// Decodes the one `Result<T, E>` that `bytes` are, without moving the value by way of a `Result` of both.
