@@ -27,7 +27,7 @@ pub mod lane;
 pub mod layout;
 pub mod log;
 mod once;
-mod opaque;
+pub mod opaque;
 mod peer;
 pub mod random;
 pub mod saved;

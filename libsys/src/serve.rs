@@ -18,6 +18,7 @@ use abi::{Error, MAX_CAPS, MAX_MESSAGE, MessageKind, OWN_TABLE, ReplyKind};
 use protocols::serve::{Answer, Serve};
 use protocols::service::Badge;
 
+use crate::opaque::stack_pointer;
 use crate::syscall::{self, Incoming};
 use crate::{slot, thread};
 
@@ -100,7 +101,9 @@ enum Next {
 pub fn run(server: &mut (impl Server + ?Sized)) -> ! {
     let mut exchange = Exchange::new(slot::ENDPOINT, slot::reply(thread::index()));
     let mut next = Next::Nothing;
+    let stack = stack_pointer();
     loop {
+        check_stack(stack);
         server.between();
         if matches!(next, Next::Keep) {
             exchange.set_slot(server.next_reply_slot());
@@ -201,6 +204,21 @@ impl Exchange {
         }
         answer
     }
+}
+
+/// Each round begins where the first did. With a stack elsewhere all that is kept in this frame is something else, in this round and in all that follow.
+#[inline(always)]
+fn check_stack(stack: usize) {
+    if stack_pointer() != stack {
+        fallen()
+    }
+}
+
+/// Ends the instance.
+#[cold]
+#[inline(never)]
+fn fallen() -> ! {
+    panic!("the stack is not where it was")
 }
 
 /// Ends the instance. The badge comes by value, so that who calls this only in the worst case need not have it in memory.

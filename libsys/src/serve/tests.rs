@@ -142,3 +142,13 @@ fn faults_are_told_by_name() {
     let exception = Exception::new(&incoming(None, [14, 6, 0x1000, 0x40_0000, 0, 0, 0, 0], 32), 80);
     assert_eq!((exception.vector, exception.code, exception.address, exception.instruction), (14, 6, 0x1000, 0x40_0000));
 }
+
+#[test]
+fn stack_is_where_it_was_or_the_instance_ends() {
+    let stack = crate::opaque::stack_pointer();
+    super::check_stack(stack);
+    for bit in 0..48 {
+        assert!(std::panic::catch_unwind(|| super::check_stack(crate::opaque::stack_pointer() ^ 1 << bit)).is_err(), "bit {bit}");
+    }
+    super::check_stack(stack);
+}
