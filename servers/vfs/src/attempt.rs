@@ -8,6 +8,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use libsys::opaque::opaque;
 use libsys::saved::Transaction;
 use protocols::serve::Caller;
 use protocols::vfs::{Actor, Error, FileId, Kind, Time, Within};
@@ -62,13 +63,19 @@ impl<H: Host> Attempt<'_, H> {
     }
 
     /// The page of the region that holds a page of a file; nothing for a hole. **The one way to a file's data**: here an attempt stops when the page is
-    /// not there yet.
+    /// not there yet. It is looked for twice: whoever finds another page passes its bytes on, and nobody could tell.
     ///
     /// # Errors
     /// [`Error::Pending`], [`Error::Damaged`].
+    ///
+    /// # Panics
+    /// When not the same is found.
     pub fn data_page(&mut self, number: u32, inode: &Inode, page: u64) -> Result<Option<u32>, Error> {
         self.ready.data(number, page)?;
-        self.state.page_of(inode, page)
+        let found = self.state.page_of(inode, page)?;
+        let again = self.state.page_of(inode, opaque(page as usize) as u64)?;
+        assert!(found == again, "page {page} of file {number} lies at {found:?} and at {again:?}");
+        Ok(found)
     }
 
     /// Asks for all pages of a range at once, before any is looked at: what is missing is fetched together and costs one attempt.
