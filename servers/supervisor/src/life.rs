@@ -69,6 +69,15 @@ pub(crate) enum Life {
     GivenUp,
 }
 
+/// Whose doing a death is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The request's that its culprit had in hand, and its own.
+    Culprit,
+    /// That of another instance, which was not what its image says.
+    Nobody,
+}
+
 /// What an instance consists of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Body {
@@ -167,7 +176,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             match self.start(index) {
                 Ok(()) => {}
                 Err(NotStarted::NoPages) => return,
-                Err(NotStarted::Broken(error)) => self.bury(index, None, Cause::NotBuilt(error.to_status())),
+                Err(NotStarted::Broken(error)) => self.bury(index, None, Cause::NotBuilt(error.to_status()), Blame::Culprit),
             }
         }
     }
@@ -278,8 +287,24 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     /// already dead changes nothing.
     pub fn died(&mut self, from: Badge, culprit: Option<u8>, cause: Cause) {
         let Some(index) = self.find(from) else { return };
-        self.bury(index, culprit, autopsy::named(cause, culprit));
+        let is_innocent = self.is_last_death(index, culprit) && self.end_altered();
+        // It may have been one of the altered itself.
+        if let Some(index) = self.find(from) {
+            let blame = if is_innocent { Blame::Nobody } else { Blame::Culprit };
+            self.bury(index, culprit, autopsy::named(cause, culprit), blame);
+        }
         self.start_due();
+    }
+
+    /// Whether one more death of it would tell somebody: a request is refused, or it is given up.
+    fn is_last_death(&mut self, index: usize, culprit: Option<u8>) -> bool {
+        let now = self.kernel.now();
+        let now_ms = self.microseconds(now) / 1000;
+        let Some(record) = self.services.get(index) else { return false };
+        let Some((body, was_up)) = record.body() else { return false };
+        let mut deaths = record.deaths;
+        let in_hand = culprit.and_then(|thread| self.kernel.blame(body.block.thread(u32::from(thread)), 0).ok().flatten());
+        in_hand.is_some_and(|request| request.attempts + 1 >= ATTEMPTS) || deaths.died(&record.spec.policy, now_ms, was_up) == Verdict::GiveUp
     }
 
     /// The current instance that a badge names.
@@ -289,14 +314,14 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     }
 
     /// Steps 1 to 5 of a death; the successor is due afterwards, or the service given up.
-    fn bury(&mut self, index: usize, culprit: Option<u8>, cause: Cause) {
+    pub(crate) fn bury(&mut self, index: usize, culprit: Option<u8>, cause: Cause, blame: Blame) {
         let Some(record) = self.services.get(index) else { return };
         let (service, instance, threads) = (record.spec.service, record.instance, record.spec.all_threads());
         self.say(format_args!("{} died, instance {instance}: {cause}", service.name()));
         let body = record_body(self.services.get(index));
         if let Some((body, _)) = body {
             // While a thread of it may still run, nothing of it may be used again, and no successor started.
-            match self.end(service, body.block, threads, culprit) {
+            match self.end(service, body.block, threads, culprit, blame) {
                 Ok(request) => self.write_down(index, body, culprit, cause, request),
                 Err(error) => {
                     self.say(format_args!("{}: the kernel refused to end it: {error:?}", service.name()));
@@ -309,8 +334,8 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         let now = self.kernel.now();
         let now_ms = self.microseconds(now) / 1000;
         let Some(record) = self.services.get_mut(index) else { return };
-        if cause == Cause::Killed {
-            // Somebody wants it to go on: there is nothing to wait for.
+        if cause == Cause::Killed || blame == Blame::Nobody {
+            // Somebody wants it to go on, or it was not its doing: there is nothing to wait for.
             record.deaths.forgive();
         }
         match record.deaths.died(&record.spec.policy, now_ms, body.is_some_and(|(_, up)| up)) {
@@ -356,10 +381,12 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     }
 
     /// Steps 1 to 4. A thread that a half-built instance never got is passed over. Returns what the culprit had in hand.
-    fn end(&mut self, service: Service, block: Block, threads: u32, culprit: Option<u8>) -> Result<Option<Blamed>, Error> {
+    fn end(&mut self, service: Service, block: Block, threads: u32, culprit: Option<u8>, blame: Blame) -> Result<Option<Blamed>, Error> {
         self.kernel.set_state(slot::endpoint(service), EndpointState::Held)?;
+        // Without a limit the kernel only tells.
+        let limit = if blame == Blame::Nobody { 0 } else { ATTEMPTS };
         let request = match culprit {
-            Some(thread) => ignore_missing(self.kernel.blame(block.thread(u32::from(thread)), ATTEMPTS))?.flatten(),
+            Some(thread) => ignore_missing(self.kernel.blame(block.thread(u32::from(thread)), limit))?.flatten(),
             None => None,
         };
         for thread in 0..threads {

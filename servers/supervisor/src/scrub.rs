@@ -9,6 +9,9 @@
 //! altered serves for a second at most. Why not more often: what such a fault does in its first moments no pass prevents, however often it comes; what it would
 //! do for days any does.
 //!
+//! Before a death has consequences for others, which is when a request is refused or a service given up for it, all instances are compared at once: who dies of the
+//! answers of an altered one is innocent.
+//!
 //! Absent: what changes (data, heap, stacks, saved state), registers, page tables, the images themselves, which are checked once, at boot; and undoing what
 //! went wrong before the difference was found.
 
@@ -18,7 +21,7 @@ use protocols::crash::Cause;
 use protocols::service::Badge;
 
 use crate::kernel::Kernel;
-use crate::life::Supervisor;
+use crate::life::{Blame, Supervisor};
 
 /// How long comparing goes on at a time: some fifty pages.
 const SLICE_US: u64 = 200;
@@ -77,6 +80,25 @@ impl<K: Kernel> Supervisor<'_, K> {
             }
         }
         false
+    }
+
+    /// Compares all instances, and ends those that are altered; whether there was one.
+    pub(crate) fn end_altered(&mut self) -> bool {
+        let mut found = false;
+        for service in 0..self.services.len() {
+            if let Some(address) = self.altered_at(service) {
+                self.bury(service, None, Cause::Altered { address }, Blame::Culprit);
+                found = true;
+            }
+        }
+        found
+    }
+
+    fn altered_at(&mut self, service: usize) -> Option<u64> {
+        let record = self.services.get(service)?;
+        let space = record.body()?.0.block.space();
+        let pages = (0..).map_while(|page| constant_page(&record.spec.image, page));
+        pages.filter_map(|page| difference(&mut self.kernel, space, page).ok().flatten()).next()
     }
 
     /// Compares one page, or goes on to the next service; what is left of the pass.

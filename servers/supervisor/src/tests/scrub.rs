@@ -11,6 +11,7 @@ use super::{HZ, booted, facts, image_of, records, setting, specs, start_info, up
 use crate::fake::Fake;
 use crate::kernel::Counters;
 use crate::life::Supervisor;
+use crate::policy::STILLBORN;
 
 /// A place in the second page of text, and one behind what the image has for it.
 const TEXT: u64 = layout::IMAGE + 4500;
@@ -108,4 +109,65 @@ fn pass_goes_on_in_slices_and_ends_with_an_instance_that_died_meanwhile() {
     let start = supervisor.kernel().ticks;
     assert!(!supervisor.scrub(), "nobody else has worked");
     assert!(supervisor.kernel().ticks - start < HZ / 1_000_000 * 10);
+}
+
+/// The service's first thread dies with a request in hand, or without one.
+fn die(supervisor: &mut Supervisor<'_, Fake>, service: Service, instance: u32, request: Option<u64>) {
+    let thread = supervisor.kernel().running(service)[0];
+    if let Some(request) = request {
+        supervisor.kernel().in_hand.insert(thread, request);
+    }
+    supervisor.died(Badge::new(service, instance), Some(0), Cause::PageFault { address: 1, access: 0, instruction: 2 });
+    while supervisor.reap() {}
+}
+
+fn instance(supervisor: &mut Supervisor<'_, Fake>, service: Service) -> u32 {
+    start_info(supervisor, service).instance
+}
+
+#[test]
+fn request_is_not_refused_for_who_died_of_an_altered_one() {
+    let mut supervisor = booted("");
+    for posix in 1..=2 {
+        flip(&mut supervisor, Service::Vfs, TEXT);
+        die(&mut supervisor, Service::Posix, posix, Some(0x77));
+        up(&mut supervisor, Service::Posix, posix + 1);
+    }
+    // The first death had no consequences, so nobody was looked at; flipped twice, it is as it was.
+    assert_eq!((instance(&mut supervisor, Service::Vfs), supervisor.kernel().refused.clone()), (1, vec![0x77]));
+    flip(&mut supervisor, Service::Vfs, TEXT);
+    for posix in 3..=4 {
+        die(&mut supervisor, Service::Posix, posix, Some(0x78));
+        up(&mut supervisor, Service::Posix, posix + 1);
+    }
+    assert_eq!((instance(&mut supervisor, Service::Vfs), supervisor.kernel().refused.clone()), (2, vec![0x77]));
+    up(&mut supervisor, Service::Vfs, 2);
+    let causes = [0, 1].map(|nth| supervisor.record(nth).expect("a record").cause);
+    assert_eq!(causes[1], Cause::Altered { address: TEXT });
+    die(&mut supervisor, Service::Posix, 5, Some(0x78));
+    assert_eq!(supervisor.kernel().refused, [0x77, 0x78], "it died of that request itself");
+}
+
+#[test]
+fn service_is_not_given_up_for_deaths_of_an_altered_one() {
+    let mut supervisor = booted("");
+    flip(&mut supervisor, Service::Vfs, TEXT);
+    die(&mut supervisor, Service::Posix, 1, None);
+    for posix in 2..=STILLBORN + 1 {
+        die(&mut supervisor, Service::Posix, posix, None);
+    }
+    assert_eq!(instance(&mut supervisor, Service::Vfs), 2);
+    assert_eq!(instance(&mut supervisor, Service::Posix), STILLBORN + 2);
+}
+
+#[test]
+fn altered_one_that_dies_is_blamed_itself() {
+    let mut supervisor = booted("");
+    die(&mut supervisor, Service::Posix, 1, Some(0x77));
+    up(&mut supervisor, Service::Posix, 2);
+    flip(&mut supervisor, Service::Posix, TEXT);
+    die(&mut supervisor, Service::Posix, 2, Some(0x77));
+    assert!(supervisor.kernel().refused.is_empty());
+    assert_eq!(supervisor.record(0).map(|crash| crash.cause), Ok(Cause::Altered { address: TEXT }));
+    assert_eq!(instance(&mut supervisor, Service::Posix), 3);
 }
