@@ -35,7 +35,10 @@ pub(crate) fn compile(workspace: &Workspace, names: &[&str], voice: Voice) -> Re
         let program = program(workspace, name);
         if modified(&program) < changed || changed.is_none() {
             let text = fs::read_to_string(&source).map_err(Error::io("reading", &source))?;
-            voice.run(Command::new("cc").args(flags(&text)).arg("-o").args([&program, &source])).map_err(needs_compiler)?;
+            // Another run may look at it meanwhile, or compile it too: it is there as a whole or not at all.
+            let new = program.with_extension(std::process::id().to_string());
+            voice.run(Command::new("cc").args(flags(&text)).arg("-o").args([&new, &source])).map_err(needs_compiler)?;
+            fs::rename(&new, &program).map_err(Error::io("renaming", &new))?;
         }
     }
     Ok(())
