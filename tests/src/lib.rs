@@ -22,6 +22,10 @@ const TIMEOUT_SECONDS: u32 = 180;
 /// Options of `run` for every boot, separated by spaces.
 const MACHINE: &str = "SYNOS_RUN";
 
+/// A shell function for scripts: `await COMMAND` waits until the command succeeds, at most some minutes, so that a script need not guess how long something
+/// takes on a busy host. What it waited for in vain is missed by whatever comes next.
+pub const AWAIT: &str = "await() { looks=0; until eval \"$1\" || [ $looks -ge 600 ]; do sleep 0.1; looks=$((looks + 1)); done; }\n";
+
 /// A boot that is being described.
 #[derive(Debug)]
 pub struct Boot {

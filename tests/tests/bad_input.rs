@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use tests::compare::staged::Staged;
-use tests::{Boot, Outcome, root, victim_and_probe, xtask};
+use tests::{AWAIT, Boot, Outcome, root, victim_and_probe, xtask};
 
 /// Children of each run of random calls.
 const FUZZ_CHILDREN: u32 = 150;
@@ -54,7 +54,8 @@ fn random_system_calls_hurt_nobody_else() {
 #[test]
 fn every_server_answers_messages_that_are_no_requests() {
     let boot = Boot::new("garbage").services(&victim_and_probe(SERVERS)).with("--option", "probe=garbage");
-    let outcome = boot.script("i=0; while [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done; echo alive > /tmp/f; cat /tmp/f");
+    let script = "await '/usr/bin/svc log probe | grep -q \"probe: done\"'; echo alive > /tmp/f; cat /tmp/f\n";
+    let outcome = boot.script(&format!("{AWAIT}{script}"));
     for server in ["supervisor", "memory", "vfs", "console", "posix", "victim"] {
         assert!(outcome.log.contains(&format!("probe: {server} ok")), "{server}: {outcome}");
         let answered = outcome.log.lines().find_map(|line| line.split_once(&format!("probe: {server} answered "))?.1.trim().parse::<usize>().ok());

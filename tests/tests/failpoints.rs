@@ -10,7 +10,7 @@ use std::fs;
 use libsys::fail::Failpoint;
 use tests::compare::expected::Expected;
 use tests::compare::staged::Staged;
-use tests::{Boot, root};
+use tests::{AWAIT, Boot, root};
 
 /// A service that is killed on purpose all the time is not in a loop.
 const MANY_DEATHS: &str = "burst = 1000\nbackoff_ms = [1, 1]";
@@ -66,12 +66,18 @@ fn workload() -> (Staged, String) {
     (staged, Expected::decode(&text).expect("it is whole").output.stdout)
 }
 
-/// Runs the workload by a script while servers die by `plans`; `before` comes first. What was hit.
-fn kill_under_script(staged: &Staged, linux: &str, plans: &[(&str, Plan)], boot: Boot, before: (&str, &str)) -> Vec<(String, String)> {
+/// Runs the workload by a script while servers die by `plans`; `before`, which writes the second of it, comes first, and `after`, which writes nothing, last. What was hit.
+fn kill_under_script(
+    staged: &Staged,
+    linux: &str,
+    plans: &[(&str, Plan)],
+    boot: Boot,
+    (before, written, after): (&str, &str, &str),
+) -> Vec<(String, String)> {
     let boot = plans.iter().fold(boot, |boot, (service, plan)| armed(boot, service, plan));
     let boot = boot.with("--add", format!("{}:/run", staged.guest().display())).within_seconds(400);
-    let outcome = boot.script(&format!("{}\n{}", before.0, "/run/programs/points\n".repeat(ROUNDS)));
-    outcome.expect_output(&(before.1.to_owned() + &linux.repeat(ROUNDS)));
+    let outcome = boot.script(&format!("{before}\n{}{after}\n", "/run/programs/points\n".repeat(ROUNDS)));
+    outcome.expect_output(&(written.to_owned() + &linux.repeat(ROUNDS)));
     plans.iter().flat_map(|(service, plan)| hits(&outcome.log, service, plan)).collect()
 }
 
@@ -83,16 +89,21 @@ fn kill_memory(staged: &Staged, linux: &str) -> Vec<(String, String)> {
             for kind in kept gone; do head -c 700000 /bin/busybox > /tmp/$kind.$i; done
         done
         rm /tmp/gone.*
-        for i in 1 2 3 4 5 6; do sleep 0.3; cat /tmp/kept.* | md5sum; done | sort -u | wc -l
+        deaths() { /usr/bin/svc list | awk '$1 == "memory" { print $4 }'; }
+        await 'sleep 0.3; cat /tmp/kept.* | md5sum; [ $(deaths) -ge $moves ]' > /tmp/sums; sort -u /tmp/sums | wc -l
     "#;
     let early = |point: &str| point.starts_with("huge.");
     let moves = |point: &str| point.starts_with("compact.");
     // The probe asks for 2 MiB pages once, and again if memory died of it twice.
     let mut order: Plan = plan("memory", early).into_iter().map(|(point, _)| (point, 1)).collect();
     order.extend(plan("memory", moves));
+    // Nothing else of the workload makes moves: it goes on when memory has died of each.
+    let files = format!("{AWAIT}moves={}\n{FILES}", order.len());
     order.extend(plan("memory", |point| !early(point) && !moves(point)));
+    // Servers that want pages are rare: files grow until memory has died for all of them.
+    let after = format!("await 'looks=$((looks + 1)); head -c 200000 /bin/busybox > /tmp/more.$looks; [ $(deaths) -ge {} ]'", order.len());
     let boot = Boot::new("failpoints-memory").services(PROBE).with("--option", "probe=memory");
-    kill_under_script(staged, linux, &[("memory", order)], boot, (FILES, "1\n"))
+    kill_under_script(staged, linux, &[("memory", order)], boot, (&files, "1\n", &after))
 }
 
 /// What a person at the terminal meets: commands are typed until every point was hit, and shown as they must be.
@@ -123,9 +134,9 @@ fn every_failpoint_of_every_server_is_hit_and_no_program_notices() {
     let mut vfs: Plan = plan("vfs", files);
     vfs.extend(plan("vfs", |point| !files(point)));
     let with_files = [("vfs", vfs), ("console", plan("console", script))];
-    let mut hit: BTreeSet<_> = kill_under_script(&staged, &linux, &with_files, Boot::new("failpoints-vfs"), ("", "")).into_iter().collect();
+    let mut hit: BTreeSet<_> = kill_under_script(&staged, &linux, &with_files, Boot::new("failpoints-vfs"), ("", "", "")).into_iter().collect();
     let posix = [("posix", plan("posix", |_| true))];
-    hit.extend(kill_under_script(&staged, &linux, &posix, Boot::new("failpoints-posix"), ("", "")));
+    hit.extend(kill_under_script(&staged, &linux, &posix, Boot::new("failpoints-posix"), ("", "", "")));
     hit.extend(kill_memory(&staged, &linux));
     hit.extend(kill_console(&staged, &plan("console", |point| !script(point))));
 

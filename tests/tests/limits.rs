@@ -3,7 +3,7 @@
 //! Each script ends with the same few commands, which must work as if nothing had been. Numbers of processes are counted by `ps`, because the program's own
 //! idea of them is what is in question.
 
-use tests::{Boot, Outcome};
+use tests::{AWAIT, Boot, Outcome};
 
 /// What every script ends with: files, pipes and processes.
 const STILL_WORKS: &str = "
@@ -20,7 +20,7 @@ fn expect_survival(outcome: &Outcome) {
 }
 
 fn run(boot: Boot, script: &str) -> Outcome {
-    let outcome = boot.script(&format!("{script}\n{STILL_WORKS}"));
+    let outcome = boot.script(&format!("{AWAIT}{script}\n{STILL_WORKS}"));
     expect_survival(&outcome);
     outcome
 }
@@ -38,9 +38,10 @@ fn fork_bomb_stays_below_its_limit_and_can_be_killed() {
         Boot::new("fork-bomb"),
         r#"
         echo 'ulimit -u 60; bomb() { bomb | bomb & }; bomb; sleep 1000' > /tmp/bomb
+        : > /tmp/errors
         setsid sh /tmp/bomb 2> /tmp/errors &
         bomb=$!
-        sleep 3
+        await 'grep -q "can.t fork" /tmp/errors'
         ls / | grep -c tmp
         most=0
         for i in 1 2 3 4 5; do
@@ -50,8 +51,9 @@ fn fork_bomb_stays_below_its_limit_and_can_be_killed() {
         echo "most $most"
         echo "refused $(grep -c "can't fork" /tmp/errors)"
         kill -KILL -$bomb
-        sleep 1
-        echo "left $(ps -o pgid | grep -c "^ *$bomb\$")"
+        left() { ps -o pgid | grep -c "^ *$bomb\$"; }
+        await '[ $(left) = 0 ]'
+        echo "left $(left)"
         "#,
     );
     assert!(outcome.stdout.starts_with("1\n"), "a command works beside it: {outcome}");
@@ -67,13 +69,15 @@ fn fork_bomb_without_a_limit_leaves_room_for_commands_and_can_be_killed() {
         Boot::new("fork-bomb-free"),
         r#"
         echo 'bomb() { bomb | bomb & }; bomb; sleep 1000' > /tmp/bomb
+        : > /tmp/errors
         setsid sh /tmp/bomb 2> /tmp/errors &
         bomb=$!
-        until grep -q "can't fork" /tmp/errors; do sleep 0.2; done
+        await 'grep -q "can.t fork" /tmp/errors'
         for i in 1 2 3 4 5 6 7 8; do seq 1 50 | sort -n | tail -n 1; done
         kill -KILL -$bomb
-        sleep 1
-        echo "left $(ps -o pgid | grep -c "^ *$bomb\$")"
+        left() { ps -o pgid | grep -c "^ *$bomb\$"; }
+        await '[ $(left) = 0 ]'
+        echo "left $(left)"
         "#,
     );
     assert!(outcome.stdout.starts_with(&"50\n".repeat(8)), "commands work beside it: {outcome}");
@@ -87,10 +91,14 @@ fn process_hog_gets_as_many_as_allowed_and_not_one_more() {
         r#"
         (ulimit -u 40; i=0; while [ $i -lt 60 ]; do sleep 1000 & i=$((i + 1)); done) 2> /tmp/errors
         echo "refused $(grep -c "can't fork: Resource temporarily unavailable" /tmp/errors)"
-        echo "running $(ps | grep -c '[s]leep 1000')"
+        running() { ps | grep -c '[s]leep 1000'; }
+        # Those that were made last may not yet be what they are to be.
+        now=-1
+        await 'before=$now; now=$(running); [ $now -ge 30 ] && [ $now = $before ]'
+        echo "running $now"
         killall sleep
-        sleep 1
-        echo "left $(ps | grep -c '[s]leep 1000')"
+        await '[ $(running) = 0 ]'
+        echo "left $(running)"
         "#,
     );
     assert_eq!(figure(&outcome, "refused"), 1, "{outcome}");
@@ -124,8 +132,9 @@ fn memory_hog_is_killed_and_its_memory_comes_back() {
             awk 'BEGIN { s = "x"; while (1) s = s s }' 2> /dev/null
             echo "status $?"
         done
-        sleep 1
-        echo "lost $((free - $(awk '/MemFree/ { print $2 }' /proc/meminfo)))"
+        lost() { echo $((free - $(awk '/MemFree/ { print $2 }' /proc/meminfo))); }
+        await '[ $(lost) -lt 8192 ]'
+        echo "lost $(lost)"
         "#,
     );
     assert_eq!(outcome.stdout.matches("status 137\n").count(), 3, "{outcome}");
@@ -171,8 +180,9 @@ fn largest_process_goes_when_memory_runs_out_not_who_asks_for_the_last_page() {
         while [ $(free) -gt $((all / 2)) ]; do sleep 1; done
         dd if=/dev/zero of=/dev/null bs=$((all * 11 / 20))k count=1 2> /dev/null
         echo "asker $?"
-        sleep 1
-        echo "left $(ps | grep -c '[d]d if')"
+        left() { ps | grep -c '[d]d if'; }
+        await '[ $(left) = 0 ]'
+        echo "left $(left)"
         killall sleep
         "#,
     );
@@ -233,8 +243,7 @@ fn memory_hog_beside_a_command_can_be_killed_and_its_memory_comes_back() {
         while [ $(free) -gt $((all / 2)) ]; do sleep 0.5; done
         seq 1 1000 | sort -n | tail -n 1
         killall -9 dd
-        tries=0
-        while [ $(free) -lt $((all * 9 / 10)) ] && [ $tries -lt 60 ]; do sleep 0.5; tries=$((tries + 1)); done
+        await '[ $(free) -ge $((all * 9 / 10)) ]'
         [ $(free) -ge $((all * 9 / 10)) ] && echo back
         killall sleep
         "#,

@@ -8,7 +8,7 @@ use std::fs;
 use posix::fail::Point as Posix;
 use tests::compare::expected::Expected;
 use tests::compare::staged::Staged;
-use tests::{Boot, Outcome, root};
+use tests::{AWAIT, Boot, Outcome, root};
 use vfs::fail::Point as Vfs;
 
 /// Pipes, appends, forks and reads, with an output that shows every line lost or doubled.
@@ -102,7 +102,7 @@ fn posix_dies_at_each_failpoint_of_fork() {
 #[test]
 fn posix_that_dies_in_fork_makes_one_child() {
     for point in [Posix::ForkIntent, Posix::ForkEffect, Posix::ForkRecord, Posix::ForkReply].map(Posix::name) {
-        let script = "for i in 1 2 3; do (echo child $i >> /tmp/children; exec sleep 1000) & done\n\
+        let script = ": > /tmp/children; for i in 1 2 3; do (echo child $i >> /tmp/children; exec sleep 1000) & done\n\
                       until [ $(wc -l < /tmp/children) -ge 3 ]; do sleep 0.1; done; sleep 0.5\n\
                       sort /tmp/children; ps -o ppid > /tmp/parents; grep -c \"^ *$$ *\\$\" /tmp/parents; killall sleep\n";
         let outcome = Boot::new("restart-one-child").failing("posix", point, 2).script(script);
@@ -188,13 +188,15 @@ fn memory_dies_at_each_failpoint_of_a_move_and_files_are_what_they_were() {
             for kind in kept gone; do head -c 700000 /bin/busybox > /tmp/$kind.$i; echo $i >> /tmp/$kind.$i; done
         done
         sum; rm /tmp/gone.*
-        for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.3; sum; done | sort -u | wc -l
+        enough() { [ $round -ge 12 ] && /usr/bin/svc log probe | grep -q 'moves ok' && [ $(deaths) -ge 4 ]; }
+        deaths() { /usr/bin/svc list | awk '$1 == "memory" { print $4 }'; }
+        round=0; await 'round=$((round + 1)); sleep 0.3; sum; enough' > /tmp/sums; sort -u /tmp/sums | wc -l
         sum
     "#;
     let points = ["huge.record", "huge.reply", "compact.unmapped", "compact.moved", "compact.moved", "compact.unmapped"];
     let boot = points.iter().zip([1, 1, 2, 2, 40, 60]);
     let boot = boot.fold(Boot::new("restart-moves").services(SERVICES), |boot, (point, nth)| boot.failing("memory", point, nth));
-    let outcome = boot.with("--option", "probe=memory").script(FILES);
+    let outcome = boot.with("--option", "probe=memory").script(&format!("{AWAIT}{FILES}"));
     let lines: Vec<&str> = outcome.stdout.lines().collect();
     assert!(matches!(lines.as_slice(), [first, "1", last] if first == last), "{outcome}");
     for check in ["asked for 2 MiB pages", "2 MiB pages", "size", "moves"] {

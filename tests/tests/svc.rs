@@ -1,6 +1,6 @@
 //! `svc`: what root sees of the servers, and how a shell goes on when one is ended or crashed by its word.
 
-use tests::{Boot, Outcome};
+use tests::{AWAIT, Boot, Outcome};
 
 const SERVERS: [&str; 4] = ["memory", "vfs", "console", "posix"];
 
@@ -151,14 +151,20 @@ fn commands_that_make_no_sense_are_errors_in_words() {
     assert_eq!(SERVERS.map(|name| outcome.deaths(name)), [0; 4], "{outcome}");
 }
 
-/// The example server, which is given up at its second death.
-const MORTAL: &str = "[[service]]\nname = \"victim\"\npriority = 20\nheap_pages = 16\nsaved_pages = 64\nburst = 1\nbackoff_ms = [1, 1]\n";
+/// The example server, which is given up at its second death, however long after the first.
+const MORTAL: &str =
+    "[[service]]\nname = \"victim\"\npriority = 20\nheap_pages = 16\nsaved_pages = 64\nburst = 1\nper_ms = 600000\nbackoff_ms = [1, 1]\n";
 
 #[test]
 fn server_that_dies_too_often_is_given_up_until_root_revives_it() {
-    let state = "svc list | while read -r name state rest; do [ $name = victim ] && echo $state; done\n";
-    let crash = "svc crash victim panic; sleep 0.3\n";
-    let script = format!("{crash}{state}{crash}{state}svc crash victim panic; echo $?\n{state}svc restart victim; sleep 0.3\n{state}");
+    let state = "state() { svc list | while read -r name state rest; do [ $name = victim ] && echo $state; done; }\n";
+    let status = "is() { svc list | grep -q \"^victim *$1 *$2 *$3 \"; }\n";
+    let (crash, refused) = ("svc crash victim panic", "svc crash victim panic; echo $?");
+    let script = format!(
+        "{AWAIT}{state}{status}\
+         {crash}; await 'is up 2 1'; state\n{crash}; await 'is given-up 2 2'; state\n{refused}; state\n\
+         svc restart victim; await 'is up 3 2'; state\n"
+    );
     let outcome = run(Boot::new("svc-given-up").services(MORTAL), &script);
     assert_eq!(outcome.stdout, "up\ngiven-up\n1\ngiven-up\nup\n", "{outcome}");
     assert_eq!(outcome.stderr, "svc: crash victim panic: No such process (os error 3)\n", "{outcome}");
@@ -171,7 +177,7 @@ const UNUSABLE: i32 = 125;
 
 #[test]
 fn server_that_the_shell_depends_on_ends_the_machine_when_it_dies_too_often() {
-    let boot = Boot::new("svc-power-off").policy("vfs", "burst = 1");
+    let boot = Boot::new("svc-power-off").policy("vfs", "burst = 1\nper_ms = 600000");
     let outcome = run(boot, "echo before\nsvc crash vfs panic\nsvc crash vfs panic\nsleep 30\necho never\n");
     assert_eq!((outcome.status, outcome.stdout.as_str()), (UNUSABLE, "before\n"), "{outcome}");
     assert!(outcome.log.contains("vfs is given up: it died too often") && outcome.deaths("vfs") == 2, "{outcome}");

@@ -6,16 +6,15 @@ use tests::{Boot, Session};
 const PROMPT: &str = "# ";
 
 fn session(name: &str) -> Session {
-    let mut session = Boot::new(name).within_seconds(60).session();
+    let mut session = Boot::new(name).session();
     session.expect(PROMPT);
     session
 }
 
-/// Starts a program in the foreground and gives the shell the time to leave its line editor, in which control keys are letters.
+/// Starts a command of the inner shell in the foreground and waits for its word: before that the line editor may have the terminal, in which control keys are letters.
 fn foreground(session: &mut Session, command: &str) {
-    session.send(&format!("{command}\n"));
-    session.expect(&format!("{command}\r\n"));
-    session.pause_ms(1500);
+    session.send(&format!("sh -c 'echo at $((6 * 7)); {command}'\n"));
+    session.expect("at 42\r\n");
 }
 
 /// Types a command and returns what it showed, the echo included.
@@ -35,7 +34,7 @@ fn prompt_answers_and_echoes() {
 fn console_that_dies_between_port_and_record_neither_loses_nor_repeats_a_byte() {
     let points = [("line.transmitted", 3), ("line.receiving", 7), ("line.transmitted", 4), ("line.receiving", 9)];
     let boot = points.iter().fold(Boot::new("line-restart"), |boot, (point, nth)| boot.failing("console", point, *nth));
-    let mut session = boot.within_seconds(120).session();
+    let mut session = boot.session();
     session.expect(PROMPT);
     for round in 1..=4 {
         let command = format!("echo abcdefghijklmnopqrstuvwxyz {round}$((6 * 7)) 0123456789");
@@ -55,20 +54,20 @@ fn console_that_dies_between_port_and_record_neither_loses_nor_repeats_a_byte() 
 #[test]
 fn control_c_interrupts_and_control_z_stops_a_foreground_job() {
     let mut session = session("job-control");
-    foreground(&mut session, "sleep 1000");
+    foreground(&mut session, "exec sleep 1000");
     session.send("\x03");
     session.expect(PROMPT);
     let shown = run(&mut session, "echo status $?");
     assert!(shown.contains("status 130"), "{shown:?}");
-    foreground(&mut session, "sleep 1000");
+    // It says when it goes on: before, keys are not yet its own.
+    foreground(&mut session, "trap \"echo on \\$((6 * 7))\" CONT; sleep 1000 & wait; wait");
     session.send("\x1a");
     let stopped = session.expect(PROMPT);
     assert!(stopped.contains("Stopped"), "{stopped:?}");
     let jobs = run(&mut session, "jobs");
     assert!(jobs.contains("Stopped") && jobs.contains("sleep 1000"), "{jobs:?}");
     session.send("fg\n");
-    session.expect("sleep 1000\r\n");
-    session.pause_ms(1500);
+    session.expect("on 42\r\n");
     session.send("\x03");
     session.expect(PROMPT);
     let jobs = run(&mut session, "jobs");
@@ -77,11 +76,11 @@ fn control_c_interrupts_and_control_z_stops_a_foreground_job() {
 
 #[test]
 fn prompt_does_not_show_that_files_are_pending() {
-    let mut session = Boot::new("pending").with("--option", "vfs-pending=11").within_seconds(120).session();
+    let mut session = Boot::new("pending").with("--option", "vfs-pending=11").session();
     session.expect(PROMPT);
     let shown = run(&mut session, "cd /usr/bin/.. && ls -d bin && sed -n 1p /etc/passwd");
     assert!(shown.contains("bin\r\nroot:"), "{shown:?}");
-    foreground(&mut session, "sleep 1000");
+    foreground(&mut session, "exec sleep 1000");
     session.send("\x03");
     session.expect(PROMPT);
 }
@@ -89,7 +88,7 @@ fn prompt_does_not_show_that_files_are_pending() {
 #[test]
 fn line_editing_keys_work_in_canonical_mode() {
     let mut session = session("canonical");
-    foreground(&mut session, "cat");
+    foreground(&mut session, "exec cat");
     session.send("wrong\x15right wrd\x17word\x7fd\n");
     // The typed line was edited on the screen; what `cat` says is the line as it was read.
     session.expect("right word\r\n");
@@ -102,11 +101,12 @@ fn vi_opens_edits_and_saves_a_file() {
     let mut session = session("vi");
     let _shown = run(&mut session, "echo first > /tmp/note");
     session.send("vi /tmp/note\n");
-    session.expect("first");
-    session.send("osecond line\x1b");
-    session.expect("Modified");
-    // An escape that something follows at once is the start of a key's sequence, not the key.
-    session.pause_ms(500);
+    session.expect("- /tmp/note ");
+    session.send("osecond line");
+    session.expect("I /tmp/note [Modified]");
+    session.send("\x1b");
+    // An escape that something follows at once is the start of a key's sequence, not the key: it was understood when the line says so.
+    session.expect("- /tmp/note [Modified]");
     session.send(":wq\n");
     session.expect(PROMPT);
     let shown = run(&mut session, "cat /tmp/note");
