@@ -210,7 +210,7 @@ echo "${#count[@]} ${!order[*]} ${order[@]/#/<}"
 section "jobs"
 for delay in 6 2 4; do
     (
-        sleep "0.$delay"
+        sleep "$delay"
         echo "after $delay"
     ) &
 done

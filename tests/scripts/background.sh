@@ -1,9 +1,9 @@
 # Background commands and wait.
 here=$(mktemp -d) && cd "$here" || exit 1
 trap 'cd /; rm -rf "$here"' EXIT
-(sleep 0.6; echo slow) &
-(sleep 0.2; echo quick) &
-echo first
+(until [ -e quick ]; do sleep 0.05; done; echo slow) &
+(until [ -e first ]; do sleep 0.05; done; echo quick; : >quick) &
+echo first; : >first
 wait
 echo all done
 (exit 3) & wait $!; echo "status $?"

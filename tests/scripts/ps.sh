@@ -2,7 +2,7 @@
 sleep 300 & first=$!
 sleep 300 & second=$!
 for pid in $first $second; do
-    until grep -q sleep /proc/$pid/cmdline; do sleep 0.05; done
+    until grep -q sleep /proc/$pid/cmdline && grep -q '^State:.S' /proc/$pid/status; do sleep 0.05; done
 done
 ps -o pid,ppid,args | awk -v parent=$$ '$2 == parent && $3 == "sleep" { n++ } END { print n, "children" }'
 ps -o pid,comm | awk -v pid=$first '$1 == pid { print $2 }'

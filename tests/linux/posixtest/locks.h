@@ -168,18 +168,19 @@ static void on_lock_alarm(int signal)
 
 static void record_locks_wait(void)
 {
-	int file = lock_open(O_RDWR), ready[2], status;
+	int file = lock_open(O_RDWR), ready[2], go[2], status;
 	char byte = 0;
 
-	CHECK(pipe(ready) == 0);
-	pid_t child = fork();
+	CHECK(pipe(ready) == 0 && pipe(go) == 0);
+	pid_t parent = getpid(), child = fork();
 	if (child == 0) {
 		CHECK(locked(file, F_SETLK, F_WRLCK, 0, 4) == 0 && write(ready[1], "r", 1) == 1);
-		usleep(200000);
+		CHECK(read(go[0], &byte, 1) == 1);
+		until_asleep(parent);
 		CHECK(pwrite(file, "done", 4, 0) == 4);
 		_exit(0);
 	}
-	CHECK(read(ready[0], &byte, 1) == 1 && locked(file, F_SETLK, F_RDLCK, 3, 1) == EAGAIN);
+	CHECK(read(ready[0], &byte, 1) == 1 && locked(file, F_SETLK, F_RDLCK, 3, 1) == EAGAIN && write(go[1], "g", 1) == 1);
 	CHECK(locked(file, F_SETLKW, F_RDLCK, 3, 1) == 0);
 	CHECK(pread(file, &byte, 1, 3) == 1 && byte == 'e');
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
@@ -191,14 +192,17 @@ static void record_locks_wait(void)
 	}
 	struct sigaction action = {.sa_handler = on_lock_alarm}, before;
 	CHECK(read(ready[0], &byte, 1) == 1 && sigaction(SIGALRM, &action, &before) == 0);
-	struct itimerval soon = {.it_value.tv_usec = 50000};
-	setitimer(ITIMER_REAL, &soon, NULL);
+	/* Again and again: the first one may come before the wait. */
+	struct itimerval often = {{.tv_usec = 50000}, {.tv_usec = 50000}}, never = {0};
+	setitimer(ITIMER_REAL, &often, NULL);
 	CHECK(locked(file, F_SETLKW, F_WRLCK, 13, 1) == EINTR);
-	setitimer(ITIMER_REAL, &soon, NULL);
 	CHECK(locked(file, F_OFD_SETLKW, F_WRLCK, 13, 1) == EINTR);
+	setitimer(ITIMER_REAL, &never, NULL);
 	sigaction(SIGALRM, &before, NULL);
 	CHECK(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
 	CHECK(locked(file, F_SETLKW, F_WRLCK, 13, 1) == 0);
+	close(go[0]);
+	close(go[1]);
 	close(ready[0]);
 	close(ready[1]);
 	close(file);
@@ -218,7 +222,7 @@ static void record_locks_see_a_deadlock(void)
 		_exit(0);
 	}
 	CHECK(read(ready[0], &byte, 1) == 1);
-	usleep(100000);
+	until_asleep(child);
 	CHECK(locked(file, F_SETLKW, F_WRLCK, 1, 1) == EDEADLK);
 	CHECK(locked(file, F_SETLK, F_UNLCK, 0, 1) == 0);
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
@@ -251,7 +255,7 @@ static void locks_of_open_files(void)
 
 static void flock_excludes(void)
 {
-	int file = lock_open(O_RDONLY), other = lock_open(O_RDONLY), copy = dup(file), status, ready[2];
+	int file = lock_open(O_RDONLY), other = lock_open(O_RDONLY), copy = dup(file), status, ready[2], go[2];
 	char byte;
 
 	CHECK(flock(file, LOCK_SH) == 0 && flock(other, LOCK_SH | LOCK_NB) == 0);
@@ -262,20 +266,23 @@ static void flock_excludes(void)
 	close(file);
 	CHECK(flock(other, LOCK_SH | LOCK_NB) == -1);
 	close(copy);
-	CHECK(pipe(ready) == 0);
-	pid_t child = fork();
+	CHECK(pipe(ready) == 0 && pipe(go) == 0);
+	pid_t parent = getpid(), child = fork();
 	if (child == 0) {
 		CHECK(flock(lock_open(O_RDWR), LOCK_EX) == 0 && write(ready[1], "r", 1) == 1);
-		usleep(100000);
+		CHECK(read(go[0], &byte, 1) == 1);
+		until_asleep(parent);
 		_exit(0);
 	}
-	CHECK(read(ready[0], &byte, 1) == 1 && flock(other, LOCK_SH | LOCK_NB) == -1);
+	CHECK(read(ready[0], &byte, 1) == 1 && flock(other, LOCK_SH | LOCK_NB) == -1 && write(go[1], "g", 1) == 1);
 	CHECK(flock(other, LOCK_SH) == 0);
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
 	CHECK(flock(ready[0], LOCK_EX) == 0 && flock(ready[1], LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK);
 	close(ready[0]);
 	CHECK(flock(ready[1], LOCK_EX | LOCK_NB) == 0);
 	close(ready[1]);
+	close(go[0]);
+	close(go[1]);
 	close(other);
 	unlink(lock_file);
 }

@@ -69,7 +69,7 @@ static void threads_have_names(void)
 	CHECK(strstr(text, wanted) != NULL && strstr(text, "\nThreads:\t2\n") != NULL);
 	pthread_barrier_wait(&looked_at);
 	pthread_join(thread, NULL);
-	for (int i = 0; i < 200 && access(path, F_OK) == 0; i++)
+	for (int i = 0; i < 3000 && access(path, F_OK) == 0; i++)
 		usleep(10000);
 	CHECK(open(path, O_RDONLY) == -1 && errno == ENOENT);
 	CHECK(prctl(PR_SET_NAME, before) == 0);

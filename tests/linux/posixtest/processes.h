@@ -8,6 +8,23 @@ static int status_of(pid_t child)
 	return status;
 }
 
+/* Waits until a process sleeps, by what /proc says of it. */
+static void until_asleep(pid_t process)
+{
+	char path[64], text[512], state = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/stat", process);
+	for (int i = 0; i < 3000 && state != 'S'; i++) {
+		usleep(10000);
+		int file = open(path, O_RDONLY);
+		ssize_t count = read(file, text, sizeof text - 1);
+		CHECK(count > 0 && close(file) == 0);
+		text[count] = 0;
+		state = strrchr(text, ')')[2];
+	}
+	CHECK(state == 'S');
+}
+
 static void fork_and_wait(void)
 {
 	int value = 1;

@@ -67,7 +67,7 @@ static int interrupted_read(int flags)
 	pid_t child = fork();
 	CHECK(child >= 0);
 	if (child == 0) {
-		usleep(100 * 1000);
+		until_asleep(parent);
 		kill(parent, SIGUSR1);
 		usleep(100 * 1000);
 		_exit(write(ends[1], "x", 1) == 1 ? 0 : 1);
@@ -161,7 +161,7 @@ static void stops_of_children(void)
 		CHECK(kill(child, SIGCONT) == 0);
 		CHECK(waitpid(child, &status, WCONTINUED) == child && WIFCONTINUED(status));
 		/* The child itself tells that it goes on, some time after a wait may have seen it. */
-		for (int i = 0; i < 500 && caught < (told ? 200 : 0); i++)
+		for (int i = 0; i < 3000 && caught < (told ? 200 : 0); i++)
 			usleep(10 * 1000);
 		CHECK(caught == (told ? 200 : 0));
 		CHECK(kill(child, SIGKILL) == 0 && status_of(child) == SIGKILL);

@@ -92,13 +92,13 @@ static void queues_can_be_flushed(void)
 	set_local(pair.slave, ECHO, 0);
 	type(pair, "some\nlines\n");
 	/* Linux moves what is typed to the reader's side in the background. */
-	CHECK(ready_for(pair.slave, POLLIN, 1000) == POLLIN);
+	CHECK(ready_for(pair.slave, POLLIN, 30000) == POLLIN);
 	wait_ms(50);
 	CHECK(bytes_readable(pair.slave) == 11);
 	CHECK(tcflush(pair.slave, TCIFLUSH) == 0);
 	CHECK(would_wait(pair.slave) && bytes_readable(pair.slave) == 0);
 	CHECK(write(pair.slave, "kept", 4) == 4);
-	CHECK(ready_for(pair.master, POLLIN, 1000) == POLLIN && bytes_readable(pair.master) == 4);
+	CHECK(ready_for(pair.master, POLLIN, 30000) == POLLIN && bytes_readable(pair.master) == 4);
 	CHECK(tcdrain(pair.slave) == 0);
 	CHECK(ioctl(pair.slave, TIOCOUTQ, &(int){-1}) == 0);
 	CHECK(reads(pair.master, "kept"));
@@ -139,10 +139,10 @@ static void readiness(void)
 
 	CHECK(poll(both, 2, 0) == 1 && both[0].revents == 0 && both[1].revents == POLLOUT);
 	type(pair, "line");
-	CHECK(ready_for(pair.master, POLLIN, 1000) == POLLIN);
+	CHECK(ready_for(pair.master, POLLIN, 30000) == POLLIN);
 	CHECK(would_wait(pair.slave));
 	type(pair, "\n");
-	CHECK(ready_for(pair.slave, POLLIN, 1000) == POLLIN);
+	CHECK(ready_for(pair.slave, POLLIN, 30000) == POLLIN);
 	CHECK(ready_for(pair.master, POLLOUT, 0) == POLLOUT);
 	close_pair(pair);
 }

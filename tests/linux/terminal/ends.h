@@ -39,7 +39,7 @@ static void slave_closes(void)
 
 	CHECK(write(pair.slave, "last", 4) == 4);
 	close(pair.slave);
-	CHECK(ready_for(pair.master, POLLIN, 1000) == (POLLIN | POLLHUP));
+	CHECK(ready_for(pair.master, POLLIN, 30000) == (POLLIN | POLLHUP));
 	CHECK(reads(pair.master, "last"));
 	CHECK(read(pair.master, &byte, 1) == -1 && errno == EIO);
 	CHECK(ready_for(pair.master, POLLIN, 0) == POLLHUP);
@@ -68,7 +68,7 @@ static void leader_ends(void)
 	/* The job in the foreground is gone with it: nobody has the slave open but us. */
 	close(pair.slave);
 	struct pollfd wanted = {.fd = pair.master, .events = POLLIN};
-	CHECK(poll(&wanted, 1, 5000) == 1 && wanted.revents == POLLHUP);
+	CHECK(poll(&wanted, 1, 30000) == 1 && wanted.revents == POLLHUP);
 	close(pair.master);
 }
 

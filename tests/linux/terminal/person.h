@@ -73,6 +73,18 @@ static void await_program(void)
 	CHECK(group != shell);
 }
 
+/* Waits until the terminal edits lines itself: before, the shell does. */
+static void await_lines(void)
+{
+	struct termios modes = {0};
+
+	for (int i = 0; i < 3000 && !(modes.c_lflag & ICANON); i++) {
+		wait_ms(10);
+		CHECK(tcgetattr(screen, &modes) == 0);
+	}
+	CHECK(modes.c_lflag & ICANON);
+}
+
 /* A command that ends by itself. */
 static void run(const char *command)
 {
@@ -130,7 +142,7 @@ static void type_lines(void)
 	run("echo lost\x15" "echo kept");
 	press("read -r line; echo \"got $line\"\n");
 	see("\n");
-	wait_ms(1000);
+	await_lines();
 	press("typed\n");
 	see("got ");
 	see("$ ");
@@ -142,12 +154,12 @@ static void edit_a_file(void)
 {
 	run("echo first >note");
 	press("vi note\n");
-	see("note 1/1");
+	/* What the last line says comes before the cursor is put back, and the next key is waited for. */
+	see("note 1/1 100%\x1b[1;1H");
 	press("o");
-	wait_ms(300);
+	see("I note [Modified] 2/2 100%\x1b[2;1H");
 	press("second line\x1b");
-	see("second line");
-	wait_ms(500);
+	see("- note [Modified] 2/2 100%\x1b[2;11H");
 	press(":wq\n");
 	see("$ ");
 	run("cat note");
@@ -157,11 +169,9 @@ static void page_through_a_file(void)
 {
 	run("seq 1 100 >numbers");
 	begin("less numbers");
-	see("23");
-	wait_ms(500);
+	see("numbers\x1b[m");
 	press(" ");
-	see("46");
-	wait_ms(500);
+	see("46\r\n\x1b[24;0H\x1b[K:");
 	press("q");
 	see("$ ");
 }
