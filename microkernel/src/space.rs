@@ -10,7 +10,7 @@
 
 mod huge;
 mod share;
-mod table;
+pub(crate) mod table;
 mod teardown;
 
 use abi::{Error, MapFlags, ObjectKind, Rights};
@@ -196,23 +196,27 @@ impl<M: Machine> Kernel<M> {
         if flags & MapFlags::HUGE != 0 {
             return self.map_huge(space, address, &memory, (first, pages), bits);
         }
+        // Before pages are taken for tables: who has nothing to map needs none.
+        let page = self.memory_page(&memory, first)?;
+        if flags & MapFlags::ZERO != 0 && self.page_table(space, address).is_none() && !self.is_unused(page) {
+            return Err(Error::Busy);
+        }
         if pages == 1 {
             let leaf = self.page_entry(space, address)?;
-            return self.map_page(leaf, &memory, first, bits, flags).map(|()| 1);
+            return self.map_page(leaf, page, bits, flags).map(|()| 1);
         }
         self.over_pages(space, address, pages, |kernel, leaf, done| {
             // A preemption point between two pages of zeros: this page ends the step, and begins the next one.
             if done != 0 && flags & MapFlags::ZERO != 0 && kernel.machine.interrupted() {
                 return Err(Error::Busy);
             }
-            kernel.map_page(leaf, &memory, first + done, bits, flags)?;
-            Ok(())
+            let page = kernel.memory_page(&memory, first + done)?;
+            kernel.map_page(leaf, page, bits, flags)
         })
     }
 
     #[inline]
-    fn map_page(&mut self, leaf: (PageNumber, usize), memory: &Slot, offset: u64, bits: u64, flags: u64) -> Result<(), Error> {
-        let page = self.memory_page(memory, offset)?;
+    fn map_page(&mut self, leaf: (PageNumber, usize), page: PageNumber, bits: u64, flags: u64) -> Result<(), Error> {
         if self.entry(leaf) & PRESENT != 0 {
             return Err(Error::AlreadyMapped);
         }
@@ -238,12 +242,12 @@ impl<M: Machine> Kernel<M> {
         for offset in first..first + pages {
             self.memory_page(memory, offset)?;
         }
+        let count = self.machine.page_info(head).ok_or(Error::InvalidArgument)?.huge.checked_add(1).ok_or(Error::KernelLimit)?;
         let place = self.directory_entry(space, address)?;
         if self.entry(place) & PRESENT != 0 {
             return Err(Error::AlreadyMapped);
         }
-        let info = self.machine.page_info(head).ok_or(Error::InvalidArgument)?;
-        info.huge = info.huge.checked_add(1).ok_or(Error::KernelLimit)?;
+        self.machine.page_info(head).ok_or(Error::InvalidArgument)?.huge = count;
         self.set_entry(place, u64::from(head) << 12 | bits | HUGE);
         Ok(pages)
     }

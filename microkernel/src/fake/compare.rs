@@ -12,6 +12,7 @@ use super::World;
 use crate::capability::{CapTable, Slot, SlotPlace};
 use crate::machine::{Machine, PageNumber};
 use crate::page::Ref;
+use crate::space::table::{ACCESSED, DIRTY};
 use crate::thread::{CallKind, State, Thread};
 
 impl World {
@@ -37,6 +38,34 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What an operation of a thread that failed has changed, which should be nothing. `before` is the world when the thread stood at its `syscall`. Status and
+    /// message words are the answer, and which pages were looked at (accessed, dirty) is no state.
+    ///
+    /// # Errors
+    /// The difference, in words.
+    pub fn compare_failure(&self, before: &World, thread: Ref<Thread>) -> Result<(), String> {
+        const NO_OPERATION: u64 = 0x7f << 24;
+        let (mut after, mut before) = (self.clone(), before.clone());
+        before.frame(thread).rax = NO_OPERATION;
+        before.execute_syscall(thread);
+        let Frame { rax, rdi, rsi, rdx, r8, r9, r10, r12, r13, .. } = *after.frame(thread);
+        let frame = before.frame(thread);
+        *frame = Frame { rax, rdi, rsi, rdx, r8, r9, r10, r12, r13, ..*frame };
+        after.forget_accesses();
+        before.forget_accesses();
+        after.compare(&mut before, true)
+    }
+
+    fn forget_accesses(&mut self) {
+        for page in 0..self.kernel.machine.page_count() {
+            if matches!(self.page_info(page).kind(), ObjectKind::PageTable) {
+                for entry in self.page(page).as_chunks_mut::<8>().0 {
+                    *entry = (u64::from_le_bytes(*entry) & !(ACCESSED | DIRTY)).to_le_bytes();
+                }
+            }
+        }
     }
 
     fn compare_processor(&mut self, slow: &mut World) -> Result<(), String> {

@@ -52,9 +52,14 @@ impl<M: Machine> Kernel<M> {
         let (space, source) = self.share_arguments(thread, handle, words, Rights::SHARE)?;
         let [address, _, from, pages, flags] = words;
         let bits = entry_bits(flags)?;
-        if let Leaf::Huge(place) = self.leaf(source, from) {
-            let entry = shared_entry(self.entry(place), bits)?;
-            return self.share_huge(space, (address, from, pages), entry);
+        match self.leaf(source, from) {
+            Leaf::Huge(place) => {
+                let entry = shared_entry(self.entry(place), bits)?;
+                return self.share_huge(space, (address, from, pages), entry);
+            }
+            // Before a page is taken for a table: who gets nothing needs none.
+            Leaf::Page(place) => drop(shared_entry(self.entry(place), bits)?),
+            Leaf::Missing => {}
         }
         // A 2 MiB page that begins later ends this step; the next one begins with it.
         self.over_source(space, source, (address, from, pages), |kernel, place, _| shared_entry(kernel.entry(place), bits))

@@ -13,8 +13,8 @@ pub(super) const PRESENT: u64 = 1;
 pub(super) const WRITABLE: u64 = 2;
 pub(super) const USER: u64 = 4;
 pub(super) const UNCACHED: u64 = 0x10;
-pub(super) const ACCESSED: u64 = 0x20;
-pub(super) const DIRTY: u64 = 0x40;
+pub(crate) const ACCESSED: u64 = 0x20;
+pub(crate) const DIRTY: u64 = 0x40;
 /// In a directory entry: it maps 2 MiB.
 pub(super) const HUGE: u64 = 0x80;
 /// Software bit: the page is shared copy-on-write.
@@ -117,8 +117,40 @@ impl<M: Machine> Kernel<M> {
         Ok(table)
     }
 
+    /// Whether the pool has a page for each table of an address that is not there, down to the level `lowest`: all of them are made, or none.
+    fn check_pool(&mut self, space: Ref<AddressSpace>, address: u64, lowest: u32) -> Result<(), Error> {
+        let missing = self.tables_missing(space, address, lowest);
+        let mut page = self.space(space).pool;
+        for _ in 0..missing {
+            if page == 0 {
+                return Err(Error::NeedsTable);
+            }
+            page = page::words(&mut self.machine, page)[0] as PageNumber;
+        }
+        Ok(())
+    }
+
+    fn tables_missing(&mut self, space: Ref<AddressSpace>, address: u64, lowest: u32) -> u32 {
+        let mut table = self.space(space).root;
+        if table == 0 {
+            return 4 - lowest;
+        }
+        for level in (lowest + 1..4).rev() {
+            let entry = self.entry((table, index_at(address, level)));
+            if entry & PRESENT == 0 {
+                return level - lowest;
+            }
+            if entry & HUGE != 0 {
+                break;
+            }
+            table = page_of_entry(entry);
+        }
+        0
+    }
+
     /// The directory entry of an address; tables above it are made.
     pub(super) fn directory_entry(&mut self, space: Ref<AddressSpace>, address: u64) -> Result<Place, Error> {
+        self.check_pool(space, address, 1)?;
         let root = self.ensure_root(space)?;
         let third = self.descend(space, (root, index_at(address, 3)))?;
         let second = self.descend(space, (third, index_at(address, 2)))?;
@@ -136,7 +168,7 @@ impl<M: Machine> Kernel<M> {
 
     /// The page table of an address, if it is there.
     #[inline]
-    fn page_table(&mut self, space: Ref<AddressSpace>, address: u64) -> Option<PageNumber> {
+    pub(super) fn page_table(&mut self, space: Ref<AddressSpace>, address: u64) -> Option<PageNumber> {
         let mut table = self.space(space).root;
         if table == 0 {
             return None;
@@ -153,6 +185,7 @@ impl<M: Machine> Kernel<M> {
 
     #[cold]
     fn make_page_entry(&mut self, space: Ref<AddressSpace>, address: u64) -> Result<Place, Error> {
+        self.check_pool(space, address, 0)?;
         let directory = self.directory_entry(space, address)?;
         Ok((self.descend(space, directory)?, index_at(address, 0)))
     }

@@ -12,6 +12,7 @@ mod cow;
 mod death;
 mod dismantle;
 mod endpoint;
+mod failure;
 mod fault;
 mod fpu;
 mod handles;

@@ -20,6 +20,8 @@ use play::{Tally, opening, spread_opening, step};
 const STEPS: usize = 600;
 /// Time for all programs, unless the environment says otherwise.
 const SECONDS: u64 = 8;
+/// Programs whose every failure is compared with doing nothing.
+const COMPARED: u64 = 8;
 /// Runs that may be spent on cutting down a program that fails.
 const CUTS: usize = 300;
 
@@ -69,6 +71,23 @@ fn random_programs_break_no_invariant_and_never_panic() {
 #[test]
 fn random_programs_on_three_processors_do_neither() {
     run(&spread_opening(3));
+}
+
+/// Whatever an operation lacks (a slot, a page for a table, a place in a list, a right, a page of somebody's), it says so and has done nothing.
+#[test]
+fn operation_that_fails_changes_nothing() {
+    let mut tally = Tally { compares_failures: true, ..Tally::default() };
+    let opening = opening();
+    for seed in 1..=COMPARED {
+        let mut dice = Dice::new(seed);
+        let program: Vec<u64> = (0..STEPS).map(|_| dice.next()).collect();
+        tally.programs += 1;
+        if let Err(why) = play(&opening, &program, &mut tally) {
+            panic!("program {seed}: {why}");
+        }
+    }
+    println!("{tally:?}");
+    assert!(tally.is_varied(), "the programs do too little: {tally:?}");
 }
 
 fn run(opening: &World) {

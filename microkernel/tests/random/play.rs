@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use abi::{Control, Label, Lease, MapFlags, ObjectKind, Operation, RequestNumber, Rights, ThreadSetting};
+use abi::{Control, Error, Label, Lease, MapFlags, ObjectKind, Operation, RequestNumber, Rights, ThreadSetting};
 use microkernel::capability::Slot;
 use microkernel::fake::{Linux, Message, Process, World};
 use microkernel::page::Ref;
@@ -25,6 +25,8 @@ pub(crate) struct Tally {
     /// Successes and failures of each operation.
     pub(crate) operations: BTreeMap<String, (u32, u32)>,
     pub(crate) show: bool,
+    /// Whether each operation that fails is compared with doing nothing.
+    pub(crate) compares_failures: bool,
 }
 
 impl Tally {
@@ -231,11 +233,27 @@ fn plausible_call(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tall
     let label = if blocks(operation) || operation == Operation::Reply { message.label } else { Label::default() };
     show(tally, || format!("{current:?} {operation:?} on {handle:#x} {words:x?} label {:#x}", label.0));
     world.prepare_syscall(current, Control::new(operation, handle), label, &words, message.number);
+    let before = tally.compares_failures.then(|| world.clone());
     if execute(world, current, tally) {
         return;
     }
     let good = world.state(current) != State::Runnable || world.thread(current).frame.rax as u32 == 0;
     tally.count(operation, good);
+    if let Some(before) = before.filter(|_| !good) {
+        check_unchanged(world, &before, current, operation);
+    }
+}
+
+/// What an operation changed that failed: nothing, but for two whose failure is the answer of somebody else. A call that was refused was made and counted; and a
+/// Reply to nobody goes.
+fn check_unchanged(world: &mut World, before: &World, current: Ref<Thread>, operation: Operation) {
+    let status = Error::check(world.thread(current).frame.rax as u32);
+    if matches!((operation, status), (Operation::Call, Err(Error::Closed)) | (Operation::Reply, Err(Error::ReplyGone))) {
+        return;
+    }
+    if let Err(difference) = world.compare_failure(before, current) {
+        panic!("{operation:?} failed ({status:?}) and changed something: {difference}");
+    }
 }
 
 /// An operation that fits the state: who holds a Reply mostly answers.
