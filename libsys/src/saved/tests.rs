@@ -26,6 +26,17 @@ crate::plain! {
         values: [u64; 8],
         last: u64,
     }
+
+    /// One of more words than make one entry of the log.
+    struct Long {
+        values: [u64; 20],
+    }
+
+    /// One of two words.
+    struct Twin {
+        first: u64,
+        second: u64,
+    }
 }
 
 crate::saved_state! {
@@ -38,6 +49,8 @@ crate::saved_state! {
         byte: Cell<u8>,
         rows: Array<Row, 2>,
         pairs: Array<Pair, 4>,
+        longs: Array<Long, 2>,
+        twins: Array<Twin, 3>,
         nested: [Nested; 3],
         bytes: Bytes<37>,
     }
@@ -49,7 +62,11 @@ enum Change {
     Byte(u8),
     Pair(usize, u32, u8),
     Pairs(usize, Vec<u32>),
+    Key(usize, u32),
+    More(usize, u32),
     Row(usize, Vec<(usize, u64)>),
+    Long(usize, Vec<(usize, u64)>),
+    Twin(usize, u64, u64),
     Last(usize, u64),
     Count(usize, u16),
     Text(usize, usize, Vec<u8>),
@@ -62,17 +79,27 @@ struct Step {
     commits: bool,
 }
 
+fn change_of_words() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        (0..2usize, vec((0..20usize, 0..4u64), 0..8)).prop_map(|(index, values)| Change::Long(index, values)),
+        (0..3usize, 0..3u64, 0..3u64).prop_map(|(index, first, second)| Change::Twin(index, first, second)),
+        (0..4usize, any::<u32>()).prop_map(|(index, key)| Change::Key(index, key)),
+        (0..4usize, any::<u32>()).prop_map(|(index, more)| Change::More(index, more)),
+    ]
+}
+
 fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
-        any::<u64>().prop_map(Change::Word),
-        any::<u8>().prop_map(Change::Byte),
-        (0..4usize, any::<u32>(), any::<u8>()).prop_map(|(index, key, flag)| Change::Pair(index, key, flag)),
-        (0..5usize, vec(any::<u32>(), 0..5)).prop_map(|(first, keys)| Change::Pairs(first, keys)),
-        (0..2usize, vec((0..8usize, 0..4u64), 0..6)).prop_map(|(index, values)| Change::Row(index, values)),
-        (0..2usize, any::<u64>()).prop_map(|(index, last)| Change::Last(index, last)),
-        (0..3usize, any::<u16>()).prop_map(|(index, count)| Change::Count(index, count)),
-        (0..3usize, 0..14usize, vec(any::<u8>(), 0..14)).prop_map(|(index, offset, bytes)| Change::Text(index, offset, bytes)),
-        (0..40usize, vec(any::<u8>(), 0..40)).prop_map(|(offset, bytes)| Change::Bytes(offset, bytes)),
+        4 => change_of_words(),
+        1 => any::<u64>().prop_map(Change::Word),
+        1 => any::<u8>().prop_map(Change::Byte),
+        1 => (0..4usize, any::<u32>(), any::<u8>()).prop_map(|(index, key, flag)| Change::Pair(index, key, flag)),
+        1 => (0..5usize, vec(any::<u32>(), 0..5)).prop_map(|(first, keys)| Change::Pairs(first, keys)),
+        1 => (0..2usize, vec((0..8usize, 0..4u64), 0..6)).prop_map(|(index, values)| Change::Row(index, values)),
+        1 => (0..2usize, any::<u64>()).prop_map(|(index, last)| Change::Last(index, last)),
+        1 => (0..3usize, any::<u16>()).prop_map(|(index, count)| Change::Count(index, count)),
+        1 => (0..3usize, 0..14usize, vec(any::<u8>(), 0..14)).prop_map(|(index, offset, bytes)| Change::Text(index, offset, bytes)),
+        1 => (0..40usize, vec(any::<u8>(), 0..40)).prop_map(|(offset, bytes)| Change::Bytes(offset, bytes)),
     ]
 }
 
@@ -101,6 +128,14 @@ fn apply(area: &Area<State>, step: &Step) {
                 values.iter().for_each(|(place, value)| row.values[*place] = *value);
                 state.rows[*index].set(&tx, row);
             }
+            Change::Long(index, values) => {
+                let mut long = state.longs[*index].get();
+                values.iter().for_each(|(place, value)| long.values[*place] = *value);
+                state.longs[*index].set(&tx, long);
+            }
+            Change::Twin(index, first, second) => state.twins[*index].set(&tx, Twin { first: *first, second: *second }),
+            Change::Key(index, key) => state.pairs[*index].set_field(&tx, crate::field!(Pair, key), *key),
+            Change::More(index, more) => state.pairs[*index].set_field(&tx, crate::field!(Pair, more), *more),
             Change::Last(index, last) => state.rows[*index].set_field(&tx, crate::field!(Row, last), *last),
             Change::Count(index, count) => state.nested[*index].count.set(&tx, *count),
             Change::Text(index, offset, bytes) => {
@@ -133,6 +168,9 @@ fn contents(area: &Area<State>) -> Vec<u8> {
         let words = [row.id].into_iter().chain(row.values).chain([row.last]);
         all.extend(words.flat_map(u64::to_le_bytes));
     }
+    let longs = state.longs.iter().map(Cell::get).flat_map(|long| long.values);
+    let twins = state.twins.iter().map(Cell::get).flat_map(|twin| [twin.first, twin.second]);
+    all.extend(longs.chain(twins).flat_map(u64::to_le_bytes));
     for nested in &state.nested {
         let mut text = [0; 13];
         assert_eq!(nested.text.read(0, &mut text), 13);
@@ -254,7 +292,16 @@ fn setting_what_is_there_stores_nothing() {
 fn any_words_of_a_record_may_change() {
     let area = Area::<State>::on_host();
     let row = &area.state().rows[1];
+    let long = &area.state().longs[1];
     for changed in 0..1u64 << 10 {
+        // The long one in the same way, its words spread over the pattern twice.
+        let values: [u64; 20] = core::array::from_fn(|at| if changed >> (at % 10) & 1 != 0 { changed << 16 | at as u64 } else { at as u64 });
+        for values in [values, core::array::from_fn(|at| at as u64)] {
+            let tx = area.begin();
+            long.set(&tx, Long { values });
+            tx.commit();
+            assert_eq!(long.get(), Long { values });
+        }
         let word = |at: u64| if changed >> at & 1 != 0 { changed << 16 | at } else { at };
         let new = Row { id: word(0), values: core::array::from_fn(|at| word(at as u64 + 1)), last: word(9) };
         for new in [new, Row { id: 0, values: [1, 2, 3, 4, 5, 6, 7, 8], last: 9 }] {
@@ -281,6 +328,33 @@ fn field_of_a_record_is_set_alone() {
     row.set_field(&tx, crate::field!(Row, id), 1);
     drop(tx);
     assert_eq!(row.get().id, 0, "rolled back");
+}
+
+#[test]
+fn halves_of_a_word_are_set_apart() {
+    let area = Area::<State>::on_host();
+    let pair = &area.state().pairs[1];
+    let set = |key, more| {
+        let tx = area.begin();
+        pair.set_field(&tx, crate::field!(Pair, key), key);
+        pair.set_field(&tx, crate::field!(Pair, more), more);
+        tx
+    };
+    set(1, u32::MAX).commit();
+    assert_eq!(pair.get(), Pair { key: 1, more: u32::MAX, ..Pair::zeroed() });
+    drop(set(u32::MAX, 2));
+    assert_eq!(pair.get(), Pair { key: 1, more: u32::MAX, ..Pair::zeroed() });
+}
+
+#[test]
+fn word_that_is_set_at_once_stays_whatever_becomes_of_a_transaction() {
+    let area = Area::<State>::on_host();
+    let row = &area.state().rows[0];
+    let tx = area.begin();
+    row.set_field(&tx, crate::field!(Row, id), 1);
+    row.set_word(crate::field!(Row, last), 7);
+    drop(tx);
+    assert_eq!(row.get(), Row { last: 7, ..Row::zeroed() });
 }
 
 #[test]
