@@ -93,17 +93,19 @@ static void sleep_through(int from)
 	exit(0);
 }
 
-static void wait_for_timer(void)
+/* Reads the timer only when `over` has ended: until then all reads are the receiver's, and which of them is whose second does not depend on how fast the machine is. */
+static void wait_for_timer(int over)
 {
 	struct itimerspec once = {.it_value = {1, 0}};
 	int timer = timerfd_create(CLOCK_MONOTONIC, 0);
 	struct epoll_event event;
 	uint64_t times = 0;
+	char nothing;
 
 	timerfd_settime(timer, 0, &once, NULL);
 	int count = epoll_wait(watch(timer, EPOLLIN), &event, 1, -1);
 	/* When it is over depends on how fast the machine is: the one who waits for it prints what came of it. */
-	exit(count == 1 && read(timer, &times, sizeof times) == sizeof times && times == 1 ? 0 : 6);
+	exit(count == 1 && read(over, &nothing, 1) == 0 && read(timer, &times, sizeof times) == sizeof times && times == 1 ? 0 : 6);
 }
 
 static void finish(const char *who, pid_t child)
@@ -117,24 +119,28 @@ static void finish(const char *who, pid_t child)
 
 int main(void)
 {
-	int packets[2], alarm[2], wire[2];
+	int packets[2], alarm[2], wire[2], over[2];
 	pid_t receiver, sleeper, timer;
 	char text[64];
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets) != 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, alarm) != 0 || pipe(wire) != 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets) != 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, alarm) != 0 || pipe(wire) != 0 ||
+	    pipe(over) != 0)
 		return 1;
 	if ((receiver = fork()) == 0) {
 		close(packets[0]);
+		close(over[1]);
 		print_packets(packets[1]);
 	}
 	close(packets[1]);
 	if ((sleeper = fork()) == 0) {
 		close(packets[0]);
+		close(over[1]);
 		sleep_through(alarm[1]);
 	}
 	if ((timer = fork()) == 0) {
 		close(packets[0]);
-		wait_for_timer();
+		close(over[1]);
+		wait_for_timer(over[0]);
 	}
 	usleep(200000);
 	for (int i = 1; i <= PACKETS; i++) {
@@ -146,6 +152,7 @@ int main(void)
 	close(packets[0]);
 	close(wire[1]);
 	finish("receiver", receiver);
+	close(over[1]);
 	printf("%.*s\n", (int)read(wire[0], text, sizeof text), text);
 	fflush(stdout);
 	finish("timer", timer);
