@@ -20,10 +20,10 @@ use crate::frames::Frames;
 use crate::hands::{Hands, InHand};
 use crate::kernel::Kernel;
 use crate::replies::{Ending, REPLIES, Replies};
-use crate::saved::{COUNTED_CALLS, Done, LANES, Lane, Load, PROCESSES, ProcessIndex, State, Thread, flag, redo, slot, state};
+use crate::saved::{COUNTED_CALLS, Done, LANES, Lane, Load, PROCESSES, Process, ProcessIndex, State, Thread, flag, redo, slot, state};
 use crate::signal::deliver::Resume;
 use crate::store::Store;
-use crate::syscall::ids::identity;
+use crate::syscall::ids::{identity, is_identity};
 use crate::wait::{Event, Wait};
 
 /// Bytes of the buffer through which data passes between programs and servers.
@@ -150,6 +150,11 @@ pub struct Posix<'k> {
     pub deadline_told: Option<Option<u64>>,
 }
 
+#[inline(always)]
+const fn are_undisturbed(thread: &Thread, process: &Process) -> bool {
+    thread.restore_mask == 0 && thread.pending | process.pending == 0 && process.flags & flag::STOPPED == 0
+}
+
 impl<'k> Posix<'k> {
     /// A server over an opened saved area. [`Posix::recover`] must run before the first message.
     pub fn new(area: &'static Area<State>, kernel: &'k mut dyn Kernel, options: &str) -> Self {
@@ -242,12 +247,15 @@ impl<'k> Posix<'k> {
     /// The answer to a call that only asks who its caller is, where nothing else is to be done for it: the shortest way through posix.
     #[inline(always)]
     fn answer_at_once(&mut self, lane: Lane, number: RequestNumber, call_number: u64) -> Option<u64> {
-        let value = identity(self, lane, call_number)?;
-        let thread = self.store.thread(lane);
-        let process = self.store.process(thread.process as usize);
-        if thread.state != state::LIVE || process.flags & flag::EXITING != 0 || !self.is_undisturbed(lane) {
+        if !is_identity(call_number) {
             return None;
         }
+        let thread = self.store.thread(lane);
+        let process = self.store.process(thread.process as usize);
+        if thread.state != state::LIVE || process.flags & flag::EXITING != 0 || !are_undisturbed(&thread, &process) {
+            return None;
+        }
+        let value = identity(self, lane, call_number)?;
         self.last_seen[lane] = Some(number.with_step(0));
         self.hands.put_down(lane);
         self.calls[call_number as usize] += 1;
@@ -405,8 +413,7 @@ impl<'k> Posix<'k> {
     /// Nothing but its call's result lies between a lane and its program: no signal waits, and its process is not stopped.
     pub(crate) fn is_undisturbed(&self, lane: Lane) -> bool {
         let thread = self.store.thread(lane);
-        let process = self.store.process(thread.process as usize);
-        thread.restore_mask == 0 && thread.pending | process.pending == 0 && process.flags & flag::STOPPED == 0
+        are_undisturbed(&thread, &self.store.process(thread.process as usize))
     }
 
     /// Answers a call whose result is committed.

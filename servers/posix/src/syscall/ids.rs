@@ -29,21 +29,27 @@ impl Posix<'_> {
     }
 }
 
-/// What a call says that only asks who its caller is; nothing for another call.
+/// Whether a call only asks who its caller is.
+#[inline(always)]
+#[must_use]
+pub const fn is_identity(call_number: u64) -> bool {
+    matches!(call_number, GETPID | GETUID | GETGID | GETEUID | GETEGID | GETPPID | GETPGRP | GETTID)
+}
+
+/// What such a call says; nothing for another call.
+#[inline(always)]
 #[must_use]
 pub fn identity(posix: &Posix<'_>, lane: Lane, call_number: u64) -> Option<u64> {
-    let thread = posix.store.thread(lane);
-    let process = thread.process as usize;
-    let me = posix.store.process(process);
+    let process = posix.store.thread(lane).process as usize;
     Some(u64::from(match call_number {
-        GETPID => me.pid,
-        GETUID => me.uid[0],
-        GETGID => me.gid[0],
-        GETEUID => me.uid[1],
-        GETEGID => me.gid[1],
+        GETPID => posix.store.process(process).pid,
+        GETUID => posix.store.process(process).uid[0],
+        GETGID => posix.store.process(process).gid[0],
+        GETEUID => posix.store.process(process).uid[1],
+        GETEGID => posix.store.process(process).gid[1],
         GETPPID => posix.pid_of_parent(process),
-        GETPGRP => me.group,
-        GETTID => thread.tid,
+        GETPGRP => posix.store.process(process).group,
+        GETTID => posix.store.thread(lane).tid,
         _ => return None,
     }))
 }
