@@ -94,6 +94,16 @@ impl Registers {
     }
 }
 
+/// Asks for any operation on any handle, there or not: for whoever tries what the kernel must refuse.
+///
+/// # Errors
+/// What the kernel says.
+pub fn attempt(control: Control, words: [u64; 8]) -> Result<[u64; 8], Error> {
+    let mut registers = Registers { control: u64::from(control.0), words, ..Registers::default() };
+    registers.enter()?;
+    Ok(registers.words)
+}
+
 /// Words that an operation without a message takes and gives at most.
 const WORDS: usize = 6;
 

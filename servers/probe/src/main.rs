@@ -55,6 +55,8 @@ mod machine {
             probe::bench::run();
         } else if probe::wants_garbage(&libsys::start::info().options) {
             probe::send_garbage(Peer::to, &mut Machine);
+        } else if libsys::start::info().options.lines().any(|line| line == probe::attack::OPTION) {
+            probe::attack::run(&mut Machine);
         } else if libsys::start::info().options.lines().any(|line| line == probe::memory::OPTION) {
             probe::memory::run(Peer::to(Service::Memory), &mut Machine);
         } else {
