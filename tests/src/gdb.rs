@@ -38,8 +38,17 @@ impl Debugged {
     /// Nobody waits for a debugger within two minutes.
     #[must_use]
     pub fn boot(name: &str) -> Self {
+        Self::boot_on(name, 1)
+    }
+
+    /// The same with so many processors, all of which stop and go on together.
+    ///
+    /// # Panics
+    /// As [`Self::boot`].
+    #[must_use]
+    pub fn boot_on(name: &str, processors: u32) -> Self {
         let alone = ADDRESS_IS_TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = Boot::new(name).flag("--gdb").with("--smp", "1").session();
+        let session = Boot::new(name).flag("--gdb").with("--smp", processors.to_string()).session();
         let debugger = Debugger::connect(STARTED).expect("QEMU waits for a debugger");
         Self { session, debugger, _alone: alone }
     }

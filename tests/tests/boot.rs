@@ -1,11 +1,14 @@
 //! What a boot promises and no program sees: what the processor keeps for the kernel is on, as QEMU sees it and as the log says, which warns of a
 //! processor that leaves something open; no page is both written and run; and the log tells when who was up.
 
+use std::time::Duration;
+
 use tests::gdb::{Debugged, Debugger};
 use tests::{Boot, Session};
 
 /// CR0: PE, WP, PG. CR4: UMIP, SMEP, SMAP; not FSGSBASE, not PCE. EFER: SCE, LME, LMA, NXE (SDM vol. 3, 2.5; vol. 4).
 const CR0_SET: u64 = 1 | 1 << 16 | 1 << 31;
+const CR0_TASK_SWITCHED: u64 = 1 << 3;
 const CR4_SET: u64 = 1 << 11 | 1 << 20 | 1 << 21;
 const CR4_CLEAR: u64 = 1 << 16 | 1 << 8;
 const EFER_SET: u64 = 1 | 1 << 8 | 1 << 10 | 1 << 11;
@@ -18,6 +21,12 @@ const FRAME: u64 = 0x000f_ffff_ffff_f000;
 /// Where the kernel has all physical memory.
 const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 const LOWER_HALF_END: u64 = 1 << 47;
+/// What QEMU shows of a processor that waits, and of one that runs a program or server.
+const HALTED: (&str, u64) = ("HLT", 1);
+const IN_USER_CODE: (&str, u64) = ("CPL", 3);
+/// How often a state is looked for.
+const LOOKS: u32 = 200;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 /// Bytes that one packet of QEMU's can hold, with two digits for each.
 const PIECE: u64 = 1024;
 
@@ -64,23 +73,33 @@ impl Mapped {
     }
 }
 
-/// Whether the processor halts, as it does nearly always where nothing runs: one look may meet it at work.
-fn halts(debugger: &mut Debugger) -> bool {
-    (0..20).any(|_| {
+/// Stops the machine in this state: one look may meet it at something else, many only if it hardly ever is in it. Returns all registers.
+fn stop_where(debugger: &mut Debugger, name: &str, value: u64) -> String {
+    for _ in 0..LOOKS {
         debugger.interrupt().expect("it stops");
         let registers = debugger.monitor("info registers").expect("QEMU has a monitor");
+        if register(&registers, name) == value {
+            return registers;
+        }
         debugger.send("c").expect("it is sent");
-        register(&registers, "HLT") == 1
-    })
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    panic!("{name} is never {value}");
 }
 
-fn look(session: &mut Session, debugger: &mut Debugger) -> Mapped {
-    debugger.interrupt().expect("it stops");
-    let registers = debugger.monitor("info registers").expect("QEMU has a monitor");
-    let [cr0, cr3, cr4, efer] = ["CR0", "CR3", "CR4", "EFER"].map(|name| register(&registers, name));
+/// What a processor keeps for the kernel is on; returns all of CR0 but TS, CR4 and EFER.
+#[track_caller]
+fn protected(registers: &str) -> [u64; 3] {
+    let [cr0, cr4, efer] = ["CR0", "CR4", "EFER"].map(|name| register(registers, name));
     assert_eq!(cr0 & CR0_SET, CR0_SET, "CR0 {cr0:#x}");
     assert_eq!((cr4 & CR4_SET, cr4 & CR4_CLEAR), (CR4_SET, 0), "CR4 {cr4:#x}");
     assert_eq!(efer & EFER_SET, EFER_SET, "EFER {efer:#x}");
+    [cr0 & !CR0_TASK_SWITCHED, cr4, efer]
+}
+
+fn look(session: &mut Session, debugger: &mut Debugger, registers: &str) -> Mapped {
+    protected(registers);
+    let cr3 = register(registers, "CR3");
     let mut mapped = Mapped::default();
     mapped.look(debugger, cr3 & FRAME, 3, 0, WRITABLE);
     debugger.send("c").expect("it is sent");
@@ -99,15 +118,35 @@ fn protections_are_on_and_nothing_is_both_writable_and_executable() {
     let log = session.log();
     assert!(log.contains("kernel: wp true nx true smep true smap true umip true"), "{log}");
     // At rest, and with a program of a process of its own at work.
-    assert!(halts(debugger), "nothing runs");
-    let at_rest = look(session, debugger);
+    let registers = stop_where(debugger, HALTED.0, HALTED.1);
+    let at_rest = look(session, debugger, &registers);
     session.send("while :; do :; done &\n");
     session.expect("# ");
-    let at_work = look(session, debugger);
+    let registers = stop_where(debugger, IN_USER_CODE.0, IN_USER_CODE.1);
+    let at_work = look(session, debugger, &registers);
     assert!(at_work.executable_low > 0, "{at_work:?}");
     for mapped in [at_rest, at_work] {
         assert!(mapped.executable > 1 && mapped.leaves > mapped.executable, "{mapped:?}");
         assert!(mapped.both.is_empty(), "{mapped:x?}");
+    }
+}
+
+#[test]
+fn every_processor_keeps_the_same_for_the_kernel_at_rest_and_at_work() {
+    const PROCESSORS: usize = 4;
+    let mut machine = Debugged::boot_on("protections-everywhere", PROCESSORS as u32);
+    let Debugged { session, debugger, .. } = &mut machine;
+    debugger.send("c").expect("it is sent");
+    session.expect("# ");
+    for command in ["echo at rest", "for job in 1 2 3 4 5 6; do while :; do :; done & done; echo at work"] {
+        session.send(&format!("{command}\n"));
+        session.expect("\r\nat ");
+        session.expect("# ");
+        debugger.interrupt().expect("it stops");
+        let all = debugger.monitor("info registers -a").expect("QEMU has a monitor");
+        debugger.send("c").expect("it is sent");
+        let registers: Vec<[u64; 3]> = all.split("CPU#").skip(1).map(protected).collect();
+        assert_eq!(registers, [registers[0]; PROCESSORS], "{all}");
     }
 }
 
@@ -154,15 +193,14 @@ fn log_has_the_timeline_of_the_boot() {
 }
 
 /// A non-maskable interrupt is nobody's fault: it ends the machine wherever it comes, with the kernel's report, and the run with the panic's status.
-fn interrupted_for_good(name: &str, command: &str, shown: &str, ring: u32) {
+fn interrupted_for_good(name: &str, command: &str, shown: &str, state: (&str, u64), ring: u32) {
     let mut machine = Debugged::boot(name);
     let Debugged { session, debugger, .. } = &mut machine;
     debugger.send("c").expect("it is sent");
     session.expect("# ");
     session.send(command);
     session.expect(shown);
-    session.pause_ms(500);
-    debugger.interrupt().expect("it stops");
+    let _registers = stop_where(debugger, state.0, state.1);
     debugger.monitor("nmi").expect("QEMU has a monitor");
     debugger.send("c").expect("it is sent");
     let status = session.ended();
@@ -183,10 +221,10 @@ fn interrupted_for_good(name: &str, command: &str, shown: &str, ring: u32) {
 
 #[test]
 fn panic_while_nothing_runs_ends_the_machine_with_its_status_and_a_backtrace() {
-    interrupted_for_good("panic-idle", "echo at $((40 + 2))\n", "at 42", 0);
+    interrupted_for_good("panic-idle", "echo at $((40 + 2))\n", "at 42", HALTED, 0);
 }
 
 #[test]
 fn panic_while_a_program_runs_is_not_laid_to_the_program() {
-    interrupted_for_good("panic-busy", "awk 'BEGIN { print \"at\", 40 + 2; while (1) n++ }'\n", "at 42", 3);
+    interrupted_for_good("panic-busy", "awk 'BEGIN { print \"at\", 40 + 2; while (1) n++ }'\n", "at 42", IN_USER_CODE, 3);
 }
