@@ -25,8 +25,9 @@ use talk::Opening;
 
 /// Steps of one program: so many that calls nest and servers die, so few that most programs still talk at their end.
 const STEPS: u64 = 40;
-/// Time for all programs, unless a number of them is asked for.
+/// Time for all programs, and how many there are at least, unless a number of them is asked for.
 const SECONDS: u64 = 8;
+const LEAST: u64 = 400;
 
 /// The fast path knows one world at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -86,7 +87,7 @@ fn the_fast_path_does_what_the_slow_path_does() {
         }
         programs += 1;
         counts[which] = (counts[which].0 + 1, counts[which].1 + fast.fast_calls() - before);
-        if limit.map_or(Instant::now() > end, |limit| programs >= limit) {
+        if limit.map_or(programs >= LEAST && Instant::now() > end, |limit| programs >= limit) {
             break;
         }
     }

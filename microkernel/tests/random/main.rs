@@ -20,6 +20,8 @@ use play::{Tally, opening, spread_opening, step};
 const STEPS: usize = 600;
 /// Time for all programs, unless the environment says otherwise.
 const SECONDS: u64 = 8;
+/// And so many of them, however long they take: what is found does not hang on how busy the machine is.
+const LEAST: u32 = 40;
 /// Programs whose every failure is compared with doing nothing.
 const COMPARED: u64 = 8;
 /// Runs that may be spent on cutting down a program that fails.
@@ -105,7 +107,7 @@ fn run(opening: &World) {
         if play(opening, &program, &mut tally).is_err() {
             failure = Some((seed, cut_down(opening, &program)));
         }
-        if failure.is_some() || Instant::now() > end {
+        if failure.is_some() || tally.programs >= LEAST && Instant::now() > end {
             break;
         }
     }
