@@ -168,13 +168,17 @@ impl Posix<'_> {
     /// What the kernel refuses.
     pub fn make_thread(&mut self, lane: Lane, map: MapIndex, frame: &Frame) -> Result<(), Errno> {
         let handle = slot::thread(lane);
-        let thread = self.store.thread(lane);
-        let number = RequestNumber::new(Service::Posix.id(), lane as u16, RequestNumber(thread.number).request(), 0);
-        self.kernel.retype(Place(thread.page).source(), ObjectKind::Thread, handle).map_err(kernel_errno)?;
+        let page = self.store.thread(lane).page;
+        self.kernel.retype(Place(page).source(), ObjectKind::Thread, handle).map_err(kernel_errno)?;
         self.kernel.thread_init(handle, lane).map_err(kernel_errno)?;
-        self.kernel.thread_configure(handle, ThreadSetting::Lane, number.0).map_err(kernel_errno)?;
+        self.kernel.thread_configure(handle, ThreadSetting::Lane, self.own_number(lane)).map_err(kernel_errno)?;
         self.kernel.thread_space(handle, slot::space(map)).map_err(kernel_errno)?;
         self.kernel.set_frame(handle, frame).map_err(kernel_errno)
+    }
+
+    /// The number of the last request of a lane, as it is set in a thread: one of the lane's own, though no thread of it has ever made a call.
+    pub(crate) fn own_number(&self, lane: Lane) -> u64 {
+        RequestNumber::new(Service::Posix.id(), lane as u16, RequestNumber(self.store.thread(lane).number).request(), 0).0
     }
 
     fn enliven(&mut self, parent: Lane, embryo: Embryo, birth: &Birth) {

@@ -516,7 +516,7 @@ impl<'k> Posix<'k> {
                 .kernel
                 .thread_space(handle, slot::space(map))
                 .and_then(|()| self.kernel.set_frame(handle, &frame))
-                .and_then(|()| self.kernel.thread_configure(handle, abi::ThreadSetting::Lane, thread.number));
+                .and_then(|()| self.kernel.thread_configure(handle, abi::ThreadSetting::Lane, self.own_number(lane)));
             if done.is_err() {
                 self.kernel.log("posix: a thread's registers were refused");
             }

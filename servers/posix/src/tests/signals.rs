@@ -1,6 +1,7 @@
 use crate::fake::Runs;
 use crate::fake::harness::{DATA, System};
 use crate::saved::slot;
+use protocols::service::Service;
 
 const HANDLER: u64 = 0x40_1100;
 const RESTORER: u64 = 0x40_1200;
@@ -56,6 +57,19 @@ pub(super) fn running_thread_is_interrupted() {
     let after = frame(&system, child);
     assert_eq!(after.xsave, crate::signal::frame::initial_fpu(), "the state that the handler was shown");
     assert_eq!(abi::Frame { fpu_valid: before.fpu_valid, xsave: before.xsave, ..after }, before);
+}
+
+/// Its faults are told from those of others by their numbers, too, before it has made a call under one.
+#[test]
+fn signal_before_the_first_call_leaves_a_thread_its_own_numbers() {
+    let (mut system, lane) = System::start();
+    handle(&mut system, lane, 10, 0);
+    let child = system.fork(lane);
+    let pid = system.pid(child);
+    assert_eq!(system.call(lane, 62, [u64::from(pid), 10, 0, 0, 0, 0]), Some(0));
+    assert_eq!(frame(&system, child).rip, HANDLER);
+    let number = system.machine.0.borrow().threads[&slot::thread(child)].request;
+    assert_eq!((number.service(), number.lane()), (Service::Posix.id(), child as u16));
 }
 
 /// On another processor, a call may be on its way when its thread's group is signalled: none of the group escapes, and what has a handler forks afterwards.
