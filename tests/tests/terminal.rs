@@ -11,9 +11,10 @@ fn session(name: &str) -> Session {
     session
 }
 
-/// Starts a command of the inner shell in the foreground and waits for its word: before that the line editor may have the terminal, in which control keys are letters.
-fn foreground(session: &mut Session, command: &str) {
-    session.send(&format!("sh -c 'echo at $((6 * 7)); {command}'\n"));
+/// Starts a shell in the foreground, which does something `first`, and waits for its word, after which it executes the command: before that the line editor may have
+/// the terminal, in which control keys are letters.
+fn foreground(session: &mut Session, first: &str, command: &str) {
+    session.send(&format!("sh -c '{first}echo at $((6 * 7)); {command}'\n"));
     session.expect("at 42\r\n");
 }
 
@@ -54,13 +55,13 @@ fn console_that_dies_between_port_and_record_neither_loses_nor_repeats_a_byte() 
 #[test]
 fn control_c_interrupts_and_control_z_stops_a_foreground_job() {
     let mut session = session("job-control");
-    foreground(&mut session, "exec sleep 1000");
+    foreground(&mut session, "", "exec sleep 1000");
     session.send("\x03");
     session.expect(PROMPT);
     let shown = run(&mut session, "echo status $?");
     assert!(shown.contains("status 130"), "{shown:?}");
     // It says when it goes on: before, keys are not yet its own.
-    foreground(&mut session, "trap \"echo on \\$((6 * 7))\" CONT; sleep 1000 & wait; wait");
+    foreground(&mut session, "trap \"echo on \\$((6 * 7))\" CONT; sleep 1000 & ", "wait; wait");
     session.send("\x1a");
     let stopped = session.expect(PROMPT);
     assert!(stopped.contains("Stopped"), "{stopped:?}");
@@ -80,7 +81,7 @@ fn prompt_does_not_show_that_files_are_pending() {
     session.expect(PROMPT);
     let shown = run(&mut session, "cd /usr/bin/.. && ls -d bin && sed -n 1p /etc/passwd");
     assert!(shown.contains("bin\r\nroot:"), "{shown:?}");
-    foreground(&mut session, "exec sleep 1000");
+    foreground(&mut session, "", "exec sleep 1000");
     session.send("\x03");
     session.expect(PROMPT);
 }
@@ -88,7 +89,7 @@ fn prompt_does_not_show_that_files_are_pending() {
 #[test]
 fn line_editing_keys_work_in_canonical_mode() {
     let mut session = session("canonical");
-    foreground(&mut session, "exec cat");
+    foreground(&mut session, "", "exec cat");
     session.send("wrong\x15right wrd\x17word\x7fd\n");
     // The typed line was edited on the screen; what `cat` says is the line as it was read.
     session.expect("right word\r\n");
