@@ -98,15 +98,7 @@ pub fn dispatch<'a, Q: Deserialize<'a>, R: Serialize, E: Serialize>(
     malformed: E,
     run: impl FnOnce(&Q) -> Result<R, E>,
 ) -> Answer {
-    let mut request = wire::decode::<Q>(request);
-    let result = match &request {
-        Ok(request) => run(request),
-        Err(_) => Err(malformed),
-    };
-    // The next one will lie there.
-    request = Err(WireError::Malformed);
-    wire::look_at(&mut request);
-    Answer::encode(&result, reply)
+    wire::decode_in_place(request, |request: Result<&Q, WireError>| Answer::encode(&request.map_err(|_| malformed).and_then(run), reply))
 }
 
 #[cfg(test)]

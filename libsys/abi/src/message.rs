@@ -49,6 +49,7 @@ pub const fn call_sum(request: RequestNumber, call: u64, [a, b, c, d, e, f]: [u6
 /// The last word of an operation that copies bytes: what its handle and its arguments come to. What was copied from or to a wrong place looks like any other bytes, so
 /// an operation that comes with another sum copies nothing ([`crate::Error::InvalidArgument`]).
 #[must_use]
+#[inline(always)]
 pub fn copy_sum(handle: u32, arguments: &[u64]) -> u64 {
     !arguments.iter().fold(u64::from(handle), |sum, word| sum ^ word)
 }
