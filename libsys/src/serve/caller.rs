@@ -12,18 +12,20 @@ pub struct KernelCaller {
     reply: u32,
     badge: u64,
     number: RequestNumber,
+    /// As it came a second time: a result that is recorded under another number makes all requests of its lane too old.
+    again: u64,
     caps: usize,
 }
 
 impl KernelCaller {
     pub(super) const fn new(reply: u32, incoming: &Incoming) -> Self {
-        Self { reply, badge: incoming.badge, number: incoming.number, caps: incoming.caps }
+        Self { reply, badge: incoming.badge, number: incoming.number, again: incoming.sum, caps: incoming.caps }
     }
 
     /// The caller whose Reply was kept in `reply`.
     #[must_use]
     pub const fn kept(reply: u32, badge: u64, number: RequestNumber) -> Self {
-        Self { reply, badge, number, caps: 0 }
+        Self { reply, badge, number, again: number.0, caps: 0 }
     }
 
     /// The slot of its Reply: what a [`abi::Lease`] that lends on names.
@@ -39,6 +41,7 @@ impl Caller for KernelCaller {
     }
 
     fn number(&self) -> RequestNumber {
+        assert!(self.number.0 == self.again, "a request came as {:?} and is {:?}", RequestNumber(self.again), self.number);
         self.number
     }
 
@@ -84,10 +87,21 @@ fn progress(result: Result<usize, CopyError>) -> Result<usize, LeaseError> {
 
 #[cfg(test)]
 mod tests {
-    use super::progress;
+    use super::{KernelCaller, progress};
     use crate::syscall::CopyError;
-    use abi::Error;
-    use protocols::serve::LeaseError;
+    use abi::{Error, RequestNumber};
+    use protocols::serve::{Caller as _, LeaseError};
+
+    #[test]
+    fn number_that_is_not_the_one_that_came_is_none() {
+        let number = RequestNumber::new(10, 3, 7, 1);
+        let caller = KernelCaller::kept(9, 5, number);
+        assert_eq!(caller.number(), number);
+        for bit in 0..64 {
+            let wrong = KernelCaller { number: RequestNumber(number.0 ^ 1 << bit), ..caller };
+            assert!(std::panic::catch_unwind(|| wrong.number()).is_err(), "bit {bit}");
+        }
+    }
 
     #[test]
     fn copy_without_progress_ends() {
