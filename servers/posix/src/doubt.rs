@@ -105,7 +105,7 @@ impl Posix<'_> {
 mod tests {
     use super::{Errno, Frame, asked, is_doubtful};
     use crate::call::Call;
-    use crate::fake::harness::System;
+    use crate::fake::harness::{DATA, System};
     use abi::{RequestNumber, call_sum};
 
     /// Runs a call during which a word of it changes.
@@ -113,7 +113,9 @@ mod tests {
         let (mut system, lane) = System::start();
         let (number, call_number, arguments) = (RequestNumber::new(10, 1, 7, 0), 1, [1, 2, 17, 4, 5, 6]);
         let sum = call_sum(number, call_number, arguments);
-        let mut call = Call { posix: system.posix(), lane, process: 0, map: 0, number, call_number, arguments, sum };
+        let process = system.posix().store.thread(lane).process as usize;
+        let map = system.posix().store.process(process).map as usize;
+        let mut call = Call { posix: system.posix(), lane, process, map, number, call_number, arguments, sum };
         let outcome = call.run(|call| {
             change(call);
             Ok(17)
@@ -131,6 +133,34 @@ mod tests {
     #[should_panic = "not what it was when it began"]
     fn call_whose_argument_changes_on_the_way_has_no_result() {
         run_while(|call| call.arguments[2] = 0x6321_a94b_15d7_0ce9);
+    }
+
+    #[test]
+    fn bytes_of_the_buffer_that_was_named_are_copied() {
+        run_while(|call| {
+            call.arguments = [1, DATA, 16, 0, 0, 0];
+            assert_eq!(
+                (call.read(DATA, &mut [0; 16]), call.read(DATA + 16, &mut []), call.read_some(DATA + 1, &mut [0; 15])),
+                (Ok(()), Ok(()), Ok(15))
+            );
+            call.sum = call_sum(call.number, call.call_number, call.arguments);
+        });
+    }
+
+    #[test]
+    fn nothing_beyond_the_buffer_that_was_named_is_copied() {
+        for (address, length) in [(DATA + 2048, 16), (DATA - 1, 16), (DATA, 17), (DATA + 1, 16), (DATA + 17, 0)] {
+            for number in [0, 1, 17, 18] {
+                let ended = std::panic::catch_unwind(|| {
+                    run_while(|call| {
+                        (call.call_number, call.arguments) = (number, [1, DATA, 16, 0, 0, 0]);
+                        let _copied = call.write(address, &[0; 32][..length]);
+                    });
+                });
+                let words = ended.err().and_then(|words| words.downcast::<String>().ok());
+                assert!(words.is_some_and(|words| words.contains("named no buffer")), "{number} {address:#x} {length}");
+            }
+        }
     }
 
     #[test]

@@ -23,6 +23,11 @@ const ARGUMENT_MAX: usize = crate::stack::MAX_BYTES;
 /// How often a word is looked at before the program is told that it never stays the same: more often than threads that mean it meet.
 const EXCHANGES: usize = 1000;
 
+/// Whether a call has no memory of the program to do with but a buffer whose place and length are its second and third argument: `read`, `write`, `pread64`, `pwrite64`.
+const fn has_one_buffer(call_number: u64) -> bool {
+    matches!(call_number, 0 | 1 | 17 | 18)
+}
+
 /// Nothing is copied from or to anywhere.
 fn check(address: u64, length: usize) -> Result<(), Errno> {
     if length == 0 {
@@ -167,11 +172,24 @@ impl Posix<'_> {
 }
 
 impl Call<'_, '_> {
+    /// A call that transfers one buffer copies nothing beyond it. Where it is was in registers for long, and a wrong bit there is another good address of the program.
+    ///
+    /// # Panics
+    /// If it would: the successor begins anew with what the kernel has.
+    #[inline]
+    pub(crate) fn check_named(&self, address: u64, length: usize) {
+        let [_, start, bytes, ..] = self.arguments;
+        let offset = address.wrapping_sub(start);
+        let is_inside = offset <= bytes && length as u64 <= bytes - offset;
+        assert!(is_inside || !has_one_buffer(self.call_number), "lane {} named no buffer of {length} bytes at {address:#x}", self.lane);
+    }
+
     /// Copies from the caller's memory.
     ///
     /// # Errors
     /// `EFAULT`, or a wait for a page.
     pub fn read(&mut self, address: u64, to: &mut [u8]) -> Result<(), Stop> {
+        self.check_named(address, to.len());
         self.posix.read_guest(self.map, address, to, self.number)
     }
 
@@ -180,6 +198,7 @@ impl Call<'_, '_> {
     /// # Errors
     /// `EFAULT`, or a wait for a page.
     pub fn write(&mut self, address: u64, from: &[u8]) -> Result<(), Stop> {
+        self.check_named(address, from.len());
         self.posix.write_guest(self.map, address, from, self.number)
     }
 
@@ -188,6 +207,7 @@ impl Call<'_, '_> {
     /// # Errors
     /// `EFAULT` if that is not one byte, or a wait for a page.
     pub fn read_some(&mut self, address: u64, to: &mut [u8]) -> Result<usize, Stop> {
+        self.check_named(address, to.len());
         self.posix.read_guest_some(self.map, address, to, self.number)
     }
 
@@ -196,6 +216,7 @@ impl Call<'_, '_> {
     /// # Errors
     /// `EFAULT` if that is not one byte, or a wait for a page.
     pub fn write_some(&mut self, address: u64, from: &[u8]) -> Result<usize, Stop> {
+        self.check_named(address, from.len());
         self.posix.write_guest_some(self.map, address, from, self.number)
     }
 

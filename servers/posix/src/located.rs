@@ -166,6 +166,7 @@ impl Call<'_, '_> {
                 Known::End => return Ok((done, true)),
                 Known::At { address, bytes } => (address, (bytes as usize).min(to.length - done)),
             };
+            self.check_named(to.address.wrapping_add(done as u64), bytes);
             match self.posix.copy_cached(self.map, to.address.wrapping_add(done as u64), address, bytes, self.number) {
                 Ok(Some(copied)) if copied == bytes => done += copied,
                 Ok(Some(copied)) => return Ok((done + copied, true)),
