@@ -14,11 +14,11 @@ mod message;
 pub use caller::KernelCaller;
 pub use message::{Exception, PageFault, Reflected};
 
-use abi::{Error, MAX_CAPS, MAX_MESSAGE, MessageKind, OWN_TABLE, ReplyKind};
+use abi::{Error, MAX_CAPS, MAX_MESSAGE, MessageKind, OWN_TABLE, ReplyKind, result_words};
 use protocols::serve::{Answer, Serve};
 use protocols::service::Badge;
 
-use crate::opaque::stack_pointer;
+use crate::opaque::{opaque, stack_pointer};
 use crate::syscall::{self, Incoming};
 use crate::{slot, thread};
 
@@ -86,8 +86,8 @@ pub fn bind_notification() -> Result<(), Error> {
 enum Next {
     /// Answer a native call, from the reply buffer.
     Answer(Answer),
-    /// Answer a fault or a reflected call.
-    Word(ReplyKind, u64),
+    /// Answer a fault or a reflected call, with [`abi::result_words`]: made when the answer is known, so that a bit which changes in one of them until then shows.
+    Word(ReplyKind, [u64; 2]),
     /// Nothing: there was no Reply.
     Nothing,
     /// Leave the Reply where it is and take another slot.
@@ -157,7 +157,7 @@ impl Exchange {
                 let bytes = self.reply.get(..answer.bytes).unwrap_or_default();
                 syscall::reply_receive(self.endpoint, bytes, &answer.caps, RECEIVE)
             }
-            Next::Word(kind, word) => syscall::reply_word_receive(self.endpoint, kind, word, RECEIVE),
+            Next::Word(kind, words) => syscall::reply_word_receive(self.endpoint, kind, words, RECEIVE),
             Next::Nothing | Next::Keep => syscall::receive(self.endpoint, RECEIVE),
         }
     }
@@ -184,7 +184,7 @@ impl Exchange {
             MessageKind::Reflected => server.reflected(&Reflected::new(incoming, self.slot)),
         };
         match outcome {
-            Outcome::Reply(kind, word) => Next::Word(kind, word),
+            Outcome::Reply(kind, word) => Next::Word(kind, twice(word)),
             Outcome::Keep => Next::Keep,
         }
     }
@@ -204,6 +204,13 @@ impl Exchange {
         }
         answer
     }
+}
+
+/// A result and its complement, neither of which the compiler can make of the other.
+#[inline(always)]
+fn twice(word: u64) -> [u64; 2] {
+    let [word, complement] = result_words(word);
+    [word, opaque(complement as usize) as u64]
 }
 
 /// Each round begins where the first did. With a stack elsewhere all that is kept in this frame is something else, in this round and in all that follow.

@@ -239,14 +239,14 @@ const fn word_label(kind: ReplyKind) -> Label {
     Label::new(size_of_val(&result_words(0))).with_kind(kind as u8)
 }
 
-/// As [`reply_receive`], for the answer to a fault or a reflected call.
+/// As [`reply_receive`], for the answer to a fault or a reflected call: [`result_words`].
 ///
 /// # Errors
 /// What the kernel says, of either half.
 #[inline]
-pub fn reply_word_receive(endpoint: u32, kind: ReplyKind, word: u64, receive: [u32; MAX_CAPS]) -> Result<Incoming, Error> {
+pub fn reply_word_receive(endpoint: u32, kind: ReplyKind, words: [u64; 2], receive: [u32; MAX_CAPS]) -> Result<Incoming, Error> {
     page::put_receive_slots(receive);
-    let mut registers = Registers::new(Operation::ReplyReceive, endpoint).with_words(result_words(word)).with_label(word_label(kind));
+    let mut registers = Registers::new(Operation::ReplyReceive, endpoint).with_words(words).with_label(word_label(kind));
     registers.enter()?;
     Ok(Incoming::new(&registers))
 }

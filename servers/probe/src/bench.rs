@@ -6,7 +6,7 @@
 
 use core::hint::black_box;
 
-use abi::{Error, Frame, Label, MAX_CAPS, MapFlags, OWN_TABLE, ObjectKind, ReplyKind, Rights, ThreadSetting, thread_flags};
+use abi::{Error, Frame, Label, MAX_CAPS, MapFlags, OWN_TABLE, ObjectKind, ReplyKind, Rights, ThreadSetting, result_words, thread_flags};
 use libsys::syscall::{self, MapSource};
 use libsys::{Peer, clock, slot};
 use protocols::memory::Client;
@@ -122,7 +122,7 @@ fn memory() {
 /// A thread in the space executes where nothing is mapped, and this one handles its fault: by doing nothing, so that it faults again.
 fn faults() {
     match start_faulting(FAULTS) {
-        Ok(()) => row("fault_to_handler", || syscall::reply_word_receive(FAULTS, ReplyKind::Resume, 0, [0; MAX_CAPS]).map(drop)),
+        Ok(()) => row("fault_to_handler", || syscall::reply_word_receive(FAULTS, ReplyKind::Resume, result_words(0), [0; MAX_CAPS]).map(drop)),
         Err(error) => libsys::log!("bench: nobody faults: {error:?}"),
     }
     if let Err(error) = syscall::thread_stop(slot::vault(THREAD)) {
