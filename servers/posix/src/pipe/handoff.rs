@@ -39,6 +39,7 @@ impl Call<'_, '_> {
         let Data::Program(from) = from else { return false };
         let Some((reader, to)) = self.posix.pipe_reader(pipe).filter(|(_, to)| from.length <= to.length) else { return false };
         let map = self.posix.store.process(self.posix.store.thread(reader).process as usize).map as usize;
+        self.check_named(from.address, from.length);
         let (source, target) = (slot::space(self.map), slot::space(map));
         let mut done = 0;
         while done < from.length {
