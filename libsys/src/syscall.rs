@@ -94,12 +94,12 @@ impl Registers {
     }
 }
 
-/// Asks for any operation on any handle, there or not: for whoever tries what the kernel must refuse.
+/// Asks for any operation on any handle, there or not: for whoever tries what the kernel must refuse. The sum is right where the operation wants one.
 ///
 /// # Errors
 /// What the kernel says.
 pub fn attempt(control: Control, words: [u64; 8]) -> Result<[u64; 8], Error> {
-    let mut registers = Registers { control: u64::from(control.0), words, ..Registers::default() };
+    let mut registers = Registers { control: u64::from(control.0), words: control.with_sum(words), ..Registers::default() };
     registers.enter()?;
     Ok(registers.words)
 }

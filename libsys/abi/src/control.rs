@@ -255,6 +255,15 @@ impl Control {
     pub fn operation(self) -> Option<Operation> {
         *BY_NUMBER.get((self.0 >> 24) as usize)?
     }
+
+    /// Message words with the sum in place that the operation wants, if it does: [`crate::copy_sum`].
+    #[must_use]
+    pub fn with_sum(self, mut words: [u64; 8]) -> [u64; 8] {
+        if let Some(arguments) = self.operation().and_then(Operation::summed).and_then(|count| words.get(..count)) {
+            words[7] = crate::copy_sum(self.handle(), arguments);
+        }
+        words
+    }
 }
 
 /// Each operation at its number, so that a system call need not search.

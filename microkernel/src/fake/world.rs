@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use abi::{Control, Error, Label, ObjectKind, Operation, boot_slot, copy_sum};
+use abi::{Control, Error, Label, ObjectKind, Operation, boot_slot};
 
 use super::cores::Translation;
 use super::{FakeMachine, Process, Segment, Way, archive};
@@ -255,10 +255,7 @@ impl World {
         let entry = self.kernel.thread(thread);
         let mut all = [0; 8];
         all[..words.len()].copy_from_slice(words);
-        if let Some(arguments) = control.operation().and_then(Operation::summed).filter(|_| words.len() < all.len()) {
-            all[7] = copy_sum(control.handle(), &all[..arguments]);
-        }
-        entry.set_words(all);
+        entry.set_words(if words.len() < all.len() { control.with_sum(all) } else { all });
         entry.frame.rax = u64::from(label.0) << 32 | u64::from(control.0);
         entry.frame.r15 = number;
     }

@@ -88,7 +88,7 @@ fn refused(operation: Operation, handle: u32, words: [u64; 8], why: Error) -> Ou
 
 /// Registers of a puppet at the start of its code, which is `CALL`.
 fn call(control: u32) -> Frame {
-    let [rdi, rsi, rdx, r8, r9, r10, r12, r13] = ARGUMENTS;
+    let [rdi, rsi, rdx, r8, r9, r10, r12, r13] = Control(control).with_sum(ARGUMENTS);
     Frame { rip: CODE, rsp: DATA + 0x800, rax: u64::from(control), rdi, rsi, rdx, r8, r9, r10, r12, r13, ..Frame::new() }
 }
 
