@@ -1,6 +1,6 @@
 //! Cells: the only way to saved bytes.
 //!
-//! A cell is read by copy and written through a transaction. None hands out a reference to its contents, so none can be stale or half written.
+//! A cell is read by copy and written through a transaction, but for single words that depend on nothing else. None hands out a reference to its contents, so none can be stale or half written.
 
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;

@@ -161,7 +161,8 @@ impl Call<'_, '_> {
         found
     }
 
-    /// Opens a place in vfs, without a change of anything. The second is whether vfs was not told, because it has the file open already.
+    /// Opens a place in vfs, without a change of anything. The second is whether vfs was not told, because it has the file open already. Who may have asked before asks
+    /// again, and gets the same answer: what vfs has counted for it is to be closed.
     ///
     /// # Errors
     /// What vfs says.
@@ -172,11 +173,13 @@ impl Call<'_, '_> {
         actor: &Actor,
         flags: OpenFlags,
     ) -> Result<(Opened, bool), CallError<vfs::Error>> {
-        if let Some((_, opened)) = self.posix.answers.opens.find(&at, actor).filter(|(asked, _)| *asked == flags)
+        if self.posix.hands.get(self.lane).is_some_and(|hand| !hand.may_have_opened)
+            && let Some((_, opened)) = self.posix.answers.opens.find(&at, actor).filter(|(asked, _)| *asked == flags)
             && self.posix.is_open_in_vfs(opened.file)
         {
             return Ok((*opened, true));
         }
+        self.posix.hands.opens(self.lane);
         let opened = self.posix.vfs_to_ask().open(number, at, actor, flags, 0)?;
         self.posix.answers.opens.keep(&at, actor, (flags, opened));
         Ok((opened, false))

@@ -27,6 +27,8 @@ pub struct InHand {
     pub incoming: Incoming,
     /// What it waits for, if it does.
     pub wait: Option<Wait>,
+    /// vfs may have opened a file for it: it was asked to, or a predecessor may have asked.
+    pub may_have_opened: bool,
 }
 
 /// See the module.
@@ -59,12 +61,19 @@ impl Hands {
         self.get(lane)?.wait
     }
 
-    /// A lane's message came, in place of any that it had.
+    /// A lane's message came, in place of any that it had; for the first time, or perhaps again.
     #[inline]
-    pub fn take(&mut self, lane: Lane, number: RequestNumber, incoming: Incoming) {
+    pub fn take(&mut self, lane: Lane, number: RequestNumber, incoming: Incoming, perhaps_again: bool) {
         self.end_wait(lane);
         if let Some(hand) = self.of.get_mut(lane) {
-            *hand = Some(InHand { number, incoming, wait: None });
+            *hand = Some(InHand { number, incoming, wait: None, may_have_opened: perhaps_again });
+        }
+    }
+
+    /// vfs is about to be asked to open a file for a lane's message.
+    pub fn opens(&mut self, lane: Lane) {
+        if let Some(hand) = self.of.get_mut(lane).and_then(Option::as_mut) {
+            hand.may_have_opened = true;
         }
     }
 
@@ -197,7 +206,7 @@ mod tests {
     fn kept(waits: &[Wait]) -> Hands {
         let mut hands = Hands::new(waits.len());
         for (lane, wait) in waits.iter().enumerate() {
-            hands.take(lane, RequestNumber(1), CALL);
+            hands.take(lane, RequestNumber(1), CALL, false);
             assert!(hands.keep(lane, *wait));
         }
         hands
@@ -244,7 +253,7 @@ mod tests {
         let mut hands = kept(&[Wait::on(Event::Signal).until(3), Wait::on(Event::Signal).until(3), Wait::on(Event::Vfs)]);
         assert_eq!(hands.asleep(), 2, "what vfs has pending is short");
         hands.put_down(0);
-        hands.take(1, RequestNumber(2), CALL);
+        hands.take(1, RequestNumber(2), CALL, false);
         assert!(hands.get(0).is_none() && hands.get(1).is_some_and(|hand| hand.number == RequestNumber(2)));
         assert_eq!((hands.next_deadline(), hands.asleep(), woken(&mut hands, Event::Signal)), (None, 0, vec![]));
         assert!(!hands.keep(0, Wait::on(Event::Any)), "there is no message");

@@ -2,8 +2,8 @@
 //!
 //! Linux takes a sample every five seconds and folds it into three exponential averages (`kernel/sched/loadavg.c`). Here nothing wakes to take one: between two
 //! changes of the number of active threads all samples are alike, and any number of them is folded in at once when the number changes, or when somebody asks.
-//! The result is what Linux makes of samples that it missed while its processors slept. Averages and number are saved with each change, so that a quiet hour
-//! counts as one even if nobody lived through it.
+//! The result is what Linux makes of samples that it missed while its processors slept. The number is saved with each change, as one word, and the averages
+//! when samples were folded in, so that a quiet hour counts as one even if nobody lived through it.
 
 use crate::saved::{Lane, Load};
 use crate::server::Posix;

@@ -238,8 +238,8 @@ impl<'k> Posix<'k> {
         if lane >= LANES || self.store.thread(lane).state != state::LIVE {
             return;
         }
-        self.last_seen[lane] = Some(number.with_step(0));
-        self.hands.take(lane, number, incoming);
+        let before = self.last_seen[lane].replace(number.with_step(0));
+        self.hands.take(lane, number, incoming, before.is_none_or(|last| last == number.with_step(0)));
         self.run_message(lane, number, incoming);
         self.settle();
     }

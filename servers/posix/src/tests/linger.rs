@@ -1,6 +1,6 @@
 //! Files that are closed and still open in vfs: what programs see is the same, and no byte stays behind.
 
-use crate::fake::harness::{DATA, System};
+use crate::fake::harness::{DATA, System, program};
 
 const OPEN: u64 = 2;
 const CLOSE: u64 = 3;
@@ -8,6 +8,7 @@ const READ: u64 = 0;
 const UNLINK: u64 = 87;
 const RENAME: u64 = 82;
 const EACCES: Option<u64> = Some((-13i64) as u64);
+const ETXTBSY: Option<u64> = Some((-26i64) as u64);
 const ENOENT: Option<u64> = Some((-2i64) as u64);
 
 /// Makes a file of these bytes, which was written and so does not linger; where its path lies.
@@ -28,11 +29,21 @@ fn contents(system: &mut System, lane: usize, path: u64) -> Vec<u8> {
     system.peek(lane, DATA + 0xc00, count as usize)
 }
 
-/// Pages that no file has.
-fn free_pages(system: &mut System, lane: usize) -> u64 {
+/// A word of what `statfs` says of the root.
+fn total(system: &mut System, lane: usize, word: u64) -> u64 {
     let root = system.text(lane, 0xe00, "/");
     assert_eq!(system.call(lane, 137, [root, DATA + 0xe80, 0, 0, 0, 0]), Some(0));
-    u64::from_le_bytes(system.peek(lane, DATA + 0xe80 + 24, 8).try_into().unwrap())
+    u64::from_le_bytes(system.peek(lane, DATA + 0xe80 + word * 8, 8).try_into().unwrap())
+}
+
+/// Pages that no file has.
+fn free_pages(system: &mut System, lane: usize) -> u64 {
+    total(system, lane, 3)
+}
+
+/// Inodes that are nobody's.
+fn free_inodes(system: &mut System, lane: usize) -> u64 {
+    total(system, lane, 6)
 }
 
 fn lingering(system: &mut System) -> usize {
@@ -131,6 +142,47 @@ fn nothing_is_lost_or_stays_whichever_store_is_the_last() {
                 assert!(nth > 3);
                 break;
             }
+        }
+    }
+}
+
+/// A failed call is made twice, under one number: what vfs has counted for it at first must be closed, though the answer is known by then and the file is open.
+#[test]
+fn an_open_that_fails_after_vfs_has_opened_leaves_nothing_open() {
+    let (mut system, lane) = System::start();
+    let before = free_inodes(&mut system, lane);
+    system.install("/program", &program());
+    let path = system.text(lane, 0, "/program");
+    assert_eq!(system.call(lane, 90, [path, 0o755, 0, 0, 0, 0]), Some(0), "chmod");
+    let child = system.fork(lane);
+    assert_eq!(system.call(child, 59, [path, 0, 0, 0, 0, 0]), None, "execve");
+    for _ in 0..3 {
+        assert_eq!(system.call(lane, OPEN, [path, 2, 0, 0, 0, 0]), ETXTBSY);
+    }
+    assert_eq!(system.call(child, 231, [0; 6]), None, "exit_group");
+    assert_eq!(system.call(lane, UNLINK, [path, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!((free_inodes(&mut system, lane), lingering(&mut system)), (before, 0));
+}
+
+/// Another process opens the same file before the call of one whose open posix died of is made again.
+#[test]
+fn an_open_that_is_made_again_is_closed_though_its_answer_is_known_by_then() {
+    for nth in 0.. {
+        let (mut system, lane) = System::start();
+        let before = free_inodes(&mut system, lane);
+        let path = make(&mut system, lane, 0, "/f", "bytes");
+        let other = system.fork(lane);
+        let open = [path, 0, 0, 0, 0, 0];
+        let (died, file) = system.call_crashing_while(lane, OPEN, open, nth, |system| assert_eq!(system.call(other, OPEN, open), Some(3)));
+        if died {
+            assert_eq!(system.call(other, CLOSE, [3, 0, 0, 0, 0, 0]), Some(0));
+        }
+        assert_eq!((file, system.call(lane, CLOSE, [3, 0, 0, 0, 0, 0])), (Some(3), Some(0)), "store {nth}");
+        assert_eq!(system.call(lane, UNLINK, [path, 0, 0, 0, 0, 0]), Some(0), "store {nth}");
+        assert_eq!((free_inodes(&mut system, lane), lingering(&mut system)), (before, 0), "store {nth}");
+        if !died {
+            assert!(nth > 3);
+            break;
         }
     }
 }
