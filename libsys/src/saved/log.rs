@@ -148,7 +148,7 @@ impl<'a> Transaction<'a> {
         Self { journal, open }
     }
 
-    /// Stores `new` at `address`, after the old bytes were saved. Words that are there already are neither saved nor stored.
+    /// Stores `new` at `address`, after the old bytes were saved. What is there already is neither saved nor stored, but for few words between others.
     pub(super) fn store(&self, address: *mut u8, new: &[u8]) {
         if new.is_empty() {
             return;
@@ -166,15 +166,13 @@ impl<'a> Transaction<'a> {
             return self.store_one(offset, cell, u64::from_le_bytes(*word));
         }
         if let ([], [a, b, c, d]) = (words, rest)
-            && address.cast::<u32>().is_aligned()
+            && offset.is_multiple_of(HALF)
             && offset | HALF < state_bytes
+            && state.cast::<u64>().is_aligned()
         {
-            // SAFETY: the word lies in the state, whose start is aligned, and belongs to this thread; it has no references to plain memory.
+            // SAFETY: the word around the half lies in the state, which is aligned, belongs to this thread and has no references to plain memory.
             let cell = unsafe { &*address.wrapping_sub(offset % WORD).cast::<UnsafeCell<u64>>() };
-            let shift = (offset % WORD * 8) as u32;
-            // SAFETY: the state belongs to this thread.
-            let kept = unsafe { cell.get().read() } & !(u64::from(u32::MAX) << shift);
-            return self.store_one(offset & !(WORD - 1), cell, kept | u64::from(u32::from_le_bytes([*a, *b, *c, *d])) << shift);
+            return self.store_half(offset, cell, u32::from_le_bytes([*a, *b, *c, *d]));
         }
         if let ([first, second], []) = (words, rest)
             && address.cast::<u64>().is_aligned()
@@ -206,6 +204,14 @@ impl<'a> Transaction<'a> {
             self.journal.append(offset, WORD, core::iter::once(old));
             store_word(cell.get(), new);
         }
+    }
+
+    /// The same for half of a word, at `offset`.
+    fn store_half(&self, offset: usize, cell: &UnsafeCell<u64>, new: u32) {
+        let shift = offset % WORD * 8;
+        // SAFETY: the state belongs to this thread.
+        let kept = unsafe { cell.get().read() } & !(u64::from(u32::MAX) << shift);
+        self.store_one(offset - offset % WORD, cell, kept | u64::from(new) << shift);
     }
 
     /// The same for two, which is what a call has come to: in one record, even if only one of them is another than before.

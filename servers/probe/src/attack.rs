@@ -22,6 +22,9 @@ pub const OPTION: &str = "probe=attack";
 /// `syscall`, and an exception behind it.
 const CALL: [u8; 4] = [0x0f, 0x05, 0x0f, 0x0b];
 const INVALID_INSTRUCTION: u64 = 6;
+/// Addresses that are nobody's: in the gap of four levels of page tables, and in the kernel's half.
+const NON_CANONICAL: u64 = 1 << 47;
+const KERNEL_HALF: u64 = 0xffff_9000_0000_1000;
 /// Arguments that are fine as far as they go, so that the handle alone is wrong.
 const ARGUMENTS: [u64; 8] = [5, 5, 5, 5, 0, 0, 0, 0];
 

@@ -6,7 +6,7 @@ use abi::{Error, FLAGS_FIXED, FLAGS_STEP, FLAGS_USER, Frame, MapFlags, USER_END}
 use libsys::syscall;
 
 use super::puppet::{Attacker, CODE, DATA, REPLY, SPARE_PAGE};
-use super::{INVALID_INSTRUCTION, Outcome, call, failed, must};
+use super::{INVALID_INSTRUCTION, KERNEL_HALF, NON_CANONICAL, Outcome, call, failed, must};
 
 const DEBUG: u64 = 1;
 const BREAKPOINT: u64 = 3;
@@ -16,9 +16,6 @@ const PROTECTION: u64 = 13;
 const PAGE_FAULT: u64 = 14;
 /// Bytes from one piece of code to the next.
 const STRIDE: usize = 16;
-/// Addresses that are nobody's: in the gap of four levels of page tables, and in the kernel's half.
-const NON_CANONICAL: u64 = 1 << 47;
-const KERNEL_HALF: u64 = 0xffff_9000_0000_1000;
 
 /// Instructions, and the exception that each must be. SDM vol. 2.
 const INSTRUCTIONS: [(&str, &[u8], u64); 40] = [

@@ -8,7 +8,7 @@ use libsys::syscall::{self, CopyError, MapSource};
 use libsys::{clock, slot};
 
 use super::puppet::{Attacker, CODE, DATA, MESSAGE, MESSAGE_PAGE, Puppet, REPLY, SPARE_PAGE, reclaim};
-use super::{CALL, INVALID_INSTRUCTION, Outcome, call, failed, must};
+use super::{CALL, INVALID_INSTRUCTION, KERNEL_HALF, NON_CANONICAL, Outcome, call, failed, must};
 
 /// For ever, by turns: the operation whose registers lie at `rbp`, and the one behind it. `rbp` is all that a call leaves alone.
 const TURNS: [u8; 38] = [
@@ -35,8 +35,6 @@ const FIRST: u32 = 10;
 const SECOND: u32 = 11;
 const SHARED: u64 = 0x45_0000;
 const NOWHERE: u64 = 0x70_0000;
-const KERNEL_HALF: u64 = 0xffff_9000_0000_1000;
-const NON_CANONICAL: u64 = 1 << 47;
 /// The byte that the shared page is full of.
 const PATTERN: u8 = 0xa5;
 /// Pauses are as long as this.
