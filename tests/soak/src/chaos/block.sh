@@ -1,9 +1,11 @@
 # The same work again and again: what comes out between two stamps is the same in each round, whatever happens to the servers. A stamp says
-# which step begins and when, so that what is wrong can be laid at a fault's door. Nothing else depends on time or on process numbers.
+# which step begins and when, so that what is wrong can be laid at a fault's door; where the time cannot be read it says none, never the one before. Nothing
+# else depends on time or on process numbers.
 exec 2>&1
 step=0
 stamp() {
     step=$((step + 1))
+    now=
     read -r now rest < /proc/uptime
     echo "=== $step $now"
 }
