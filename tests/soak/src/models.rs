@@ -1,11 +1,13 @@
 //! All short histories with all crashes: bounded exhaustive exploration of the real code.
 //!
-//! [`restart`] is a caller's retry loop, the kernel's delivery and death of servers, and a server with lanes, all real, over the
-//! kernel's machine of plain memory, with up to two deaths at any point; and the same with two servers, of which the first asks the second. [`files`] is the file server over every short sequence of
-//! operations, dead at every store of each, and in the recovery after it. A model goes through its least bound however long that takes, and on to
-//! longer ones while there is time; it says which bounds it has been through, and a bound that was cut short does not count. At the least bound everything
-//! follows from the code, so a model that finds less there than `Model::least` has lost a part of what it is to try, and fails.
+//! [`restart`] is callers' retry loops side by side, the kernel's delivery and death of servers, and a server with lanes, all real, over the
+//! kernel's machine of plain memory, with up to two deaths at any point; and the same with two servers, of which the first asks the second. [`files`] is
+//! the file server over every short sequence of operations, dead at every store of each, and in the recovery after it. A model goes through its least
+//! bound however long that takes, and on to larger ones while there is time; it says which bounds it has been through, and a bound that was cut short does
+//! not count. At the least bound everything follows from the code, so a model that finds less there than `Model::least` has lost a part of what it is to
+//! try, and fails.
 
+mod choices;
 pub mod files;
 pub mod restart;
 
@@ -14,13 +16,13 @@ use std::time::{Duration, Instant};
 /// What a model went through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Explored {
-    /// Sequences of operations, without any crash.
+    /// Histories: what is asked, without any crash.
     pub histories: u64,
     /// Runs, one for each way of crashing.
     pub runs: u64,
     /// Different states in which something died.
     pub states: u64,
-    /// The longest sequences of which all were tried.
+    /// The last bound up to which all was tried: operations in a sequence, or what a model calls its steps.
     pub bound: usize,
 }
 
@@ -31,8 +33,8 @@ impl Explored {
     }
 }
 
-/// Explores all sequences of exactly so many operations. It stops when the function says no, and tells whether it came to its end.
-type Explore = fn(length: usize, go_on: &dyn Fn() -> bool, explored: &mut Explored) -> Result<bool, String>;
+/// Explores all of a bound. It stops when the function says no, and tells whether it came to its end.
+type Explore = fn(bound: usize, go_on: &dyn Fn() -> bool, explored: &mut Explored) -> Result<bool, String>;
 
 /// A model.
 struct Model {
@@ -41,24 +43,24 @@ struct Model {
     explore: Explore,
     /// What everything up to the least bound comes to, at least.
     least: Explored,
-    /// No longer ones are tried.
+    /// No larger one is tried.
     most: usize,
 }
 
 const MODELS: [Model; 3] = [
     Model {
         name: "restart",
-        what: "retry loop, kernel and lanes, up to two deaths",
+        what: "retry loop, kernel and lanes, two callers side by side, up to two deaths",
         explore: restart::explore,
-        least: Explored { histories: 4, runs: 1168, states: 76, bound: 1 },
-        most: 4,
+        least: Explored { histories: 4, runs: 2245, states: 123, bound: 3 },
+        most: 5,
     },
     Model {
         name: "restart-of-two",
         what: "the same with two servers in a row, either dead at any point, up to two deaths",
         explore: restart::explore_two,
-        least: Explored { histories: 4, runs: 4284, states: 104, bound: 1 },
-        most: 3,
+        least: Explored { histories: 4, runs: 8106, states: 194, bound: 3 },
+        most: 5,
     },
     Model {
         name: "files",
@@ -82,10 +84,7 @@ pub fn run(time: Duration) -> Result<usize, String> {
         match explored(model, &go_on) {
             Ok(explored) => {
                 let Explored { histories, runs, states, bound } = explored;
-                println!(
-                    "models: {}: {histories} histories, {runs} runs, {states} states, all of up to {bound} operations ({})",
-                    model.name, model.what
-                );
+                println!("models: {}: {histories} histories, {runs} runs, {states} states, all up to bound {bound} ({})", model.name, model.what);
             }
             Err(why) => {
                 println!("models: {}: {why}", model.name);
