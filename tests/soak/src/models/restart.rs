@@ -6,11 +6,11 @@
 //! stand in a row: the first asks the second under a number derived from its caller's before it does its own work. Whoever is in the middle of something
 //! may die at every *point*: when a request has been sent but not received, when it was received, at each store to saved memory of the work and of the
 //! recovery, and when the work is done but not answered; and so may, at the points between stores, whoever waits for it, a caller too. After the last death
-//! the server comes back or is given up. What must hold is in [`verdict`]; the kernel's own invariants are checked by `World` after every trap. There is no
+//! the server comes back or is given up. What must hold is in `verdict`; the kernel's own invariants are checked by `World` after every trap. There is no
 //! state of the protocol here: what callers and servers know is what the real code keeps.
 //!
 //! A run cannot be told from another by a state that both come to, because what the kernel keeps counts up for ever; so it is not states that are gone
-//! through, but runs, all of them ([`Choices`]).
+//! through, but runs, all of them (`Choices`).
 //!
 //! `Bug` names what the model must not miss; its tests plant each.
 
