@@ -1,7 +1,7 @@
 //! All short histories with all crashes: bounded exhaustive exploration of the real code.
 //!
 //! [`restart`] is callers' retry loops side by side, the kernel's delivery and death of servers, and a server with lanes, all real, over the
-//! kernel's machine of plain memory, with up to two deaths at any point; and the same with two servers, of which the first asks the second. [`files`] is
+//! kernel's machine of plain memory, with one death at any point, or two where one caller is alone; and the same with two servers, of which the first asks the second. [`files`] is
 //! the file server over every short sequence of operations, dead at every store of each, and in the recovery after it. A model goes through its least
 //! bound however long that takes, and on to larger ones while there is time; it says which bounds it has been through, and a bound that was cut short does
 //! not count. At the least bound everything follows from the code, so a model that finds less there than `Model::least` has lost a part of what it is to
@@ -50,14 +50,14 @@ struct Model {
 const MODELS: [Model; 3] = [
     Model {
         name: "restart",
-        what: "retry loop, kernel and lanes, two callers side by side, up to two deaths",
+        what: "retry loop, kernel and lanes, two callers side by side with one death, one with two",
         explore: restart::explore,
         least: Explored { histories: 4, runs: 2245, states: 123, bound: 3 },
         most: 5,
     },
     Model {
         name: "restart-of-two",
-        what: "the same with two servers in a row, either dead at any point, up to two deaths",
+        what: "the same with two servers in a row, either dead at any point",
         explore: restart::explore_two,
         least: Explored { histories: 4, runs: 8106, states: 194, bound: 3 },
         most: 5,

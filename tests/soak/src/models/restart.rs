@@ -2,7 +2,7 @@
 //! the results of their requests in saved state ([`libsys::lane`]).
 //!
 //! A history is how many requests each of two callers makes. A run is a history with an order of everything that has none: callers call side by side, so a
-//! call may come at any point of another one's work, and wait in the kernel's queue, there too while a server is dead; and at most two die. Servers
+//! call may come at any point of another one's work, and wait in the kernel's queue, there too while a server is dead; and at most two die (`STEPS`). Servers
 //! stand in a row: the first asks the second under a number derived from its caller's before it does its own work. Whoever is in the middle of something
 //! may die at every *point*: when a request has been sent but not received, when it was received, at each store to saved memory of the work and of the
 //! recovery, and when the work is done but not answered; and so may, at the points between stores, whoever waits for it, a caller too. After the last death
@@ -57,6 +57,8 @@ enum Bug {
     NumberNotDerived,
     /// A server remembers what it did last, and nothing for callers before.
     OneResult,
+    /// What is dead is stopped and keeps what it had, the authority to answer too.
+    NotKilled,
 }
 
 /// Requests and deaths by step: those of one caller alone, of two side by side, and then with a second death.
@@ -83,6 +85,9 @@ fn explore_all(bounds: Bounds, bug: Bug, mut go_on: impl FnMut(&Seen) -> bool, e
     let mut was_stopped = false;
     // Callers are alike, so the first one asks at least as often as the other. Calls side by side come first.
     for second in (0..=bounds.requests / CALLERS).rev() {
+        if was_stopped {
+            break;
+        }
         let asked = [bounds.requests - second, second];
         explored.histories += 1;
         let mut choices = Choices::default();
@@ -148,7 +153,7 @@ mod tests {
     #[test]
     fn planted_bugs_are_found() {
         let find = |depth, bug| (1..=2).any(|step| explore_all(bounds(depth, step), bug, |_| true, &mut Explored::default()).is_err());
-        for bug in [Bug::NoCheck, Bug::ResultApart, Bug::NumberReused, Bug::OneResult] {
+        for bug in [Bug::NoCheck, Bug::ResultApart, Bug::NumberReused, Bug::OneResult, Bug::NotKilled] {
             assert!(find(1, bug), "{bug:?}");
         }
         assert!(find(2, Bug::NumberNotDerived));

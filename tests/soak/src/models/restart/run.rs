@@ -4,7 +4,6 @@ use abi::{EndpointState, Error, Label, Lease, ObjectKind, Operation, RequestNumb
 use libsys::host::crash_or_count;
 use libsys::lane::{Lanes, Verdict};
 use libsys::saved::{Area, Cell};
-use microkernel::capability::Slot;
 use microkernel::fake::{Message, Process, World};
 use microkernel::page::Ref;
 use microkernel::thread::{State as Doing, Thread};
@@ -81,6 +80,8 @@ pub(super) struct Run<'a> {
     most_deaths: usize,
     /// Counts what callers do.
     clock: u64,
+    /// The first thing that should never be.
+    violation: Option<String>,
     /// States in which a server died.
     pub(super) died_in: Vec<u64>,
     /// What happened, for tests that want to know whether it was among the runs.
@@ -164,6 +165,7 @@ impl<'a> Run<'a> {
             deaths: 0,
             most_deaths: bounds.deaths,
             clock: 0,
+            violation: None,
             died_in: Vec::new(),
             seen,
         }
@@ -173,6 +175,9 @@ impl<'a> Run<'a> {
     pub(super) fn play(&mut self) -> Result<(), String> {
         loop {
             self.hear();
+            if let Some(violation) = self.violation.take() {
+                return Err(violation);
+            }
             let ready: Vec<usize> = self.clients_that(ClientDoing::Ready).collect();
             let waits = self.clients_that(ClientDoing::Waits).next().is_some();
             let ways = ready.len() + usize::from(waits);
@@ -227,7 +232,8 @@ impl<'a> Run<'a> {
         matches!(self.world.state(thread), Doing::Runnable)
     }
 
-    /// A point between stores of a server's work: anything may come. Whether it is the same instance still. Before it received, callers were asked already.
+    /// A point between stores of a server's work: anything may come. Whether it is the same instance still. Callers that could call before it received have
+    /// just chosen not to.
     fn pass(&mut self, level: usize, has_received: bool) -> bool {
         let before = self.servers[level].deaths;
         while self.servers[level].deaths == before {
@@ -260,6 +266,7 @@ impl<'a> Run<'a> {
         if !self.is_answered(thread) {
             // Who asked died meanwhile, and its call is given up: it waits, and is put back to rest.
             self.world.must(self.servers[level].process.handle, Operation::ThreadKick, &[]);
+            self.check_nobody_waits(level);
             return;
         }
         let request = self.world.received(thread);
@@ -272,6 +279,22 @@ impl<'a> Run<'a> {
             let answered = self.world.reply(thread, REPLY, &packed(&answer, RequestNumber::default()));
             assert!(matches!(answered, Ok(()) | Err(Error::ReplyGone)), "{answered:?}");
         }
+    }
+
+    /// A server with nothing in hand found no call, so nobody may wait for it.
+    fn check_nobody_waits(&mut self, level: usize) {
+        self.hear();
+        let waits = match level.checked_sub(1) {
+            None => self.clients_that(ClientDoing::Waits).next().is_some(),
+            Some(above) => !self.servers[above].is_closed && !self.is_answered(self.servers[above].process.thread),
+        };
+        if waits {
+            self.violate(format!("who asked server {level} waits for ever"));
+        }
+    }
+
+    fn violate(&mut self, what: String) {
+        self.violation.get_or_insert(what);
     }
 
     fn check(&mut self, level: usize, number: RequestNumber) -> Verdict {
@@ -316,7 +339,7 @@ impl<'a> Run<'a> {
         Some(answer)
     }
 
-    /// Has the next server do the same; none if the one who asks died.
+    /// Has the next server do the same; none if the one who asks died, or nothing matters any more.
     fn ask_below(&mut self, level: usize, number: RequestNumber, amount: u64) -> Option<Result<(), u8>> {
         let deaths = self.servers[level].deaths;
         let derived = if self.bug == Bug::NumberNotDerived {
@@ -327,7 +350,7 @@ impl<'a> Run<'a> {
         };
         let thread = self.servers[level].process.thread;
         let answer: Result<u64, CallError<u8>> = call(&mut Calling { run: self, thread, of: level, deaths }, derived, &amount, &[], &[]);
-        if self.servers[level].deaths != deaths {
+        if self.servers[level].deaths != deaths || self.violation.is_some() {
             return None;
         }
         Some(match answer {
@@ -377,10 +400,11 @@ impl<'a> Run<'a> {
     /// What the supervisor does with what is dead: nothing of it can be reached or acts any more.
     fn dispose(&mut self, process: Process) {
         self.world.must(process.handle, Operation::ThreadStop, &[]);
-        while self.world.must(process.table, Operation::Kill, &[]) != 0 {}
+        while self.bug != Bug::NotKilled && self.world.must(process.table, Operation::Kill, &[]) != 0 {}
         let left = self.world.handles(process.thread);
-        let answers = |slot: &Slot| slot.kind() == ObjectKind::Reply && slot.object != 0;
-        assert!(!left.iter().any(|(_, slot)| answers(slot)), "authority to answer outlives its holder: {left:?}");
+        if left.iter().any(|(_, slot)| slot.kind() == ObjectKind::Reply && slot.object != 0) {
+            self.violate(format!("authority to answer outlives its holder: {left:?}"));
+        }
     }
 
     /// A server is dead: what the supervisor does then, and the successor's recovery.
@@ -451,8 +475,9 @@ struct Calling<'a, 'b> {
 }
 
 impl Calling<'_, '_> {
-    fn is_dead(&self) -> bool {
-        self.run.servers[self.of].deaths != self.deaths
+    /// The thread is dead, or the run is.
+    fn is_over(&self) -> bool {
+        self.run.servers[self.of].deaths != self.deaths || self.run.violation.is_some()
     }
 }
 
@@ -460,10 +485,10 @@ impl Carrier for Calling<'_, '_> {
     fn attempt(&mut self, number: RequestNumber, message: &[u8], _leases: &[Lease], _caps: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
         let thread = self.thread;
         self.run.world.call(thread, ASKED, &packed(message, number));
-        while !self.is_dead() && !self.run.is_answered(thread) {
+        while !self.is_over() && !self.run.is_answered(thread) {
             self.run.serve(self.of + 1);
         }
-        if self.is_dead() {
+        if self.is_over() {
             // Nobody hears this.
             return Err(Error::Kicked);
         }

@@ -54,3 +54,58 @@ pub(super) fn judge(clients: &[Client], sums: &[u64]) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::client::{Client, Doing, Request};
+    use super::{BASE, judge};
+    use abi::RequestNumber;
+    use microkernel::fake::World;
+    use protocols::call::CallError;
+
+    type Ended = Option<(u64, Result<u64, CallError<u8>>)>;
+
+    /// Two callers with a request each, which add 1 and `BASE`: when each began, and what became of it.
+    fn clients(asked: [(u64, Ended); 2]) -> Vec<Client> {
+        let process = World::with_pages(512).spawn();
+        let client = |(amount, (began, ended))| {
+            let request = Request { number: RequestNumber::new(7, 1, 1, 0), amount, began: (began > 0).then_some(began), ended };
+            Client::new(process, vec![request])
+        };
+        [1, BASE].into_iter().zip(asked).map(client).collect()
+    }
+
+    #[test]
+    fn each_is_done_once_in_an_order() {
+        let side_by_side = clients([(1, Some((4, Ok(1 + BASE)))), (2, Some((3, Ok(BASE))))]);
+        assert_eq!(judge(&side_by_side, &[1 + BASE, 1 + BASE]), Ok(()));
+        for sum in [0, BASE, 1, 2 + BASE, 1 + 2 * BASE, 1 + BASE + BASE * BASE * BASE] {
+            assert!(judge(&side_by_side, &[1 + BASE, sum]).is_err(), "{sum}");
+        }
+    }
+
+    #[test]
+    fn answers_that_no_order_gives_are_wrong() {
+        for (first, second) in [(1, BASE), (1 + BASE, 1 + BASE), (BASE, 1 + BASE), (1, 1)] {
+            assert!(judge(&clients([(1, Some((4, Ok(first)))), (2, Some((3, Ok(second))))]), &[1 + BASE]).is_err(), "{first} {second}");
+        }
+        let in_turn = |first, second| clients([(1, Some((2, Ok(first)))), (3, Some((4, Ok(second))))]);
+        assert_eq!(judge(&in_turn(1, 1 + BASE), &[1 + BASE]), Ok(()));
+        assert!(judge(&in_turn(1 + BASE, BASE), &[1 + BASE]).is_err(), "the later one was first");
+    }
+
+    #[test]
+    fn who_was_told_or_died_may_have_been_served_once() {
+        let told = clients([(1, Some((2, Err(CallError::Closed)))), (0, Some((3, Err(CallError::Closed))))]);
+        assert_eq!([0, 1, 2].map(|sum| judge(&told, &[sum]).is_ok()), [true, true, false]);
+        let dead = |began| {
+            let mut clients = clients([(began, None), (1, Some((2, Ok(BASE))))]);
+            clients[0].doing = Doing::Dead;
+            clients
+        };
+        assert_eq!([BASE, BASE + 1, BASE + 2].map(|sum| judge(&dead(1), &[sum]).is_ok()), [true, true, false]);
+        assert!(judge(&dead(0), &[BASE + 1]).is_err(), "it never asked");
+        assert!(judge(&clients([(1, None), (1, Some((2, Ok(BASE))))]), &[BASE]).is_err(), "it waits for ever");
+        assert!(judge(&clients([(1, Some((3, Err(CallError::Dropped)))), (1, Some((2, Ok(BASE))))]), &[BASE]).is_err(), "it was told wrongly");
+    }
+}
