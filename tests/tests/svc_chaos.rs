@@ -26,6 +26,7 @@ fn run(name: &str, script: &str) -> Outcome {
 fn crashes(log: &str) -> Vec<(String, String)> {
     let crash = |line: &str| {
         let (victim, how) = line.split_once(", is made to die: ")?;
+        let (how, _) = how.split_once(' ')?;
         let (name, _) = victim.split_once(" ms: ")?.1.split_once(", instance ")?;
         Some((name.to_owned(), how.to_lowercase()))
     };

@@ -60,7 +60,7 @@ fn check_server(server: &Value, name: &str, priority: u64, deaths: u64) {
     let policy = ["restart", "on_giving_up"].map(|field| text(server, field));
     assert_eq!(policy, ["always", "power-off"], "{server}");
     let defaults = ["backoff_ms", "backoff_most_ms", "burst", "per_ms", "watchdog_ms", "threads", "priority", "pause_us", "deaths", "instance"];
-    assert_eq!(defaults.map(|field| number(server, field)), [10, 10_000, 10, 10_000, 5_000, 1, priority, 0, deaths, deaths + 1], "{server}");
+    assert_eq!(defaults.map(|field| number(server, field)), [10, 10_000, 10, 8_000, 5_000, 1, priority, 0, deaths, deaths + 1], "{server}");
     assert!(number(server, "age_us") > number(server, "own_us") && number(server, "own_us") > 0, "{server}");
 }
 

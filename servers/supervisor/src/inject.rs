@@ -154,12 +154,16 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         (Stage::Stepping { fault, left, until }, until)
     }
 
-    /// An instance's thread cannot go on. Whether that is a trap of the injector's, after which it is to go on.
+    /// An instance's thread cannot go on. Whether that is a trap that was asked for, after which it is to go on.
     pub fn stepped(&mut self, from: Badge, thread: u8, cause: Cause) -> bool {
         if !matches!(cause, Cause::Exception { vector: TRAP_VECTOR, .. }) {
             return false;
         }
-        let (Some(index), Some(mut injector)) = (self.find(from), self.injector.take()) else { return false };
+        let Some(index) = self.find(from) else { return false };
+        if self.step_to_doom(index, u32::from(thread)) {
+            return true;
+        }
+        let Some(mut injector) = self.injector.take() else { return false };
         self.step(&mut injector, index, u32::from(thread));
         self.injector = Some(injector);
         true
@@ -252,9 +256,9 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     }
 
     /// The thread of an instance that runs, or else its first one.
-    fn target_of(&mut self, index: usize) -> Option<Target<'a>> {
+    pub(crate) fn target_of(&mut self, index: usize) -> Option<Target<'a>> {
         let record = self.services.get(index)?;
-        let Life::Up(body) = record.life else { return None };
+        let (body, _) = record.body()?;
         let (threads, image) = (record.spec.all_threads(), record.spec.image);
         let runs = |thread: &u32| self.kernel.counters(body.block.thread(*thread)).is_ok_and(|counters| counters.doing == Doing::Running);
         let thread = (0..threads).find(runs).unwrap_or(0);

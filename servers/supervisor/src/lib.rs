@@ -13,6 +13,7 @@ pub mod archive;
 pub mod autopsy;
 pub mod build;
 pub mod clock;
+mod doom;
 pub mod inject;
 pub mod kernel;
 pub mod life;

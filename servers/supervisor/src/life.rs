@@ -19,6 +19,7 @@ use protocols::supervisor::{STATUS_GAVE_UP, StartInfo, State};
 
 use crate::autopsy::{self, Records};
 use crate::build::{self, RootFs, Site};
+use crate::doom::Doom;
 use crate::inject::Injector;
 use crate::kernel::{InHand, Kernel, Mint};
 use crate::options;
@@ -74,6 +75,8 @@ pub(crate) enum Life {
 pub(crate) enum Blame {
     /// The request's that its culprit had in hand, and its own.
     Culprit,
+    /// Root's, who asked for it: it is a death of the service as any other, and the request is innocent.
+    Root,
     /// That of another instance, which was not what its image says.
     Nobody,
 }
@@ -96,13 +99,27 @@ pub(crate) struct Record<'a> {
     pub(crate) saved: Run,
     pub(crate) watch: Watch,
     pub(crate) deaths: Deaths,
+    /// A death that root asked for.
+    pub(crate) doom: Option<Doom>,
+    /// The last instance that died such a death.
+    pub(crate) doomed: u32,
     /// Last words of the present instance.
     pub(crate) words: String<MAX_WORDS>,
 }
 
 impl<'a> Record<'a> {
     pub(crate) fn new(spec: Spec<'a>, saved: Run) -> Self {
-        Self { spec, life: Life::Waiting, instance: 0, saved, watch: Watch::default(), deaths: Deaths::default(), words: String::new() }
+        Self {
+            spec,
+            life: Life::Waiting,
+            instance: 0,
+            saved,
+            watch: Watch::default(),
+            deaths: Deaths::default(),
+            doom: None,
+            doomed: 0,
+            words: String::new(),
+        }
     }
 
     pub(crate) fn body(&self) -> Option<(Body, bool)> {
@@ -290,7 +307,14 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         let is_innocent = self.is_last_death(index, culprit) && self.end_altered();
         // It may have been one of the altered itself.
         if let Some(index) = self.find(from) {
-            let blame = if is_innocent { Blame::Nobody } else { Blame::Culprit };
+            let is_doomed = self.services.get(index).is_some_and(|record| record.doomed == record.instance);
+            let blame = if is_innocent {
+                Blame::Nobody
+            } else if is_doomed {
+                Blame::Root
+            } else {
+                Blame::Culprit
+            };
             self.bury(index, culprit, autopsy::named(cause, culprit), blame);
         }
         self.start_due();
@@ -299,12 +323,13 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     /// Whether one more death of it would tell somebody: a request is refused, or it is given up.
     fn is_last_death(&mut self, index: usize, culprit: Option<u8>) -> bool {
         let now = self.kernel.now();
-        let now_ms = self.microseconds(now) / 1000;
+        let now_ms = self.milliseconds(now);
         let Some(record) = self.services.get(index) else { return false };
         let Some((body, was_up)) = record.body() else { return false };
+        let lived_ms = was_up.then(|| self.milliseconds(now.saturating_sub(body.since)));
         let mut deaths = record.deaths;
         let in_hand = culprit.and_then(|thread| self.kernel.blame(body.block.thread(u32::from(thread)), 0).ok().flatten());
-        in_hand.is_some_and(|request| request.attempts + 1 >= ATTEMPTS) || deaths.died(&record.spec.policy, now_ms, was_up) == Verdict::GiveUp
+        in_hand.is_some_and(|request| request.attempts + 1 >= ATTEMPTS) || deaths.died(&record.spec.policy, now_ms, lived_ms) == Verdict::GiveUp
     }
 
     /// The current instance that a badge names.
@@ -332,13 +357,14 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             self.reaper.bury(Corpse::new(body.block, body.run, threads));
         }
         let now = self.kernel.now();
-        let now_ms = self.microseconds(now) / 1000;
+        let now_ms = self.milliseconds(now);
+        let lived_ms = body.filter(|(_, was_up)| *was_up).map(|(body, _)| self.milliseconds(now.saturating_sub(body.since)));
         let Some(record) = self.services.get_mut(index) else { return };
         if cause == Cause::Killed || blame == Blame::Nobody {
             // Somebody wants it to go on, or it was not its doing: there is nothing to wait for.
             record.deaths.forgive();
         }
-        match record.deaths.died(&record.spec.policy, now_ms, body.is_some_and(|(_, up)| up)) {
+        match record.deaths.died(&record.spec.policy, now_ms, lived_ms) {
             Verdict::RestartAfter(0) => record.life = Life::Dead { due: now },
             Verdict::RestartAfter(ms) => {
                 record.life = Life::Dead { due: now.saturating_add(u64::from(ms).saturating_mul(self.facts.tsc_hz / 1000)) };
@@ -384,7 +410,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     fn end(&mut self, service: Service, block: Block, threads: u32, culprit: Option<u8>, blame: Blame) -> Result<Option<Blamed>, Error> {
         self.kernel.set_state(slot::endpoint(service), EndpointState::Held)?;
         // Without a limit the kernel only tells.
-        let limit = if blame == Blame::Nobody { 0 } else { ATTEMPTS };
+        let limit = if blame == Blame::Culprit { ATTEMPTS } else { 0 };
         let request = match culprit {
             Some(thread) => ignore_missing(self.kernel.blame(block.thread(u32::from(thread)), limit))?.flatten(),
             None => None,

@@ -225,7 +225,7 @@ pub fn run(mut supervisor: Supervisor<'_, Native>) -> Result<core::convert::Infa
     loop {
         let next_sample = supervisor.watch();
         supervisor.start_due();
-        let next_fault = supervisor.inject().unwrap_or(u64::MAX);
+        let next_fault = supervisor.inject().into_iter().chain(supervisor.fulfil_dooms()).min().unwrap_or(u64::MAX);
         let more = supervisor.reap() | supervisor.scrub();
         let soon = supervisor.after_us(SLICE_EVERY_US);
         let next = supervisor.next_start().map_or(next_sample, |start| start.min(next_sample)).min(next_fault);

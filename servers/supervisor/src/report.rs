@@ -42,6 +42,10 @@ impl<K: Kernel> Supervisor<'_, K> {
         self.kernel.now().saturating_add(us.saturating_mul(per_us))
     }
 
+    pub(crate) fn milliseconds(&self, ticks: u64) -> u64 {
+        self.microseconds(ticks) / 1000
+    }
+
     pub(crate) fn microseconds(&self, ticks: u64) -> u64 {
         let per_us = self.facts.tsc_hz / 1_000_000;
         ticks / per_us.max(1)

@@ -1,9 +1,7 @@
 //! What servers may ask of the supervisor. Each speaks for the instance that its badge names.
 
-use abi::{Frame, RequestNumber};
+use abi::RequestNumber;
 use heapless::Vec;
-use libsys::death;
-use libsys::layout;
 use protocols::crash::{Cause, Crash};
 use protocols::manifest::{MAX_SERVICES, MAX_THREADS};
 use protocols::service::{Badge, Service};
@@ -76,14 +74,10 @@ impl<K: Kernel> supervisor::Service for Supervisor<'_, K> {
             return Ok(());
         }
         let record = self.services.get(index).ok_or(Error::UnknownService)?;
-        let (Life::Starting(body) | Life::Up(body)) = record.life else { return Err(Error::NotRunning) };
-        let (service, instance, entry) = (record.spec.service, record.instance, record.spec.image.entry);
-        self.say(format_args!("{}, instance {instance}, is made to die: {how:?}", service.name()));
-        // Stopped, the thread has no request in hand any more, so that nobody's is blamed for what was asked.
-        let thread = body.block.thread(0);
-        let frame = Frame { rip: entry, rsp: layout::stack_top(0) - 8, rdi: death::argument(how), ..Frame::new() };
-        let started = self.kernel.stop(thread).and_then(|()| self.kernel.set_frame(thread, &frame)).and_then(|()| self.kernel.start(thread));
-        started.map_err(|_| Error::NotRunning)?;
+        if matches!(record.life, Life::Waiting | Life::GivenUp) {
+            return Err(Error::NotRunning);
+        }
+        self.doom(index, how, number);
         self.note_done(number);
         Ok(())
     }

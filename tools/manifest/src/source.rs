@@ -143,7 +143,7 @@ fn burst() -> Spanned<u32> {
 }
 
 fn per_ms() -> Spanned<u32> {
-    unwritten(10_000)
+    unwritten(8000)
 }
 
 fn watchdog_ms() -> Spanned<u32> {

@@ -144,7 +144,7 @@ fn policy_has_defaults_and_each_of_its_fields_can_be_written() {
     let policy = |lines: &str| parse(&vfs(lines)).expect("valid").manifest.services[1].policy;
     let default = policy("");
     assert_eq!((default.restart, default.on_giving_up), (Restart::Always, OnGivingUp::Close));
-    assert_eq!([default.backoff_ms, default.backoff_most_ms, default.burst, default.per_ms, default.watchdog_ms], [10, 10_000, 10, 10_000, 5000]);
+    assert_eq!([default.backoff_ms, default.backoff_most_ms, default.burst, default.per_ms, default.watchdog_ms], [10, 10_000, 10, 8000, 5000]);
     let written = policy("restart = \"never\"\non_giving_up = \"power-off\"\nbackoff_ms = [1, 2]\nburst = 3\nper_ms = 4\nwatchdog_ms = 500");
     assert_eq!((written.restart, written.on_giving_up), (Restart::Never, OnGivingUp::PowerOff));
     assert_eq!([written.backoff_ms, written.backoff_most_ms, written.burst, written.per_ms, written.watchdog_ms], [1, 2, 3, 4, 500]);

@@ -29,6 +29,10 @@ usage: svc [--json] COMMAND
                            crashes N servers a second at random, and reports
 ";
 
+/// By then whoever is to be crashed was: the supervisor waits for up to 60 ms for the server to work on something. Nothing is asked of anybody meanwhile, so that
+/// it is not always this program's request.
+const DOOM: Duration = Duration::from_millis(65);
+
 /// Why a command failed, in words.
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
@@ -54,7 +58,10 @@ fn run(words: &[&str], json: bool) -> Outcome<ExitCode> {
         ["list"] => print(&show::list(&proc::services()?, json, colours()))?,
         ["status", name] => print(&show::status(&known(name)?, &crashes_of(name)?, json, colours()))?,
         ["restart", name] => proc::command(&format!("restart {name}"))?,
-        ["crash", name, how] => proc::command(&format!("crash {name} {how}"))?,
+        ["crash", name, how] => {
+            proc::command(&format!("crash {name} {how}"))?;
+            std::thread::sleep(DOOM);
+        }
         ["log", name] => print(&proc::log(&known(name)?.name)?)?,
         ["log", name, "-f"] | ["log", "-f", name] => follow::run(&known(name)?)?,
         ["top"] => top(u32::MAX, json)?,

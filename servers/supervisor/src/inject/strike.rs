@@ -181,7 +181,7 @@ pub fn strike(kernel: &mut impl Kernel, target: &Target<'_>, kind: Kind, dice: &
 }
 
 /// Starts the thread anew on the way to a death of its own, on the stack that it has.
-fn die(kernel: &mut impl Kernel, target: &Target<'_>, how: How) -> Result<Struck, Error> {
+pub(crate) fn die(kernel: &mut impl Kernel, target: &Target<'_>, how: How) -> Result<Struck, Error> {
     let rip = target.image.entry;
     redirect(kernel, target, |frame| Frame { rip, rsp: (frame.rsp & !15) - RETURN_ADDRESS, rdi: death::argument(how), ..*frame })
 }

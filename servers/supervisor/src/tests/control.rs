@@ -1,5 +1,7 @@
 //! What root may ask for through posix, and what is on record of a death.
 
+use std::collections::BTreeSet;
+
 use abi::{EndpointState, Frame, RequestNumber, ThreadSetting};
 use libsys::{death, layout};
 use protocols::crash::Cause;
@@ -42,21 +44,100 @@ fn only_posix_may_end_others_and_only_those_that_there_are() {
     assert_eq!(start_info(&mut supervisor, Service::Posix).instance, 1);
 }
 
-#[test]
-fn crash_by_command_starts_the_first_thread_anew_on_its_way_to_death() {
-    let mut supervisor = booted("");
+/// How vfs's thread is made to die, if it is.
+fn doom(supervisor: &mut Supervisor<'_, Fake>) -> Option<u64> {
     let thread = supervisor.kernel().running(Service::Vfs)[0];
-    supervisor.kernel().in_hand.insert(thread, 0x77);
-    assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Overflow), Ok(()));
-    let frame = supervisor.kernel().threads[&thread].frame.expect("a frame");
-    assert_eq!((frame.rip, frame.rdi, frame.rsp), (ENTRY, death::argument(How::Overflow), layout::stack_top(0) - 8));
-    assert!(supervisor.kernel().threads[&thread].running);
-    for instance in [1, 2] {
+    supervisor.kernel().threads[&thread].frame.map(|frame| frame.rdi).filter(|rdi| *rdi != 0)
+}
+
+/// The kernel says that vfs's thread trapped after an instruction. Whether it was asked for.
+fn trap(supervisor: &mut Supervisor<'_, Fake>, instance: u32) -> bool {
+    let thread = supervisor.kernel().running(Service::Vfs)[0];
+    supervisor.kernel().threads.get_mut(&thread).expect("it lives").running = false;
+    let asked = supervisor.stepped(Badge::new(Service::Vfs, instance), 0, Cause::Exception { vector: 1, code: 0, address: 0, instruction: 0 });
+    supervisor.kernel().threads.get_mut(&thread).expect("it lives").running = true;
+    asked
+}
+
+#[test]
+fn crash_by_command_comes_after_instructions_of_work_and_blames_no_request() {
+    let mut supervisor = booted("");
+    let mut counts = BTreeSet::new();
+    for instance in 1..=3 {
+        let thread = supervisor.kernel().running(Service::Vfs)[0];
+        let frame = Frame { rip: 0x40_1234, rsp: layout::stack_top(0) - 0x128, ..Frame::new() };
+        supervisor.kernel().threads.get_mut(&thread).expect("it runs").frame = Some(frame);
+        assert_eq!(supervisor.crash(POSIX, number(instance), Service::Vfs.id(), How::Overflow), Ok(()));
+        assert_eq!(supervisor.crash(POSIX, number(instance), Service::Vfs.id(), How::Overflow), Ok(()), "delivered again");
+        let due = supervisor.fulfil_dooms().expect("it is to come");
+        assert!(due >= supervisor.kernel().ticks && due <= supervisor.kernel().ticks + HZ / 100, "{due}");
+        supervisor.kernel().ticks = due;
+        assert!(supervisor.fulfil_dooms().is_some_and(|until| until > due + HZ / 100), "it may be without work");
+        supervisor.kernel().in_hand.insert(thread, 0x77);
+        let mut traps = 0;
+        while doom(&mut supervisor).is_none() {
+            assert!(trap(&mut supervisor, instance) && traps < 1 << 13, "{traps}");
+            traps += 1;
+        }
+        counts.insert(traps);
+        let died_at = supervisor.kernel().threads[&thread].frame.expect("a frame");
+        assert_eq!((died_at.rip, died_at.rdi, died_at.rsp), (ENTRY, death::argument(How::Overflow), layout::stack_top(0) - 0x138), "on its stack");
+        assert_eq!(supervisor.fulfil_dooms(), None, "it was one death");
         supervisor.died(Badge::new(Service::Vfs, instance), Some(0), Cause::Hung);
         up(&mut supervisor, Service::Vfs, instance + 1);
         while supervisor.reap() {}
     }
+    assert!(counts.len() > 1, "not always the same instruction: {counts:?}");
+    assert!(supervisor.kernel().log.iter().any(|line| line.contains("vfs, instance 3, is made to die: Overflow at work, at 0x401234")));
     assert!(supervisor.kernel().refused.is_empty(), "the request that it happened to have in hand is innocent");
+    assert_eq!(supervisor.record(0).expect("on record").request.map(|request| request.number), Some(0x77), "and on record");
+    assert!(!trap(&mut supervisor, 4), "nobody is to trap any more");
+}
+
+#[test]
+fn server_without_work_dies_idle_and_each_command_is_a_death() {
+    let mut supervisor = booted("");
+    assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Panic), Ok(()));
+    assert_eq!(supervisor.crash(POSIX, number(2), Service::Vfs.id(), How::Hang), Ok(()));
+    assert_eq!(doom(&mut supervisor), Some(death::argument(How::Panic)), "the first comes when the second is asked for");
+    kill(&mut supervisor, Service::Vfs, 1);
+    up(&mut supervisor, Service::Vfs, 2);
+    let mut looks = 0;
+    while let Some(next) = supervisor.fulfil_dooms() {
+        assert!(next > supervisor.kernel().ticks && looks < 3 && doom(&mut supervisor).is_none(), "{looks}");
+        supervisor.kernel().ticks = next;
+        looks += 1;
+    }
+    assert_eq!((doom(&mut supervisor), looks), (Some(death::argument(How::Hang)), 2));
+    assert!(supervisor.kernel().log.iter().any(|line| line.contains("vfs, instance 2, is made to die: Hang as it was")));
+}
+
+#[test]
+fn crash_by_command_waits_for_a_successor_that_is_met_while_it_starts() {
+    let mut supervisor = booted("");
+    assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild), Ok(()));
+    supervisor.kernel().ticks += HZ / 100;
+    assert!(supervisor.fulfil_dooms().is_some() && trap(&mut supervisor, 1), "it traps");
+    kill(&mut supervisor, Service::Vfs, 1);
+    assert!(!trap(&mut supervisor, 2), "its successor does not");
+    supervisor.kernel().ticks += HZ;
+    assert_eq!(supervisor.fulfil_dooms(), None);
+    assert_eq!(doom(&mut supervisor), Some(death::argument(How::Wild)));
+}
+
+#[test]
+fn crash_by_command_ends_with_the_service() {
+    let mut specs = specs();
+    specs[1].policy.restart = Restart::Never;
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
+    supervisor.start_due();
+    for service in [Service::Memory, Service::Vfs, Service::Posix] {
+        up(&mut supervisor, service, 1);
+    }
+    assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild), Ok(()));
+    kill(&mut supervisor, Service::Vfs, 1);
+    supervisor.kernel().ticks += HZ;
+    assert_eq!(supervisor.fulfil_dooms(), None);
 }
 
 #[test]

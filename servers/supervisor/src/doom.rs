@@ -1,0 +1,127 @@
+//! Deaths that root asks for: at any instruction of a server's work, and not at the moment of asking.
+//!
+//! Whoever asks is a request that posix has in hand: posix waits for the answer in always the same call, and no other server has been asked for anything. A death
+//! at that moment would show nothing but that one case. So it comes some milliseconds later, and then, by the injector's means, so many instructions after the
+//! server was given work: how long and how many is the request's number's choice. A server that nobody asks for anything dies idle in the end. Each command is a
+//! death: one that is still to come happens when the next is given, and the last one waits for the successor of an instance that died of something else.
+
+use core::ops::Range;
+
+use abi::RequestNumber;
+use protocols::victim::How;
+
+use crate::inject::plan::Dice;
+use crate::inject::strike::{self, Struck, Target};
+use crate::kernel::Kernel;
+use crate::life::{Life, Supervisor};
+
+/// Up to so many microseconds pass: longer than most requests take, so that each is met at any place.
+const SPREAD_US: u64 = 10_000;
+/// For so long work is awaited. Not longer, as `svc crash` waits with us.
+const PATIENCE_US: u64 = 50_000;
+/// It comes after at most this power of two of instructions, chosen at random from these: up to those of several requests.
+const MOST_INSTRUCTIONS_SHIFT: Range<u64> = 3..13;
+/// How soon to look again for a thread that waits in a call, which a stop would end.
+const LOOK_US: u64 = 20;
+/// How soon to look again for an instance.
+const RETRY_US: u64 = 1000;
+
+/// A death to come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Doom {
+    how: How,
+    due: u64,
+    /// From when on an idle server dies too.
+    until: u64,
+    instructions: u64,
+    /// Of which instance a thread traps after each instruction, and how many are left.
+    stepping: Option<(u32, u64)>,
+}
+
+impl Doom {
+    fn next_look(&self) -> u64 {
+        if self.stepping.is_some() { self.until } else { self.due }
+    }
+}
+
+impl<'a, K: Kernel> Supervisor<'a, K> {
+    /// Lets the service die soon, and at once of what was asked for before.
+    pub(crate) fn doom(&mut self, index: usize, how: How, number: RequestNumber) {
+        let mut dice = Dice::new(number.0);
+        let wait_us = dice.below(SPREAD_US);
+        let Range { start, end } = MOST_INSTRUCTIONS_SHIFT;
+        let most = 1 << (start + dice.below(end - start));
+        let (due, until) = (self.after_us(wait_us), self.after_us(wait_us + PATIENCE_US));
+        let doom = Doom { how, due, until, instructions: 1 + dice.below(most), stepping: None };
+        if let Some(earlier) = self.services.get_mut(index).and_then(|record| record.doom.replace(doom))
+            && let Some(target) = self.target_of(index)
+        {
+            self.fulfil(index, earlier, target);
+        }
+    }
+
+    /// Lets die who is to die by now. Returns when to look again; `None` while nobody is to.
+    pub fn fulfil_dooms(&mut self) -> Option<u64> {
+        let mut next: Option<u64> = None;
+        for index in 0..self.services.len() {
+            let Some(doom) = self.services.get_mut(index).and_then(|record| record.doom.take()) else { continue };
+            let doom = if self.kernel.now() < doom.next_look() { Some(doom) } else { self.advance_doom(index, doom) };
+            next = doom.iter().map(Doom::next_look).chain(next).min();
+            if let Some(record) = self.services.get_mut(index) {
+                record.doom = doom;
+            }
+        }
+        next
+    }
+
+    /// The next step of a death; what is left of it.
+    fn advance_doom(&mut self, index: usize, doom: Doom) -> Option<Doom> {
+        let record = self.services.get(index)?;
+        if matches!(record.life, Life::GivenUp) {
+            return None;
+        }
+        let (instance, is_up) = (record.instance, matches!(record.life, Life::Up(_)));
+        let Some(target) = self.target_of(index) else {
+            return Some(Doom { due: self.after_us(RETRY_US), stepping: None, ..doom });
+        };
+        // Who is not up is at work already, and traps belong to the injector where there is one.
+        if self.kernel.now() >= doom.until || !is_up || self.injector.is_some() {
+            self.fulfil(index, doom, target);
+            return None;
+        }
+        match strike::step(&mut self.kernel, &target) {
+            Ok(()) => Some(Doom { stepping: Some((instance, doom.instructions)), ..doom }),
+            Err(_) => Some(Doom { due: self.after_us(LOOK_US), stepping: None, ..doom }),
+        }
+    }
+
+    /// A thread trapped after an instruction. Whether that was for a death's sake.
+    pub(crate) fn step_to_doom(&mut self, index: usize, thread: u32) -> bool {
+        let Some(record) = self.services.get_mut(index) else { return false };
+        let Some((doom, (instance, left))) = record.doom.and_then(|doom| Some((doom, doom.stepping?))) else { return false };
+        if instance != record.instance {
+            return false;
+        }
+        if left > 1 {
+            record.doom = Some(Doom { stepping: Some((instance, left - 1)), ..doom });
+            return true;
+        }
+        record.doom = None;
+        if let Some(target) = self.target_of(index) {
+            self.fulfil(index, doom, Target { thread, held: true, ..target });
+        }
+        true
+    }
+
+    fn fulfil(&mut self, index: usize, doom: Doom, target: Target<'a>) {
+        let Some(record) = self.services.get_mut(index) else { return };
+        let (name, instance) = (record.spec.service.name(), record.instance);
+        record.doomed = instance;
+        let how = if target.held { "at work" } else { "as it was" };
+        match strike::die(&mut self.kernel, &target, doom.how) {
+            Ok(Struck::Thread { rip }) => self.say(format_args!("{name}, instance {instance}, is made to die: {:?} {how}, at {rip:#x}", doom.how)),
+            Ok(_) => {}
+            Err(error) => self.say(format_args!("{name} cannot be made to die: {error:?}")),
+        }
+    }
+}
