@@ -21,3 +21,13 @@ fn row_that_a_guest_measures_is_printed_and_written_to_the_file() {
     let row = table.lines().find_map(|line| line.strip_prefix("native_null ")).expect("the table has it");
     assert_eq!(row.split_whitespace().next().and_then(|text| text.parse().ok()), Some(value), "{table}");
 }
+
+/// One of the boots of `bench restart`; the command fails when a goal is missed.
+#[test]
+fn restarts_are_as_fast_as_promised() {
+    let rows = ["restart_hang_p50_console", "restart_hang_p99_console", "restart_hang_found_console"];
+    let output = xtask().args(["bench", rows[2], "--without-linux"]).stdin(Stdio::null()).output().expect("xtask can be run");
+    assert!(output.status.success(), "{output:?}");
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(rows.map(|row| table.lines().filter(|line| line.starts_with(row)).count()), [0, 0, 1], "{table}");
+}

@@ -58,6 +58,8 @@ pub(crate) struct Figure {
 /// What a bench measures with: the project, and Linux, which is booted when the first asks for it.
 pub(crate) struct Bench<'a> {
     pub(crate) workspace: &'a Workspace,
+    /// What was asked for; all without it.
+    part: Option<&'a str>,
     inference: &'a inference::InferenceOptions,
     /// Nobody's when it was not wanted.
     linux: OnceCell<Linux>,
@@ -71,7 +73,12 @@ impl Bench<'_> {
         self.linux.get_or_init(|| Linux::measured(self.workspace)).figure(name)
     }
 
-    /// A row has no value: the others are shown, and the command fails.
+    /// Whether a row of the bench `bench` is to be shown.
+    fn shows(&self, bench: &str, row: &str) -> bool {
+        self.part.is_none_or(|part| bench.contains(part) || row.contains(part))
+    }
+
+    /// A row has no value, or misses a goal that is a promise: the others are shown, and the command fails.
     fn misses(&self, why: String) {
         self.missing.borrow_mut().push(why);
     }
@@ -93,18 +100,17 @@ const BENCHES: [(&str, Measure, &[Row]); 6] = [
 /// Whether a bench is to run.
 fn is_wanted(part: Option<&str>, bench: &str, rows: &[Row]) -> bool {
     // What takes an hour has to be asked for.
-    part.map_or(bench != inference::NAME, |part| bench.contains(part) || rows.iter().any(|(row, _)| row.contains(part)))
+    part.map_or(bench != inference::NAME, |part| bench.contains(part) || part.contains(bench) || rows.iter().any(|(row, _)| row.contains(part)))
 }
 
 /// The command `bench`.
 pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> Result<()> {
     let part = options.name.as_deref();
     let linux = if options.without_linux { OnceCell::from(Linux::default()) } else { OnceCell::new() };
-    let bench = Bench { workspace, inference: &options.inference, linux, missing: RefCell::default() };
+    let bench = Bench { workspace, part, inference: &options.inference, linux, missing: RefCell::default() };
     let mut figures: Vec<Figure> = Vec::new();
     for (name, measure, _) in BENCHES.into_iter().filter(|(name, _, rows)| is_wanted(part, name, rows)) {
-        let is_shown = |figure: &Figure| part.is_none_or(|part| name.contains(part) || figure.name.contains(part));
-        for figure in measure(&bench)?.into_iter().filter(is_shown) {
+        for figure in measure(&bench)?.into_iter().filter(|figure| bench.shows(name, &figure.name)) {
             if figures.is_empty() {
                 println!("{HEAD}");
             }
