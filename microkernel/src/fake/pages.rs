@@ -1,6 +1,7 @@
 //! The pages' bytes: anywhere, or for one machine at a time at the very addresses that the kernel's references hold.
 #![allow(unsafe_code, reason = "memory at a fixed address")]
 
+use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,25 +16,64 @@ pub(super) struct Page(pub(super) [u64; PAGE_WORDS]);
 
 /// All pages of a machine. Copies lie anywhere.
 pub(super) enum Pages {
-    Anywhere(Vec<Page>),
+    Anywhere(Heap),
     Fixed(Fixed),
+}
+
+/// Pages on the heap. What is dropped is kept for the next copy of as many: tests copy worlds all the time, and the host's kernel takes as long
+/// to give the memory as the copy does.
+pub(super) struct Heap(Vec<Page>);
+
+thread_local! {
+    static DROPPED: RefCell<Vec<Vec<Page>>> = const { RefCell::new(Vec::new()) };
+}
+/// Most that are kept.
+const KEPT: usize = 4;
+
+impl Heap {
+    fn copy_of(pages: &[Page]) -> Self {
+        let kept = DROPPED.with_borrow_mut(|dropped| {
+            let fits = dropped.iter().position(|kept| kept.len() == pages.len())?;
+            Some(dropped.swap_remove(fits))
+        });
+        Self(match kept {
+            Some(mut kept) => {
+                kept.clone_from_slice(pages);
+                kept
+            }
+            None => pages.to_vec(),
+        })
+    }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // At the thread's end there may be nowhere to keep it.
+        let _gone = DROPPED.try_with(|dropped| {
+            let mut dropped = dropped.borrow_mut();
+            if dropped.len() == KEPT {
+                dropped.remove(0);
+            }
+            dropped.push(std::mem::take(&mut self.0));
+        });
+    }
 }
 
 impl Pages {
     pub(super) fn new(count: usize) -> Self {
-        Self::Anywhere(vec![Page([0; PAGE_WORDS]); count])
+        Self::Anywhere(Heap(vec![Page([0; PAGE_WORDS]); count]))
     }
 
     pub(super) fn make_real(&mut self) {
         if let Self::Anywhere(pages) = self {
-            *self = Self::Fixed(Fixed::holding(pages));
+            *self = Self::Fixed(Fixed::holding(&pages.0));
         }
     }
 }
 
 impl Clone for Pages {
     fn clone(&self) -> Self {
-        Self::Anywhere(self.to_vec())
+        Self::Anywhere(Heap::copy_of(self))
     }
 }
 
@@ -48,7 +88,7 @@ impl Deref for Pages {
 
     fn deref(&self) -> &[Page] {
         match self {
-            Self::Anywhere(pages) => pages,
+            Self::Anywhere(pages) => &pages.0,
             Self::Fixed(fixed) => fixed.pages(),
         }
     }
@@ -57,7 +97,7 @@ impl Deref for Pages {
 impl DerefMut for Pages {
     fn deref_mut(&mut self) -> &mut [Page] {
         match self {
-            Self::Anywhere(pages) => pages,
+            Self::Anywhere(pages) => &mut pages.0,
             Self::Fixed(fixed) => fixed.pages_mut(),
         }
     }

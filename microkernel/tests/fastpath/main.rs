@@ -2,7 +2,8 @@
 //! complete states are compared. The text that runs is the kernel's own assembly, but for the instructions of ring 0 (`fastpath`'s head).
 //!
 //! A program is a list of seeds, as in `tests/random`, whose steps are taken too: they change everything else. `SYNOS_FASTPATH_PROGRAMS` sets how many
-//! programs are played instead of as many as fit in some seconds, `SYNOS_FASTPATH_SEED` where they start.
+//! programs are played instead of as many as fit in some seconds, `SYNOS_FASTPATH_SEED` where they start. Many are shared among the host's processors, a process
+//! each, as the fast path knows one world of a process; `cargo xtask test` plays 100,000.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../random/arguments.rs"]
@@ -14,7 +15,10 @@ mod dice;
 mod play;
 mod talk;
 
+use std::num::NonZero;
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use abi::{FLAGS_FIXED, FLAGS_STEP, Operation, ReplyKind};
@@ -28,6 +32,10 @@ const STEPS: u64 = 40;
 /// Time for all programs, and how many there are at least, unless a number of them is asked for.
 const SECONDS: u64 = 8;
 const LEAST: u64 = 400;
+/// More than these are shared among processes.
+const MOST_ALONE: u64 = 10_000;
+const PROGRAMS: &str = "SYNOS_FASTPATH_PROGRAMS";
+const SEED: &str = "SYNOS_FASTPATH_SEED";
 
 /// The fast path knows one world at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -67,6 +75,40 @@ fn ways() -> impl Iterator<Item = Way> {
     native.chain(others).map(|(trap, switches, returns)| Way { trap, switches, returns })
 }
 
+const DIFFERENTIAL: &str = "the_fast_path_does_what_the_slow_path_does";
+
+/// Plays the programs from `first` on in as many processes as there are processors, some thousand in each at a time, never so few that a way could be missed.
+fn share(first: u64, programs: u64) {
+    let end = first + programs;
+    let share = programs.div_ceil(programs.div_ceil(MOST_ALONE));
+    let next = Mutex::new(first);
+    let take = || {
+        let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = *next;
+        *next = end.min(begin + share);
+        (begin, *next - begin)
+    };
+    let play = || {
+        loop {
+            let (begin, programs) = take();
+            if programs == 0 {
+                return;
+            }
+            let mut process = Command::new(std::env::current_exe().unwrap());
+            process.args(["--exact", DIFFERENTIAL, "--nocapture"]).env(SEED, begin.to_string()).env(PROGRAMS, programs.to_string());
+            let output = process.stdin(Stdio::null()).output().unwrap();
+            let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+            print!("{said}");
+            assert!(output.status.success() && said.contains("1 passed"), "{programs} programs from {begin}: {said}");
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(play);
+        }
+    });
+}
+
 #[test]
 fn the_fast_path_does_what_the_slow_path_does() {
     let _one = alone();
@@ -76,7 +118,10 @@ fn the_fast_path_does_what_the_slow_path_does() {
     let mut fast = openings[0].world.clone();
     fast.use_fast_path();
     let end = Instant::now() + Duration::from_secs(SECONDS);
-    let (first, limit) = (number("SYNOS_FASTPATH_SEED").unwrap_or(1), number("SYNOS_FASTPATH_PROGRAMS"));
+    let (first, limit) = (number(SEED).unwrap_or(1), number(PROGRAMS));
+    if let Some(programs) = limit.filter(|programs| *programs > MOST_ALONE) {
+        return share(first, programs);
+    }
     let (mut programs, mut counts) = (0, [(0, 0); 2]);
     for seed in first.. {
         let which = seed as usize % openings.len();

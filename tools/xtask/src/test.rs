@@ -29,6 +29,8 @@ const MOST_GUESTS: usize = 8;
 const PROCESSORS: u32 = 2;
 /// The machine that the suite's core runs on once more: one CPU, and no operation by the fast path.
 const PLAIN: &str = "--smp 1 --option slowpath";
+/// How many random programs are played on the fast path and on the slow one: about a minute's.
+const FASTPATH_PROGRAMS: &str = "100000";
 /// How many mutations an ordinary run of the suite tries.
 const MUTATIONS: usize = 2;
 /// Seconds of a run of the suite that go to each of the programs of `soak`. Chaos boots once to know what is right, and then once more.
@@ -84,7 +86,7 @@ pub(crate) fn run(workspace: &Workspace, options: &TestOptions) -> Result<ExitCo
     let name = options.name.as_deref();
     if options.part != Some(Part::Vm) {
         setup::toolchain(workspace, Voice::Plain)?;
-        counts += tests(cargo(workspace, "test").arg("--no-fail-fast"), name, &[])?;
+        counts += tests(cargo(workspace, "test").arg("--no-fail-fast").env("SYNOS_FASTPATH_PROGRAMS", FASTPATH_PROGRAMS), name, &[])?;
         counts += tests(cargo(workspace, "test").args(["--no-fail-fast", "-p", "svc"]), name, &[])?;
         counts += tests(unlocked(workspace, "test", Profile::Release).args(["--no-fail-fast", "-p", "image"]), name, &[])?;
     }
