@@ -167,7 +167,12 @@ impl<K: Kernel> Supervisor<'_, K> {
             let _full = self.hung(index, interval_ms).map(|hung| all.push((index, hung)));
         }
         // All are judged by this sample, before the first death changes what is seen.
-        all.retain(|(index, _)| !self.may_be_starved(*index));
+        for index in 0..self.services.len() {
+            if self.may_be_starved(index) {
+                all.retain(|(hung, _)| *hung != index);
+                self.services.get_mut(index).into_iter().for_each(|record| record.watch.excuse());
+            }
+        }
         for (_, (from, hung)) in all {
             let culprit = if let Hung::Thread(thread) = hung { Some(thread) } else { None };
             self.died(from, culprit, Cause::Hung);

@@ -8,8 +8,8 @@
 //! or called anything since the last sample. Standing still for as long as the service's `watchdog_ms` says is a hang.
 //!
 //! Why not a thread's time on the processor: that is charged to whoever it works for. So a thread that could run and does not cannot be told from one that runs
-//! in circles. But it is kept from the processor only by servers of higher priority, so nobody is accused while one of those stands still itself and does
-//! not wait: it is the one that hangs, and once it is gone a sample shows who else does.
+//! in circles. But it is kept from the processor only by servers of higher priority, so a sample does not count while one of those stands still itself and
+//! does not wait: that is the one that hangs, and once it is gone the others have the time that is left to them to go on.
 
 use protocols::manifest::MAX_THREADS;
 
@@ -55,6 +55,14 @@ impl Watch {
     #[must_use]
     pub const fn keeps_running(&self) -> bool {
         self.keeps_running
+    }
+
+    /// The last sample does not count: somebody may have kept all threads from running.
+    pub fn excuse(&mut self) {
+        for sample in &mut self.samples {
+            sample.streak = sample.streak.saturating_sub(1);
+        }
+        self.deserted = self.deserted.saturating_sub(1);
     }
 
     /// Takes a sample: the counters of all threads, those that receive first; and whether callers queue while nobody receives. Returns who has stood
