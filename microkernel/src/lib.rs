@@ -41,6 +41,7 @@ pub mod notification;
 pub mod page;
 pub mod poison;
 pub mod schedule;
+pub mod smp;
 pub mod space;
 pub mod syscall;
 pub mod thread;

@@ -1,17 +1,17 @@
-//! What one processor does for another, which holds the lock and waits: a word for each, 0 when there is nothing to do.
+//! What one processor does for another, which holds the lock and waits.
 //!
 //! A duty is done wherever its processor is when it finds out, but never inside the kernel: by the interrupt that comes with it, or while it waits for the
-//! lock. So nothing here looks at the kernel's state; and as only who has the lock posts, a processor has one duty at a time, and none while it posts.
+//! lock. So nothing here looks at the kernel's state. The protocol is [`smp`]'s.
 
 use core::arch::asm;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::AtomicU64;
 
 use x86_64::registers::control::{Cr0, Cr0Flags};
 
 use super::{entry, processors, xsave};
 use crate::endpoint::MAX_CPUS;
 use crate::machine::Duty;
-use crate::wrap;
+use crate::{smp, wrap};
 
 /// What stands for the duties that have no argument. A place for the FPU's state is a higher number.
 const FORGET: u64 = 1;
@@ -19,28 +19,28 @@ const UNLOAD: u64 = 2;
 
 static POSTED: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
-/// Gives another processor a duty. Returns what tells whether it is done.
-pub fn post(processor: usize, duty: Duty) -> impl Fn() -> bool {
-    let word = wrap::at(&POSTED, processor);
+/// Gives another processor a duty.
+pub fn post(processor: usize, duty: Duty) {
     let code = match duty {
         Duty::Forget => FORGET,
         Duty::Unload => UNLOAD,
         Duty::StoreFpu(address) => address,
     };
-    word.store(code, Ordering::Release);
-    || word.load(Ordering::Acquire) == 0
+    smp::post(wrap::at(&POSTED, processor), code);
+}
+
+/// Waits until that one has done it.
+pub fn await_done(processor: usize) {
+    smp::await_done(wrap::at(&POSTED, processor));
 }
 
 /// Does what this processor was given to do, if anything.
 pub fn perform() {
-    let word = wrap::at(&POSTED, entry::processor());
-    match word.load(Ordering::Acquire) {
-        0 => return,
+    smp::perform(wrap::at(&POSTED, entry::processor()), |duty| match duty {
         FORGET => forget(),
         UNLOAD => load_root(processors::kernel_root()),
         address => store_fpu(address),
-    }
-    word.store(0, Ordering::Release);
+    });
 }
 
 fn forget() {

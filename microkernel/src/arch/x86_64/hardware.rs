@@ -91,11 +91,9 @@ impl Machine for Hardware {
     }
 
     fn delegate(&mut self, processor: usize, duty: Duty) {
-        let done = duties::post(processor, duty);
+        duties::post(processor, duty);
         self.send_ipi(processor);
-        while !done() {
-            core::hint::spin_loop();
-        }
+        duties::await_done(processor);
     }
 
     fn now(&mut self) -> u64 {

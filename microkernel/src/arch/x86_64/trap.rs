@@ -18,13 +18,11 @@ use crate::fastpath::LOCK;
 use crate::fault::PAGE_FAULT;
 use crate::kernel::Kernel;
 use crate::page::{self, Ref};
+use crate::smp;
 use crate::thread::Thread;
 
 /// Vectors below this are exceptions.
 const EXCEPTIONS: u64 = 32;
-
-/// Turns that a processor waits at most for another one to take the lock.
-const PATIENCE: u32 = 256;
 
 /// The kernel behind its one lock, [`LOCK`].
 struct Big(UnsafeCell<Option<Kernel<Hardware>>>);
@@ -39,34 +37,14 @@ static WAITING: AtomicU32 = AtomicU32::new(0);
 static OPEN: AtomicBool = AtomicBool::new(false);
 static SLOW_PATH: AtomicBool = AtomicBool::new(false);
 
-/// Takes the lock. Who waits does what others want of this processor meanwhile: one that has the lock may be waiting for that.
+/// Takes the lock.
 pub extern "C" fn lock() {
-    if LOCK.swap(1, Ordering::Acquire) == 0 {
-        return;
-    }
-    WAITING.fetch_add(1, Ordering::Relaxed);
-    while LOCK.load(Ordering::Relaxed) != 0 || LOCK.swap(1, Ordering::Acquire) != 0 {
-        duties::perform();
-        core::hint::spin_loop();
-    }
-    WAITING.fetch_sub(1, Ordering::Relaxed);
-}
-
-/// Who waits takes the lock before this processor can be back for it: an operation that waits for another processor is made again and again, and would
-/// keep that one out.
-fn give_way() {
-    for _ in 0..PATIENCE {
-        if !is_waited_for() || LOCK.load(Ordering::Relaxed) != 0 {
-            return;
-        }
-        duties::perform();
-        core::hint::spin_loop();
-    }
+    smp::take(&LOCK, &WAITING, duties::perform);
 }
 
 /// Whether another processor waits for the lock that this one has.
 pub fn is_waited_for() -> bool {
-    WAITING.load(Ordering::Relaxed) != 0
+    smp::is_waited_for(&WAITING)
 }
 
 /// The kernel, for who has the lock, or is alone.
@@ -118,7 +96,7 @@ pub fn join(index: usize) -> ! {
     }
     if index >= with_kernel(|kernel| kernel.processors()) {
         // It came when the first one had given it up.
-        LOCK.store(0, Ordering::Release);
+        smp::release(&LOCK);
         exit::halt();
     }
     use_record(index);
@@ -222,8 +200,8 @@ pub extern "C" fn resume() -> ! {
         load_bases(kernel, current);
         Some(&raw const page::object(&mut kernel.machine, current).frame)
     });
-    LOCK.store(0, Ordering::Release);
-    give_way();
+    smp::release(&LOCK);
+    smp::give_way(&LOCK, &WAITING, duties::perform);
     let Some(frame) = next else { entry::idle() };
     // SAFETY: the frame is that of the current thread, whose page lives while it runs; the kernel checked its values when they were set.
     unsafe { entry::leave(frame, u64::from(can_sysret(&*frame))) }
