@@ -13,9 +13,9 @@ fn under_work(commands: &str) -> String {
 
 const WORK: &str = "before 1\nbefore 2\nbefore 3\nafter 1\nafter 2\nafter 3\n";
 
-/// Runs a script in which `svc` is ours: busybox's shell takes its own applets before anything in PATH, and one of them has that name.
+/// Runs a script in which `svc` is ours, as initrd/README.md says: busybox's shell takes its own applets before anything in PATH, and one of them has that name.
 fn run(boot: Boot, script: &str) -> Outcome {
-    boot.script(&format!("svc() {{ /usr/bin/svc \"$@\"; }}\n{script}"))
+    boot.script(&format!("alias svc=/usr/bin/svc\n{script}"))
 }
 
 fn passed(outcome: &Outcome) {

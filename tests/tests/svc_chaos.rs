@@ -1,4 +1,4 @@
-//! `svc chaos`: the crashes that it reports are those that happened, and a seed is an order.
+//! `svc chaos`, and `chaos`, which is the same: the crashes that it reports are those that happened, and a seed is an order.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,8 @@ use tests::{Boot, Outcome};
 
 /// Whom it strikes.
 const VICTIMS: [&str; 3] = ["vfs", "console", "posix"];
+/// Everybody, whom `all` means.
+const ALL: [&str; 4] = ["memory", "vfs", "console", "posix"];
 /// And whom it does not.
 const SPARED: &str = "memory";
 /// How they die.
@@ -14,6 +16,8 @@ const WAYS: [&str; 4] = ["panic", "wild", "overflow", "hang"];
 /// It is asked for more deaths than a policy that takes them for a loop. A hang is to be found soon, but nobody may be accused of one because a busy
 /// host left one processor of the machine without time for a while.
 const POLICY: &str = "burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = 700";
+/// Likewise, for work beside it: the programs and the servers of the lowest priority get little of a busy host's time.
+const PATIENT: &str = "burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = 2000";
 
 fn run(name: &str, script: &str) -> Outcome {
     let boot = VICTIMS.into_iter().fold(Boot::new(name), |boot, victim| boot.policy(victim, POLICY));
@@ -109,13 +113,54 @@ fn report_for_people_has_a_row_for_each_victim_and_way_and_a_sum() {
     assert!((8..=41).contains(&count), "{outcome}");
 }
 
+/// What makes no sense to it, and what it says of that.
+const NONSENSE: [(&str, &str); 7] = [
+    ("--servers nobody", "there is no server called nobody"),
+    ("--servers vfs,", "there is no server called "),
+    ("--rate 0", "--rate 0: more than 0 and at most 1000 a second"),
+    ("--rate 1e9", "--rate 1000000000: more than 0 and at most 1000 a second"),
+    ("--seconds x", "--seconds takes a number, and x is none"),
+    ("--seed", "--seed needs a value"),
+    ("--gently yes", "--gently yes is no option; chaos help has them"),
+];
+
 #[test]
 fn options_that_make_no_sense_crash_nobody() {
-    let chaos = |options: &str| format!("/usr/bin/svc chaos {options} 2>> /tmp/said; echo $?\n");
-    let script = ["--servers nobody", "--rate 0", "--rate 1e9", "--seconds x", "--seed", "--gently yes"].map(chaos).concat();
-    let outcome = run("svc-chaos-errors", &format!("{script}cat /tmp/said\n"));
-    let (statuses, said) = outcome.stdout.split_at(12);
-    assert_eq!(statuses, "1\n".repeat(6), "{outcome}");
-    assert!(said.lines().count() == 6 && said.lines().all(|line| line.starts_with("svc: ")), "{outcome}");
+    let script = |command: &str| NONSENSE.map(|(options, _)| format!("{command} {options} 2>> /tmp/said; echo $?\n")).concat();
+    let outcome = Boot::new("svc-chaos-errors").script(&format!("{}{}cat /tmp/said\n", script("/usr/bin/svc chaos"), script("chaos")));
+    let said = |command: &str| NONSENSE.map(|(_, says)| format!("{command}: {says}\n")).concat();
+    outcome.expect_output(&format!("{}{}{}", "1\n".repeat(2 * NONSENSE.len()), said("svc"), said("chaos")));
     assert_eq!(crashes(&outcome.log), [], "{outcome}");
+}
+
+#[test]
+fn chaos_of_all_servers_is_a_command_of_its_own_and_work_goes_on_meanwhile() {
+    let work = "\
+        i=0; while [ ! -e /tmp/over ]; do i=$((i + 1)); echo $i | cat >> /tmp/lines; done & \n\
+        chaos --servers all --rate 4 --seconds 20 --seed 11 --json; echo $?\n\
+        touch /tmp/over; wait; seq 1 $(wc -l < /tmp/lines) | cmp - /tmp/lines && echo whole\n";
+    let outcome = ALL.into_iter().fold(Boot::new("chaos-all"), |boot, server| boot.policy(server, PATIENT)).script(work);
+    let lines: Vec<&str> = outcome.stdout.lines().collect();
+    assert!(outcome.status == 0 && outcome.stderr.is_empty() && lines.get(1..) == Some(&["0", "whole"]), "{outcome}");
+    let report: Value = serde_json::from_str(lines[0]).expect("JSON");
+    let crashes = crashes(&outcome.log);
+    assert!(report["injected"].as_u64() == Some(crashes.len() as u64) && report["recovered"] == report["injected"], "{outcome}");
+    assert_eq!((reported(&report), &report["seed"]), (counted(&crashes), &Value::from(11)), "{outcome}");
+    for server in ALL {
+        let times = crashes.iter().filter(|(name, _)| name == server).count();
+        assert_eq!(unasked(&outcome.log, server), [""; 0], "{outcome}");
+        assert!(times > 0 && outcome.deaths(server) == times, "{server}: {outcome}");
+    }
+}
+
+#[test]
+fn chaos_is_typed_at_the_prompt() {
+    let mut session = Boot::new("chaos-typed").policy("console", PATIENT).session();
+    session.expect("# ");
+    session.send("chaos --servers console --rate 1000 --seconds 1; chaos help; echo status $?\n");
+    let shown = session.expect("status 0");
+    let sum = shown.lines().find(|line| line.starts_with("seed 1: ")).unwrap_or_default();
+    let words: Vec<&str> = sum.split_whitespace().collect();
+    assert!(matches!(words[..], [_, _, injected, _, recovered, "recovered,", ..] if injected == recovered), "{shown:?}");
+    assert!(shown.contains("usage: chaos [--json]"), "{shown:?}");
 }

@@ -4,11 +4,18 @@
 //! crashed; a hang is found by its watchdog, so that is waited for. One server at a time: the rate is how many are begun a second at most.
 
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::show::quoted;
 use crate::{Outcome, print, proc};
 
+/// What `chaos help` says.
+pub(crate) const HELP: &str = "\
+usage: chaos [--json] [--rate N] [--servers all|A,B] [--seconds N] [--seed N]
+crashes N servers a second at random (1), of all or those named, for so many seconds (60), in the seed's order (1), and reports;
+the status is 0 when all came back. Who dies more often than its policy has for its burst is given up (svc status NAME)
+";
 const WAYS: [&str; 4] = ["panic", "wild", "overflow", "hang"];
 /// How long a server may take to come back: the watchdog's 5 s, the longest pause of 10 s, and as much again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,19 +36,24 @@ impl Options {
         let mut options = Self { rate: 1.0, servers: Vec::new(), seconds: 60, seed: 1 };
         for pair in words.chunks(2) {
             match pair {
-                ["--rate", rate] => options.rate = rate.parse()?,
+                ["--rate", rate] => options.rate = number("--rate", rate)?,
                 ["--servers", "all"] => options.servers.clear(),
                 ["--servers", names] => options.servers = names.split(',').map(str::to_owned).collect(),
-                ["--seconds", seconds] => options.seconds = seconds.parse()?,
-                ["--seed", seed] => options.seed = seed.parse()?,
-                other => return Err(format!("chaos: {} is no option", other.join(" ")).into()),
+                ["--seconds", seconds] => options.seconds = number("--seconds", seconds)?,
+                ["--seed", seed] => options.seed = number("--seed", seed)?,
+                [option @ ("--rate" | "--servers" | "--seconds" | "--seed")] => return Err(format!("{option} needs a value").into()),
+                other => return Err(format!("{} is no option; chaos help has them", other.join(" ")).into()),
             }
         }
         if !(options.rate > 0.0 && options.rate <= 1000.0) {
-            return Err("chaos: the rate is between 0 and 1000 a second".into());
+            return Err(format!("--rate {}: more than 0 and at most 1000 a second", options.rate).into());
         }
         Ok(options)
     }
+}
+
+fn number<T: FromStr>(name: &str, text: &str) -> Outcome<T> {
+    text.parse().map_err(|_| format!("{name} takes a number, and {text} is none").into())
 }
 
 /// One crash and what came of it.
@@ -59,8 +71,8 @@ pub(crate) fn run(options: &Options, json: bool) -> Outcome<ExitCode> {
     let (end, mut next) = (Instant::now() + Duration::from_secs(options.seconds), Instant::now());
     let mut injected = Vec::new();
     while Instant::now() < end {
-        let server = pick(&servers, &mut random).ok_or("chaos: there are no servers")?;
-        let how = *pick(&WAYS, &mut random).ok_or("chaos: there is no way")?;
+        let server = pick(&servers, &mut random).ok_or("there are no servers")?;
+        let how = *pick(&WAYS, &mut random).ok_or("there is no way")?;
         injected.push(inject(server, how)?);
         next += pause;
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -155,8 +167,16 @@ mod tests {
     fn options_have_defaults_and_are_checked() {
         let options = Options::parse(&["--rate", "0.5", "--servers", "vfs,posix", "--seed", "9"]).expect("good ones");
         assert_eq!(options, Options { rate: 0.5, servers: vec!["vfs".into(), "posix".into()], seconds: 60, seed: 9 });
-        for wrong in [&["--rate", "0"][..], &["--rate", "x"], &["--speed", "1"], &["--seed"]] {
-            assert!(Options::parse(wrong).is_err(), "{wrong:?}");
+        for (wrong, says) in [
+            (&["--rate", "0"][..], "--rate 0: more than 0 and at most 1000 a second"),
+            (&["--rate", "nan"], "--rate NaN: more than 0 and at most 1000 a second"),
+            (&["--seconds", "x"], "--seconds takes a number, and x is none"),
+            (&["--seed", "-1"], "--seed takes a number, and -1 is none"),
+            (&["--speed", "1"], "--speed 1 is no option; chaos help has them"),
+            (&["vfs"], "vfs is no option; chaos help has them"),
+            (&["--rate", "2", "--seed"], "--seed needs a value"),
+        ] {
+            assert_eq!(Options::parse(wrong).map_err(|error| error.to_string()), Err(says.to_owned()), "{wrong:?}");
         }
     }
 

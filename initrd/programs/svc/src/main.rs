@@ -1,7 +1,7 @@
 //! Looks at SynOS's servers, and lets root end, revive and crash them: `svc help` says how.
 //!
 //! Everything it knows it reads under /proc/synos, and all it does is a command written to /proc/synos/control: a Linux program holds no capability.
-//! So it may die of what it asks for only as any other program would, which is not at all.
+//! So it may die of what it asks for only as any other program would, which is not at all. By the name `chaos` it is that command alone.
 
 mod chaos;
 mod follow;
@@ -28,6 +28,8 @@ usage: svc [--json] COMMAND
   chaos [--rate N] [--servers all|A,B] [--seconds N] [--seed N]
                            crashes N servers a second at random, and reports
 ";
+/// Its other name: the command that one runs most, and the one that has no applet's name in busybox.
+const CHAOS: &str = "chaos";
 
 /// By then whoever is to be crashed was: the supervisor waits for up to 60 ms for the server to work on something. Nothing is asked of anybody meanwhile, so that
 /// it is not always this program's request.
@@ -37,7 +39,10 @@ const DOOM: Duration = Duration::from_millis(65);
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> ExitCode {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments = std::env::args();
+    let name = arguments.next().unwrap_or_default();
+    let is_chaos = name.rsplit('/').next() == Some(CHAOS);
+    let mut arguments: Vec<String> = is_chaos.then(|| CHAOS.to_owned()).into_iter().chain(arguments).collect();
     let json = arguments.iter().any(|argument| argument == "--json");
     arguments.retain(|argument| argument != "--json");
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -47,7 +52,7 @@ fn main() -> ExitCode {
         Err(error) if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) => ExitCode::FAILURE,
         Err(error) => {
             // Standard error may be closed; the status says it too.
-            let _unheard = writeln!(io::stderr(), "svc: {error}");
+            let _unheard = writeln!(io::stderr(), "{}: {error}", if is_chaos { CHAOS } else { "svc" });
             ExitCode::FAILURE
         }
     }
@@ -67,7 +72,8 @@ fn run(words: &[&str], json: bool) -> Outcome<ExitCode> {
         ["top"] => top(u32::MAX, json)?,
         ["top", "-n", times] => top(times.parse()?, json)?,
         ["trace", options @ ..] => trace::run(&trace::Options::parse(options)?, json)?,
-        ["chaos", options @ ..] => return chaos::run(&chaos::Options::parse(options)?, json),
+        [CHAOS, "help" | "--help"] => print(chaos::HELP)?,
+        [CHAOS, options @ ..] => return chaos::run(&chaos::Options::parse(options)?, json),
         ["help"] => print(HELP)?,
         _ => return Err(HELP.into()),
     }
