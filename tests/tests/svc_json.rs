@@ -25,8 +25,11 @@ const SERVER: [&str; 17] = [
     "on_giving_up",
 ];
 /// Fields of a death; those that a death need not have come last.
-const DEATH: [&str; 11] = ["service", "instance", "at_us", "lived_us", "cause", "down_us", "registers", "return", "thread", "words", "log"];
+const DEATH: [&str; 12] =
+    ["service", "instance", "at_us", "lived_us", "cause", "down_us", "request", "registers", "return", "thread", "words", "log"];
 const ALWAYS: usize = 6;
+/// Fields of the request in hand.
+const REQUEST: [&str; 4] = ["kind", "number", "attempt", "refused"];
 /// What services.toml says of the priorities.
 const PRIORITIES: [u64; 4] = [28, 20, 20, 16];
 
@@ -83,6 +86,9 @@ fn check_death(death: &Value, service: &str, instance: u64) {
     assert!(fields.iter().all(|field| known.contains(field)) && DEATH[..ALWAYS].iter().all(|field| fields.contains(field)), "{death}");
     assert_eq!((text(death, "service"), number(death, "instance")), (service, instance), "{death}");
     assert!(number(death, "at_us") > number(death, "lived_us") && number(death, "lived_us") > 0 && number(death, "down_us") > 0, "{death}");
+    if fields.contains(&"request") {
+        assert_eq!(names(&death["request"]), sorted(REQUEST), "{death}");
+    }
 }
 
 #[test]
@@ -118,5 +124,63 @@ fn status_has_the_server_and_its_deaths_the_newest_first() {
         assert!(number(death, "thread") == 0 && text(death, "registers").starts_with(&format!("rip {at} rflags 0x")), "{death}");
         let returns = lines(death, "return");
         assert!(returns.len() >= 3 && returns[0] == at && returns.iter().all(|address| address.starts_with("0x4")), "{death}");
+    }
+}
+
+/// Two instances die of the same write, which is refused then, and posix asks for it anew.
+const TWICE: &str = "\
+    echo hello > /tmp/file; cat /tmp/file\n\
+    /usr/bin/svc status vfs --json\n\
+    /usr/bin/svc log vfs --json\n";
+
+#[test]
+fn request_that_was_died_of_is_named_with_its_attempt() {
+    let outcome = [1, 1].into_iter().fold(Boot::new("svc-json-request"), |boot, nth| boot.failing("vfs", "write.effect", nth)).script(TWICE);
+    let mut lines = outcome.stdout.lines();
+    assert!(outcome.status == 0 && lines.next() == Some("hello"), "{outcome}");
+    let status: Value = lines.next().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_else(|| panic!("JSON: {outcome}"));
+    let deaths = status["crashes"].as_array().expect("an array");
+    assert_eq!(deaths.len(), 2, "{outcome}");
+    for (death, instance) in deaths.iter().zip([2, 1]) {
+        check_death(death, "vfs", instance);
+        let request = &death["request"];
+        assert_eq!((text(request, "kind"), number(request, "attempt")), ("call", instance), "{death}");
+        assert_eq!((request["refused"].as_bool(), &request["number"]), (Some(instance == 2), &deaths[0]["request"]["number"]), "{death}");
+        assert!(text(request, "number").starts_with("posix:"), "{death}");
+    }
+    for line in lines {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {outcome}"));
+        check_line(&line, 3);
+    }
+}
+
+/// A line of vfs's log.
+fn check_line(line: &Value, instance: u64) {
+    assert_eq!(names(line), sorted(["service", "instance", "line"]), "{line}");
+    assert_eq!((text(line, "service"), number(line, "instance")), ("vfs", instance), "{line}");
+}
+
+#[test]
+fn log_is_an_object_a_line_also_while_it_is_followed_over_a_death() {
+    let script = "\
+        /usr/bin/svc log vfs --json\n: > /tmp/log\n\
+        /usr/bin/svc --json log -f vfs > /tmp/log & follower=$!\n\
+        until grep -q Fresh /tmp/log; do sleep 0.1; done\n\
+        /usr/bin/svc crash vfs panic\n\
+        until grep -q Recovered /tmp/log; do sleep 0.1; done\n\
+        kill $follower; wait $follower; cat /tmp/log\n";
+    let outcome = Boot::new("svc-json-log").script(script);
+    let parsed = outcome.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {outcome}")));
+    let lines: Vec<Value> = parsed.collect();
+    let [once, fresh, panicked, words, recovered] = &lines[..] else { panic!("five lines: {outcome}") };
+    for (line, instance, start) in [
+        (once, 1, "[vfs] Fresh"),
+        (fresh, 1, "[vfs] Fresh"),
+        (panicked, 1, "[vfs] panicked at "),
+        (words, 1, "asked to panic"),
+        (recovered, 2, "[vfs] Recovered"),
+    ] {
+        check_line(line, instance);
+        assert!(text(line, "line").starts_with(start), "{line} instead of {start}: {outcome}");
     }
 }

@@ -6,18 +6,24 @@
 use std::time::Duration;
 
 use crate::proc::{Crash, Service};
-use crate::{Outcome, crashes_of, known, print, proc};
+use crate::{Outcome, crashes_of, known, print, proc, show};
 
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Prints what a server's present instance logged.
+pub(crate) fn once(service: &Service, json: bool) -> Outcome {
+    let (instance, text) = present(&service.name)?;
+    print(&show::log(&service.name, &[Part { instance, text }], json))
+}
+
 /// Prints a server's log, and what comes to it, until a signal ends this program.
-pub(crate) fn run(service: &Service) -> Outcome {
-    let mut shown = Shown { instance: service.number("instance"), text: String::new() };
+pub(crate) fn run(service: &Service, json: bool) -> Outcome {
+    let mut shown = Part { instance: service.number("instance"), text: String::new() };
     loop {
         let (instance, log) = present(&service.name)?;
         // Asked for last, so that whoever lived before that instance is on record.
         let deaths = crashes_of(&service.name)?;
-        print(&shown.fresh(instance, log, &deaths))?;
+        print(&show::log(&service.name, &shown.fresh(instance, log, &deaths), json))?;
         std::thread::sleep(PAUSE);
     }
 }
@@ -33,36 +39,38 @@ fn present(name: &str) -> Outcome<(u64, String)> {
     }
 }
 
-/// What was shown, and of which instance.
-#[derive(Debug)]
-struct Shown {
-    instance: u64,
-    text: String,
+/// Whole lines of a log, and whose: those that came just now, or all that were shown of an instance.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Part {
+    /// Who logged them.
+    pub(crate) instance: u64,
+    /// The lines.
+    pub(crate) text: String,
 }
 
-impl Shown {
+impl Part {
     /// What was not shown yet, of `instance`, which logged `log`, and of those that died before it; `deaths` has the newest first.
-    fn fresh(&mut self, instance: u64, log: String, deaths: &[Crash]) -> String {
-        let mut text = String::new();
+    fn fresh(&mut self, instance: u64, log: String, deaths: &[Crash]) -> Vec<Self> {
+        let mut parts = Vec::new();
         for death in deaths.iter().rev() {
             let died = death.number("instance");
             if died >= self.instance {
-                text.push_str(self.more(died, last_lines(death)));
+                parts.push(self.more(died, last_lines(death)));
                 *self = Self { instance: died + 1, text: String::new() };
             }
         }
         if instance >= self.instance {
-            text.push_str(self.more(instance, log));
+            parts.push(self.more(instance, log));
         }
-        text
+        parts
     }
 
     /// What `log`, of `instance`, has beyond what was shown; from now on it is shown.
-    fn more(&mut self, instance: u64, log: String) -> &str {
+    fn more(&mut self, instance: u64, log: String) -> Self {
         let before = if instance == self.instance { core::mem::take(&mut self.text) } else { String::new() };
         let start = overlap(&before, &log);
         *self = Self { instance, text: log };
-        self.text.get(start..).unwrap_or_default()
+        Self { instance, text: self.text.get(start..).unwrap_or_default().to_owned() }
     }
 }
 
@@ -78,12 +86,17 @@ fn overlap(before: &str, now: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shown, overlap};
+    use super::{Part, overlap};
     use crate::proc::Crash;
 
     fn death(instance: u64, log: &[&str]) -> Crash {
         let lines = log.iter().map(|line| ("log".to_owned(), (*line).to_owned()));
         Crash(core::iter::once(("instance".to_owned(), instance.to_string())).chain(lines).collect())
+    }
+
+    /// All that is new, whoever logged it.
+    fn fresh(shown: &mut Part, instance: u64, log: &str, deaths: &[Crash]) -> String {
+        shown.fresh(instance, log.into(), deaths).into_iter().map(|part| part.text).collect()
     }
 
     #[test]
@@ -96,28 +109,29 @@ mod tests {
             ("a\n", "a\n", ""),
         ] {
             assert_eq!(&now[overlap(before, now)..], new);
-            let mut shown = Shown { instance: 1, text: before.into() };
-            assert_eq!(shown.fresh(1, now.into(), &[]), new);
-            assert_eq!(shown.fresh(1, now.into(), &[]), "");
+            let mut shown = Part { instance: 1, text: before.into() };
+            assert_eq!(fresh(&mut shown, 1, now, &[]), new);
+            assert_eq!(fresh(&mut shown, 1, now, &[]), "");
         }
     }
 
     #[test]
     fn successor_that_logs_the_same_is_shown_too() {
-        let mut shown = Shown { instance: 2, text: String::new() };
+        let mut shown = Part { instance: 2, text: String::new() };
         let deaths = [death(2, &["up"]), death(1, &["long ago"])];
-        assert_eq!(shown.fresh(2, "up\n".into(), &deaths[1..]), "up\n");
-        assert_eq!(shown.fresh(3, "up\n".into(), &deaths), "up\n");
-        assert_eq!(shown.fresh(3, "up\n".into(), &deaths), "");
+        assert_eq!(fresh(&mut shown, 2, "up\n", &deaths[1..]), "up\n");
+        assert_eq!(fresh(&mut shown, 3, "up\n", &deaths), "up\n");
+        assert_eq!(fresh(&mut shown, 3, "up\n", &deaths), "");
     }
 
     #[test]
     fn last_words_are_shown_once_though_nobody_looked_in_time() {
-        let mut shown = Shown { instance: 1, text: "up\n".into() };
+        let mut shown = Part { instance: 1, text: "up\n".into() };
         // Nobody serves: there is no log, and the instance is still the dead one's.
-        assert_eq!(shown.fresh(1, String::new(), &[death(1, &["up", "panicked"])]), "panicked\n");
-        assert_eq!(shown.fresh(1, String::new(), &[death(1, &["up", "panicked"])]), "");
+        assert_eq!(fresh(&mut shown, 1, "", &[death(1, &["up", "panicked"])]), "panicked\n");
+        assert_eq!(fresh(&mut shown, 1, "", &[death(1, &["up", "panicked"])]), "");
         let deaths = [death(2, &["up", "again"]), death(1, &["up", "panicked"])];
-        assert_eq!(shown.fresh(3, "up\n".into(), &deaths), "up\nagain\nup\n");
+        let part = |instance: u64, text: &str| Part { instance, text: text.into() };
+        assert_eq!(shown.fresh(3, "up\n".into(), &deaths), [part(2, "up\nagain\n"), part(3, "up\n")]);
     }
 }

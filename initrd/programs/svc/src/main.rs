@@ -17,7 +17,7 @@ use std::time::Duration;
 use proc::{Crash, Service};
 
 const HELP: &str = "\
-usage: svc [--json] COMMAND
+usage: svc [--json] COMMAND      (what list, status, log, trace, top and chaos show, as JSON)
   list                     every server: state, instance, deaths, age
   status NAME              one server, its policy, and its last death
   restart NAME             ends it, or revives one that was given up
@@ -67,8 +67,8 @@ fn run(words: &[&str], json: bool) -> Outcome<ExitCode> {
             proc::command(&format!("crash {name} {how}"))?;
             std::thread::sleep(DOOM);
         }
-        ["log", name] => print(&proc::log(&known(name)?.name)?)?,
-        ["log", name, "-f"] | ["log", "-f", name] => follow::run(&known(name)?)?,
+        ["log", name] => follow::once(&known(name)?, json)?,
+        ["log", name, "-f"] | ["log", "-f", name] => follow::run(&known(name)?, json)?,
         ["top"] => top(u32::MAX, json)?,
         ["top", "-n", times] => top(times.parse()?, json)?,
         ["trace", options @ ..] => trace::run(&trace::Options::parse(options)?, json)?,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::follow::Part;
 use crate::proc::{Crash, Service};
 
 const GREEN: &str = "\x1b[32m";
@@ -10,6 +11,8 @@ const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
 /// What a record has a line of for each, however many there are.
 const LISTS: [&str; 3] = ["words", "return", "log"];
+/// The request that a thread had in hand when it died.
+const REQUEST: &str = "request";
 /// Columns of a policy, in the words of services.toml.
 const POLICY: [&str; 7] = ["restart", "backoff_ms", "backoff_most_ms", "burst", "per_ms", "watchdog_ms", "on_giving_up"];
 
@@ -74,6 +77,15 @@ fn death(crash: &Crash) -> String {
     text
 }
 
+/// Lines of a log; for programs each is an object of its own, so that a log may go on.
+pub(crate) fn log(name: &str, parts: &[Part], json: bool) -> String {
+    if !json {
+        return parts.iter().map(|part| part.text.as_str()).collect();
+    }
+    let line = |instance, line| format!("{{\"service\":{},\"instance\":{instance},\"line\":{}}}\n", quoted(name), quoted(line));
+    parts.iter().flat_map(|part| part.text.lines().map(move |text| line(part.instance, text))).collect()
+}
+
 fn array(items: impl Iterator<Item = String>) -> String {
     format!("[{}]", items.collect::<Vec<_>>().join(","))
 }
@@ -86,10 +98,24 @@ fn object(columns: &[(String, String)]) -> String {
             continue;
         }
         let same = columns.iter().filter(|(other, _)| other == title);
-        let value = if LISTS.contains(&title.as_str()) { array(same.map(|(_, value)| quoted(value))) } else { scalar(value) };
+        let value = match title.as_str() {
+            list if LISTS.contains(&list) => array(same.map(|(_, value)| quoted(value))),
+            REQUEST => request(value).unwrap_or_else(|| quoted(value)),
+            _ => scalar(value),
+        };
         members.push(format!("{}:{value}", quoted(title)));
     }
     format!("{{{}}}", members.join(","))
+}
+
+/// What `protocols::crash` writes of a request, `a call, posix:3:7:2, attempt 1, and refuses it now`, in its parts.
+fn request(text: &str) -> Option<String> {
+    let (text, refused) = text.strip_suffix(", and refuses it now").map_or((text, false), |text| (text, true));
+    let (article_and_kind, rest) = text.split_once(", ")?;
+    let (_article, kind) = article_and_kind.split_once(' ')?;
+    let (number, attempt) = rest.split_once(", attempt ")?;
+    let attempt: u32 = attempt.parse().ok()?;
+    Some(format!("{{\"kind\":{},\"number\":{},\"attempt\":{attempt},\"refused\":{refused}}}", quoted(kind), quoted(number)))
 }
 
 fn scalar(value: &str) -> String {
@@ -116,7 +142,8 @@ pub(crate) fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{list, quoted, status};
+    use super::{list, log, quoted, status};
+    use crate::follow::Part;
     use crate::proc::{Crash, Service};
 
     fn service() -> Service {
@@ -142,6 +169,31 @@ mod tests {
         assert!(text.starts_with("[{\"name\":\"vfs\",\"state\":\"up\",\"instance\":3,") && !text.contains('\x1b'), "{text}");
         let text = status(&service(), &[crash()], true, false);
         assert!(text.contains("\"words\":[\"7\"],\"log\":[\"a \\\"b\\\"\",\"007\"]") && text.contains("\"at_us\":5"), "{text}");
+    }
+
+    #[test]
+    fn request_in_hand_is_an_object_of_its_parts() {
+        for (text, json) in [
+            ("a Linux call, posix:2:80:0, attempt 1", r#"{"kind":"Linux call","number":"posix:2:80:0","attempt":1,"refused":false}"#),
+            ("a call, vfs:0:7:2, attempt 2, and refuses it now", r#"{"kind":"call","number":"vfs:0:7:2","attempt":2,"refused":true}"#),
+            // What another system may write is passed on as it is.
+            ("something else", r#""something else""#),
+            ("a call, vfs:0:7:2, attempt x", r#""a call, vfs:0:7:2, attempt x""#),
+        ] {
+            let crash = Crash(vec![("service".into(), "vfs".into()), ("request".into(), text.into())]);
+            let shown = status(&service(), std::slice::from_ref(&crash), true, false);
+            assert!(shown.ends_with(&format!(",\"crashes\":[{{\"service\":\"vfs\",\"request\":{json}}}]}}\n")), "{shown}");
+            assert!(status(&service(), &[crash], false, false).ends_with(&format!("\n  request {text}\n")));
+        }
+    }
+
+    #[test]
+    fn log_for_programs_is_an_object_a_line() {
+        let parts = [(1, "[vfs] a \"b\"\n"), (2, ""), (3, "[vfs] c\nd\n")].map(|(instance, text)| Part { instance, text: text.into() });
+        assert_eq!(log("vfs", &parts, false), "[vfs] a \"b\"\n[vfs] c\nd\n");
+        let lines = [(1, r#"[vfs] a \"b\""#), (3, "[vfs] c"), (3, "d")];
+        let lines = lines.map(|(instance, line)| format!("{{\"service\":\"vfs\",\"instance\":{instance},\"line\":\"{line}\"}}\n"));
+        assert_eq!(log("vfs", &parts, true), lines.concat());
     }
 
     #[test]
