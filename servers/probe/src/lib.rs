@@ -2,7 +2,8 @@
 //!
 //! It never looks at whether the victim lives. That is what it shows: a caller sees results, the retry after a death is the stub's. Each check logs
 //! `probe: NAME ok` or `probe: NAME failed`, and the last line is `probe: done`. With `probe=garbage` among this run's options it sends what is no
-//! request instead ([`garbage`]), to every server; with `probe=memory` it uses 2 MiB pages ([`memory`]); with `probe=attack` it attacks the kernel ([`attack`]).
+//! request instead ([`garbage`]), to every server; with `probe=memory` it uses 2 MiB pages ([`memory`]); with
+//! `probe=closed` it sees the victim given up and revived ([`closed`]); with `probe=attack` it attacks the kernel ([`attack`]).
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ extern crate alloc;
 
 pub mod attack;
 pub mod bench;
+pub mod closed;
 pub mod garbage;
 pub mod memory;
 

@@ -59,6 +59,8 @@ mod machine {
             probe::attack::run(&mut Machine);
         } else if libsys::start::info().options.lines().any(|line| line == probe::memory::OPTION) {
             probe::memory::run(Peer::to(Service::Memory), &mut Machine);
+        } else if libsys::start::info().options.lines().any(|line| line == probe::closed::OPTION) {
+            let _logged = probe::closed::run(Peer::to(Service::Victim), &mut Machine);
         } else {
             let _failed = probe::run(Peer::to(Service::Victim), &mut Machine);
         }

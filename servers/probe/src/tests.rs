@@ -1,6 +1,6 @@
 //! The probe against the real victim's protocol in one process, deaths included.
 
-use super::{Outside, garbage, run, send_garbage, wants_garbage};
+use super::{Outside, closed, garbage, run, send_garbage, wants_garbage};
 use abi::{Error, Lease, MAX_MESSAGE, RequestNumber};
 use protocols::call::Carrier;
 use protocols::serve::{Caller, LeaseError};
@@ -182,4 +182,37 @@ fn refused_call_is_a_failed_check() {
     let mut log = Log::default();
     assert_eq!(run(Closed, &mut log), 8);
     assert_eq!(log.lines.first().map(String::as_str), Some("probe: add failed"));
+}
+
+/// A service that lives through `deaths` of its requests, then refuses `refusals` calls, whatever they are, and answers again.
+struct GivenUp {
+    local: Local,
+    deaths: u32,
+    refusals: u32,
+    says: Error,
+}
+
+impl Carrier for GivenUp {
+    fn attempt(&mut self, number: RequestNumber, message: &[u8], leases: &[Lease], caps: &[u32], reply: &mut [u8]) -> Result<usize, Error> {
+        if self.local.deaths < self.deaths || self.refusals == 0 {
+            return self.local.attempt(number, message, leases, caps, reply);
+        }
+        self.refusals -= 1;
+        Err(self.says)
+    }
+}
+
+#[test]
+fn given_up_victim_is_one_that_refuses_and_then_answers() {
+    let run = |deaths, refusals, says| {
+        let mut log = Log::default();
+        let failed = closed::run(GivenUp { local: Local::default(), deaths, refusals, says }, &mut log);
+        (failed, log.lines)
+    };
+    let lines = |closed: &str, revived: &str| vec![format!("probe: closed {closed}"), format!("probe: revived {revived}"), "probe: done".into()];
+    assert_eq!(run(2, 100, Error::Closed), (0, lines("ok", "ok")));
+    assert_eq!(run(2, 10, Error::Closed), (1, lines("failed", "ok")), "it answered too soon");
+    assert_eq!(run(2, 10_000, Error::Closed), (1, lines("ok", "failed")), "nobody revived it");
+    assert_eq!(run(100, 0, Error::Closed), (1, lines("failed", "ok")), "it was never given up");
+    assert_eq!(run(2, 100, Error::Dropped), (2, lines("failed", "failed")), "another refusal");
 }
