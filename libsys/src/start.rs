@@ -2,11 +2,13 @@
 #![allow(unsafe_code, reason = "reads the start pages")]
 
 use abi::PAGE_SIZE;
-use protocols::supervisor::StartInfo;
+use protocols::service::Service;
+use protocols::supervisor::{Client, StartInfo};
 use protocols::wire;
 
 use crate::layout::{START_INFO, START_INFO_PAGES};
 use crate::once::Once;
+use crate::{Peer, next_number};
 
 static INFO: Once<StartInfo> = Once::new();
 
@@ -26,6 +28,16 @@ pub fn info() -> &'static StartInfo {
 #[must_use]
 pub fn try_info() -> Option<&'static StartInfo> {
     INFO.get()
+}
+
+/// Tells the supervisor that this instance serves from now on: what comes after this it starts next.
+///
+/// # Panics
+/// When the supervisor does not take it: nobody would wait for an instance that is not up.
+pub fn up() {
+    if let Err(error) = Client(Peer::to(Service::Supervisor)).up(next_number()) {
+        panic!("cannot come up: {error:?}");
+    }
 }
 
 /// Reads the start pages. Called once, by thread 0, before anything else runs.

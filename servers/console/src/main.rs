@@ -9,8 +9,7 @@ fn run() -> ! {
     use console::machine::Wired;
     use console::{Console, saved::State};
     use libsys::saved::Area;
-    use libsys::{Peer, layout, next_number, serve, slot};
-    use protocols::supervisor::Client;
+    use libsys::{layout, serve, start};
 
     let (area, _how) = Area::<State>::open(layout::SAVED);
     let machine = match Wired::new() {
@@ -18,9 +17,7 @@ fn run() -> ! {
         Err(error) => panic!("ports or interrupt line are missing: {error:?}"),
     };
     let mut console = Console::new(area, machine);
-    if let Err(error) = Client(Peer::new(slot::SUPERVISOR)).up(next_number()) {
-        panic!("the supervisor does not hear: {error:?}");
-    }
+    start::up();
     serve::run(&mut console)
 }
 

@@ -9,8 +9,6 @@ fn run() -> ! {
     use libsys::saved::Area;
     use memory::native::Native;
     use memory::server::Memory;
-    use protocols::service::Service;
-    use protocols::supervisor::Client;
 
     let info = libsys::start::info();
     let (area, _how_found) = Area::open(libsys::layout::SAVED);
@@ -19,9 +17,7 @@ fn run() -> ! {
         panic!("cannot hear of deaths: {error:?}");
     }
     libsys::log!("{} pages to give", server.total_pages());
-    if let Err(error) = Client(libsys::Peer::to(Service::Supervisor)).up(libsys::next_number()) {
-        panic!("cannot come up: {error:?}");
-    }
+    libsys::start::up();
     libsys::serve::run(&mut server)
 }
 

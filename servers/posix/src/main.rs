@@ -7,11 +7,9 @@ libsys::entry!(run);
 #[cfg(target_os = "none")]
 fn run() -> ! {
     use libsys::saved::Area;
-    use libsys::{Peer, layout, next_number, serve, start};
+    use libsys::{layout, serve, start};
     use posix::native::Native;
     use posix::server::Posix;
-    use protocols::service::Service;
-    use protocols::supervisor::Client;
 
     let (area, opened) = Area::open(layout::SAVED);
     let mut kernel = Native::new();
@@ -21,9 +19,7 @@ fn run() -> ! {
         panic!("no notification: {error:?}");
     }
     server.recover();
-    if let Err(error) = Client(Peer::to(Service::Supervisor)).up(next_number()) {
-        panic!("the supervisor does not hear: {error:?}");
-    }
+    start::up();
     serve::run(&mut server)
 }
 

@@ -7,7 +7,6 @@ mod machine {
     use libsys::{Peer, slot, syscall};
     use protocols::serve::{Answer, Caller, Serve};
     use protocols::service::Service;
-    use protocols::supervisor::Client;
 
     const PAUSE_NS: u64 = 10_000_000;
 
@@ -48,9 +47,7 @@ mod machine {
     }
 
     pub(super) fn run() -> ! {
-        if let Err(error) = Client(Peer::to(Service::Supervisor)).up(libsys::next_number()) {
-            panic!("cannot come up: {error:?}");
-        }
+        libsys::start::up();
         if libsys::start::info().options.lines().any(|line| line == probe::bench::OPTION) {
             probe::bench::run();
         } else if probe::wants_garbage(&libsys::start::info().options) {

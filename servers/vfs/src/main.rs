@@ -7,9 +7,7 @@ libsys::entry!(run);
 #[cfg(target_os = "none")]
 fn run() -> ! {
     use libsys::saved::Area;
-    use libsys::{Peer, layout, next_number, serve, start};
-    use protocols::service::Service;
-    use protocols::supervisor::Client;
+    use libsys::{layout, serve, start};
     use vfs::Vfs;
     use vfs::machine::{Machine, archive};
     use vfs::ready::Readiness;
@@ -22,9 +20,7 @@ fn run() -> ! {
         Err(error) => panic!("{error}"),
     };
     libsys::log!("{opened:?}: {} files, {} pages used", server.state().inode_pool.live(), server.state().pages.used_count());
-    if let Err(error) = Client(Peer::to(Service::Supervisor)).up(next_number()) {
-        panic!("the supervisor does not hear: {error:?}");
-    }
+    start::up();
     server.signal_all();
     serve::run(&mut server)
 }
