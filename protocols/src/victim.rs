@@ -1,7 +1,7 @@
-//! A server that dies when asked to: what the rest of the system is tested against.
+//! A server that counts, and dies when asked to: what the rest of the system is tested against.
 //!
-//! Add and Echo are idempotent. Crash is numbered: with `only_first_time` the request's number is saved before the victim dies, and the same
-//! number delivered again is answered; that is what shows that a caller's stub tried again and was not merely told something.
+//! Add and Echo are idempotent, and there is nothing to them. Count and Crash are numbered. A crash is counted as 1 before the victim dies of it: with
+//! `only_first_time` the same number delivered again is answered; that is what shows that a caller's stub tried again and was not merely told something.
 
 use heapless::Vec;
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,11 @@ pub enum Request<'a> {
         /// Units.
         units: u64,
     },
+    /// Adds to a count that outlives instances, and says what it is then. Numbered.
+    Count {
+        /// How much.
+        amount: u64,
+    },
 }
 
 /// A reply of the victim. Append only.
@@ -65,6 +70,8 @@ pub enum Reply {
     Echoed(Vec<u8, MAX_ECHO>),
     /// Units of work done.
     Worked(u64),
+    /// The count, modulo 2^64.
+    Counted(u64),
 }
 
 /// Why the victim refuses.
@@ -74,6 +81,10 @@ pub enum Error {
     Malformed,
     /// The echo is longer than [`MAX_ECHO`].
     TooLong,
+    /// The caller's lane has gone on to a later request.
+    Outdated,
+    /// More lanes have asked than results can be kept for.
+    TooManyLanes,
 }
 
 /// Calls the victim.
@@ -88,7 +99,7 @@ impl<C: Carrier> Client<C> {
     pub fn add(&mut self, number: RequestNumber, a: u64, b: u64) -> Result<u64, CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Add { a, b }, &[], &[])? {
             Reply::Sum(sum) => Ok(sum),
-            Reply::Survived | Reply::Echoed(_) | Reply::Worked(_) => Err(CallError::Malformed),
+            _ => Err(CallError::Malformed),
         }
     }
 
@@ -99,7 +110,7 @@ impl<C: Carrier> Client<C> {
     pub fn crash(&mut self, number: RequestNumber, how: How, only_first_time: bool) -> Result<(), CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Crash { how, only_first_time }, &[], &[])? {
             Reply::Survived => Ok(()),
-            Reply::Sum(_) | Reply::Echoed(_) | Reply::Worked(_) => Err(CallError::Malformed),
+            _ => Err(CallError::Malformed),
         }
     }
 
@@ -110,7 +121,18 @@ impl<C: Carrier> Client<C> {
     pub fn echo(&mut self, number: RequestNumber, bytes: &[u8]) -> Result<Vec<u8, MAX_ECHO>, CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Echo(bytes), &[], &[])? {
             Reply::Echoed(bytes) => Ok(bytes),
-            Reply::Sum(_) | Reply::Survived | Reply::Worked(_) => Err(CallError::Malformed),
+            _ => Err(CallError::Malformed),
+        }
+    }
+
+    /// Adds to the count; returns what it is then.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn count(&mut self, number: RequestNumber, amount: u64) -> Result<u64, CallError<Error>> {
+        match call::call(&mut self.0, number, &Request::Count { amount }, &[], &[])? {
+            Reply::Counted(count) => Ok(count),
+            _ => Err(CallError::Malformed),
         }
     }
 
@@ -121,33 +143,40 @@ impl<C: Carrier> Client<C> {
     pub fn work(&mut self, number: RequestNumber, units: u64) -> Result<u64, CallError<Error>> {
         match call::call(&mut self.0, number, &Request::Work { units }, &[], &[])? {
             Reply::Worked(done) => Ok(done),
-            Reply::Sum(_) | Reply::Survived | Reply::Echoed(_) => Err(CallError::Malformed),
+            _ => Err(CallError::Malformed),
         }
     }
 }
 
 /// The victim's side.
 pub trait Service {
-    /// See [`Request::Add`].
-    fn add(&mut self, a: u64, b: u64) -> u64;
+    /// See [`Request::Count`].
+    ///
+    /// # Errors
+    /// [`Error::Outdated`], [`Error::TooManyLanes`].
+    fn count(&mut self, number: RequestNumber, amount: u64) -> Result<u64, Error>;
 
-    /// See [`Request::Crash`]. Returns only when the number was died of before.
-    fn crash(&mut self, number: RequestNumber, how: How, only_first_time: bool);
+    /// See [`Request::Crash`]. Returns only when the number was died of before, or with an error.
+    ///
+    /// # Errors
+    /// [`Error::Outdated`], [`Error::TooManyLanes`].
+    fn crash(&mut self, number: RequestNumber, how: How, only_first_time: bool) -> Result<(), Error>;
+}
 
+/// Its side too: what a helper thread does for it.
+pub trait Worker {
     /// See [`Request::Work`].
     fn work(&mut self, units: u64) -> u64;
 }
 
 /// Answers one request.
-pub fn serve(service: &mut (impl Service + ?Sized), caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
+pub fn serve(service: &mut (impl Service + Worker + ?Sized), caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
     let number = caller.number();
     serve::dispatch(request, reply, Error::Malformed, |request: &Request<'_>| match *request {
-        Request::Add { a, b } => Ok(Reply::Sum(service.add(a, b))),
-        Request::Crash { how, only_first_time } => {
-            service.crash(number, how, only_first_time);
-            Ok(Reply::Survived)
-        }
-        Request::Work { units } => Ok(Reply::Worked(service.work(units))),
+        Request::Add { a, b } => Ok(Reply::Sum(a.wrapping_add(b))),
+        Request::Crash { how, only_first_time } => service.crash(number, how, only_first_time).map(|()| Reply::Survived),
         Request::Echo(bytes) => Vec::from_slice(bytes).map(Reply::Echoed).map_err(|_| Error::TooLong),
+        Request::Work { units } => Ok(Reply::Worked(service.work(units))),
+        Request::Count { amount } => service.count(number, amount).map(Reply::Counted),
     })
 }

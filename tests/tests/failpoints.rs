@@ -10,7 +10,7 @@ use std::fs;
 use libsys::fail::Failpoint;
 use tests::compare::expected::Expected;
 use tests::compare::staged::Staged;
-use tests::{AWAIT, Boot, root};
+use tests::{AWAIT, Boot, root, victim_and_probe};
 
 /// A service that is killed on purpose all the time is not in a loop.
 const MANY_DEATHS: &str = "burst = 1000\nbackoff_ms = [1, 1]";
@@ -38,6 +38,7 @@ fn all() -> Vec<(&'static str, Vec<&'static str>)> {
         ("memory", names::<memory::trade::Point>()),
         ("posix", names::<posix::fail::Point>()),
         ("vfs", names::<vfs::fail::Point>()),
+        ("victim", names::<victim::Point>()),
     ]
 }
 
@@ -125,6 +126,14 @@ fn kill_console(staged: &Staged, order: &Plan) -> Vec<(String, String)> {
     hits(&session.log(), "console", order)
 }
 
+/// The probe counts by the victim, and checks each count.
+fn kill_victim(order: &Plan) -> Vec<(String, String)> {
+    let boot = armed(Boot::new("failpoints-victim").services(&victim_and_probe(r#"["victim"]"#)), "victim", order);
+    let outcome = boot.script(&format!("{AWAIT}await '/usr/bin/svc log probe | grep -q \"probe: done\"'\n"));
+    assert!(outcome.status == 0 && outcome.log.contains("[probe] probe: count ok") && outcome.deaths("probe") == 0, "{outcome}");
+    hits(&outcome.log, "victim", order)
+}
+
 #[test]
 fn every_failpoint_of_every_server_is_hit_and_no_program_notices() {
     let (staged, linux) = workload();
@@ -138,6 +147,7 @@ fn every_failpoint_of_every_server_is_hit_and_no_program_notices() {
     let posix = [("posix", plan("posix", |_| true))];
     hit.extend(kill_under_script(&staged, &linux, &posix, Boot::new("failpoints-posix"), ("", "", "")));
     hit.extend(kill_memory(&staged, &linux));
+    hit.extend(kill_victim(&plan("victim", |_| true)));
     hit.extend(kill_console(&staged, &plan("console", |point| !script(point))));
 
     let points: Vec<(String, String)> =

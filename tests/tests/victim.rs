@@ -9,7 +9,7 @@ fn probe_sees_results_and_one_refusal_while_the_victim_dies_seven_times() {
     let outcome = Boot::new("victim")
         .services(&victim_and_probe(r#"["victim"]"#))
         .script(&format!("{AWAIT}await '/usr/bin/svc log probe | grep -q \"probe: done\"'\n"));
-    for check in ["add", "echo", "panic", "wild", "overflow", "hang", "poison", "helper"] {
+    for check in ["add", "echo", "count", "panic", "wild", "overflow", "hang", "poison", "helper"] {
         assert!(outcome.log.contains(&format!("probe: {check} ok")), "{check}: {outcome}");
     }
     assert_eq!(outcome.deaths("victim"), 7, "{outcome}");

@@ -10,12 +10,16 @@ pub(crate) struct Victim;
 struct Stub;
 
 impl victim::Service for Stub {
-    fn add(&mut self, a: u64, b: u64) -> u64 {
-        a.wrapping_add(b)
+    fn count(&mut self, _number: RequestNumber, amount: u64) -> Result<u64, Error> {
+        Ok(amount)
     }
 
-    fn crash(&mut self, _number: RequestNumber, _how: How, _only_first_time: bool) {}
+    fn crash(&mut self, _number: RequestNumber, _how: How, _only_first_time: bool) -> Result<(), Error> {
+        Ok(())
+    }
+}
 
+impl victim::Worker for Stub {
     fn work(&mut self, units: u64) -> u64 {
         units
     }
@@ -41,16 +45,23 @@ impl Protocol for Victim {
             Request::Echo(b"abc"),
             Request::Echo(&[b'x'; MAX_ECHO]),
             Request::Work { units: 1 << 40 },
+            Request::Count { amount: 1 << 33 },
         ]
     }
 
     fn replies() -> Vec<Reply> {
         let echo = [b'x'; MAX_ECHO];
-        vec![Reply::Sum(u64::MAX), Reply::Survived, Reply::Echoed(heapless::Vec::from_slice(&echo).expect("fits")), Reply::Worked(7)]
+        vec![
+            Reply::Sum(u64::MAX),
+            Reply::Survived,
+            Reply::Echoed(heapless::Vec::from_slice(&echo).expect("fits")),
+            Reply::Worked(7),
+            Reply::Counted(8),
+        ]
     }
 
     fn errors() -> Vec<Error> {
-        vec![Error::Malformed, Error::TooLong]
+        vec![Error::Malformed, Error::TooLong, Error::Outdated, Error::TooManyLanes]
     }
 
     fn serve(caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {

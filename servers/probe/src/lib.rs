@@ -53,6 +53,8 @@ pub fn run(carrier: impl Carrier, outside: &mut impl Outside) -> u32 {
     check("add", outside, passed);
     let passed = echoes(&mut client, outside);
     check("echo", outside, passed);
+    let passed = counts(&mut client, outside);
+    check("count", outside, passed);
     for (name, how) in [("panic", How::Panic), ("wild", How::Wild), ("overflow", How::Overflow), ("hang", How::Hang)] {
         let passed = client.crash(outside.next_number(), how, true).is_ok() && sums(&mut client, outside);
         check(name, outside, passed);
@@ -111,6 +113,16 @@ fn poison(client: &mut Client<impl Carrier>, outside: &mut impl Outside) -> bool
 
 fn sums(client: &mut Client<impl Carrier>, outside: &mut impl Outside) -> bool {
     (0..SUMS).all(|round| client.add(outside.next_number(), round, 7) == Ok(round + 7))
+}
+
+/// A count that grows by what is added and by nothing else, whoever dies of it meanwhile.
+fn counts(client: &mut Client<impl Carrier>, outside: &mut impl Outside) -> bool {
+    let Ok(start) = client.count(outside.next_number(), 0) else { return false };
+    let mut expected = start;
+    (0..SUMS).all(|round| {
+        expected = expected.wrapping_add(round);
+        client.count(outside.next_number(), round) == Ok(expected)
+    })
 }
 
 fn echoes(client: &mut Client<impl Carrier>, outside: &mut impl Outside) -> bool {

@@ -13,19 +13,26 @@ struct Service {
     died_of: Option<RequestNumber>,
     dies: bool,
     worked: u64,
+    count: u64,
+    /// It counts what it is told, and so much more.
+    miscounts_by: u64,
 }
 
 impl victim::Service for Service {
-    fn add(&mut self, a: u64, b: u64) -> u64 {
-        a + b
+    fn count(&mut self, _number: RequestNumber, amount: u64) -> Result<u64, victim::Error> {
+        self.count = self.count.wrapping_add(amount).wrapping_add(self.miscounts_by);
+        Ok(self.count)
     }
 
-    fn crash(&mut self, number: RequestNumber, _how: How, only_first_time: bool) {
+    fn crash(&mut self, number: RequestNumber, _how: How, only_first_time: bool) -> Result<(), victim::Error> {
         self.dies = !(only_first_time && self.died_of == Some(number));
         self.died_of = Some(number);
         self.worked = 0;
+        Ok(())
     }
+}
 
+impl victim::Worker for Service {
     fn work(&mut self, units: u64) -> u64 {
         self.worked += units;
         self.worked - units
@@ -103,8 +110,8 @@ fn every_check_passes_through_seven_deaths() {
     let (mut local, mut log) = (Local::default(), Log::default());
     assert_eq!(run(&mut local, &mut log), 0);
     assert_eq!(local.deaths, 7);
-    let expected =
-        ["add ok", "echo ok", "panic ok", "wild ok", "overflow ok", "hang ok", "poison ok", "helper ok", "done"].map(|what| format!("probe: {what}"));
+    let expected = ["add ok", "echo ok", "count ok", "panic ok", "wild ok", "overflow ok", "hang ok", "poison ok", "helper ok", "done"]
+        .map(|what| format!("probe: {what}"));
     assert_eq!(log.lines, expected);
 }
 
@@ -180,8 +187,15 @@ fn refused_call_is_a_failed_check() {
         }
     }
     let mut log = Log::default();
-    assert_eq!(run(Closed, &mut log), 8);
+    assert_eq!(run(Closed, &mut log), 9);
     assert_eq!(log.lines.first().map(String::as_str), Some("probe: add failed"));
+}
+
+#[test]
+fn count_of_something_twice_is_a_failed_check() {
+    let mut log = Log::default();
+    assert_eq!(run(Local { service: Service { miscounts_by: 1, ..Service::default() }, ..Local::default() }, &mut log), 1);
+    assert!(log.lines.contains(&"probe: count failed".into()), "{:?}", log.lines);
 }
 
 /// A service that lives through `deaths` of its requests, then refuses `refusals` calls, whatever they are, and answers again.

@@ -1,135 +1,134 @@
-//! The victim: a server that dies when asked to, and answers when it lives.
-//!
-//! What it remembers is the one number that it was told to die of only once: that is written before it dies, so that the same number delivered again
-//! is answered. Everything else about it is deliberately fragile.
+//! The victim counts, and dies when asked to. It is the example of a server: libsys' README quotes it.
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
-pub mod mirror;
-pub mod saved;
 pub mod work;
 
 use abi::RequestNumber;
-use libsys::saved::Area;
+use libsys::lane::{Lanes, Verdict};
+use libsys::saved::{Area, Cell};
 use protocols::serve::{Answer, Caller, Serve};
-use protocols::victim::{self, How};
+use protocols::victim::{self, Error, How, Service};
 
-use crate::saved::Remembered;
-
-/// Dies in the way that it is told; returns only on the host.
-pub trait Death {
-    /// Dies.
-    fn die(&mut self, how: How);
+libsys::saved_state! {
+    /// What outlives an instance. Zeros are the start; a change of the structure changes the version.
+    pub struct State: 2 { count: Cell<u64>, lanes: Lanes<64> }
+}
+libsys::failpoints! {
+    /// Where tests let it die.
+    pub enum Point { Intent => "count.intent", Effect => "count.effect", Record => "count.record", Reply => "count.reply" }
 }
 
-/// Dies for real.
-#[derive(Debug, Default)]
-pub struct Real;
+/// Its saved state is all it has.
+pub struct Victim<'s>(pub &'s Area<State>);
 
-impl Death for Real {
-    fn die(&mut self, how: How) {
-        libsys::death::die(how);
-    }
-}
-
-/// The victim.
-#[derive(Debug)]
-pub struct Victim<'s, D> {
-    area: &'s Area<Remembered>,
-    death: D,
-}
-
-impl<'s, D: Death> Victim<'s, D> {
-    /// Starts over what a predecessor left.
-    pub fn restart(area: &'s Area<Remembered>, death: D) -> Self {
-        Self { area, death }
-    }
-
-    fn died_of(&self, number: RequestNumber) -> bool {
-        self.area.state().marked.get() != 0 && self.area.state().number.get() == number.0
-    }
-
-    fn remember(&self, number: RequestNumber) {
-        let transaction = self.area.begin();
-        self.area.state().number.set(&transaction, number.0);
-        self.area.state().marked.set(&transaction, 1);
-        transaction.commit();
-    }
-}
-
-impl<D: Death> victim::Service for Victim<'_, D> {
-    fn add(&mut self, a: u64, b: u64) -> u64 {
-        a.wrapping_add(b)
-    }
-
-    fn crash(&mut self, number: RequestNumber, how: How, only_first_time: bool) {
-        if only_first_time && self.died_of(number) {
-            return;
+impl Service for Victim<'_> {
+    fn count(&mut self, number: RequestNumber, amount: u64) -> Result<u64, Error> {
+        let state = self.0.state();
+        match state.lanes.check(number) {
+            Verdict::Done(result) => return result.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| Error::Outdated),
+            Verdict::Stale => return Err(Error::Outdated),
+            Verdict::Fresh => libsys::fail::hit(Point::Intent),
         }
-        self.remember(number);
-        self.death.die(how);
+        let transaction = self.0.begin(); // without a commit, because of an error or a death, it is rolled back
+        let count = state.count.get().wrapping_add(amount);
+        state.count.set(&transaction, count);
+        libsys::fail::hit(Point::Effect);
+        state.lanes.record(&transaction, number, &count.to_le_bytes()).map_err(|_| Error::TooManyLanes)?;
+        libsys::fail::hit(Point::Record);
+        transaction.commit(); // effect and result together, by one store
+        libsys::fail::hit(Point::Reply);
+        Ok(count)
     }
 
-    fn work(&mut self, units: u64) -> u64 {
-        let done = work::WORK.done();
-        work::WORK.add(units);
-        // Signalled even for none: a helper that wakes for nothing waits again.
-        if let Err(error) = libsys::syscall::signal(libsys::slot::NOTIFICATION, 1) {
-            libsys::log!("the helper cannot be woken: {error:?}");
+    fn crash(&mut self, number: RequestNumber, how: How, only_first_time: bool) -> Result<(), Error> {
+        let before = self.0.state().count.get();
+        if self.count(number, 1)? > before || !only_first_time {
+            libsys::death::die(how); // counted first, so that the successor knows
         }
-        done
+        Ok(())
     }
 }
 
-impl<D: Death> Serve for Victim<'_, D> {
+impl Serve for Victim<'_> {
     fn serve(&mut self, caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
         victim::serve(self, caller, request, reply)
     }
 }
-
-impl<D: Death> libsys::serve::Server for Victim<'_, D> {}
+impl libsys::serve::Server for Victim<'_> {} // page faults and Linux calls are declined
 
 #[cfg(test)]
 mod tests {
-    use super::{Death, Victim};
+    use super::{Point, State, Victim};
     use abi::RequestNumber;
+    use libsys::host::crash_at_failpoint;
     use libsys::saved::Area;
-    use protocols::victim::{How, Service};
+    use protocols::victim::{Error, How, Service};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
     const NUMBER: RequestNumber = RequestNumber::new(14, 0xff00, 1, 0);
 
-    #[derive(Default)]
-    struct Deaths(Vec<How>);
-
-    impl Death for Deaths {
-        fn die(&mut self, how: How) {
-            self.0.push(how);
+    #[test]
+    fn request_that_it_died_of_anywhere_counts_once() {
+        for point in Point::ALL {
+            let area = Area::on_host();
+            assert_eq!(Victim(area).count(NUMBER, 5), Ok(5));
+            assert!(crash_at_failpoint(point.name(), 1, || Victim(area).count(NUMBER.next(), 2)).is_none(), "{point:?}");
+            area.recover();
+            assert_eq!(Victim(area).count(NUMBER.next(), 2), Ok(7), "{point:?}");
+            assert_eq!(Victim(area).count(NUMBER, 5), Err(Error::Outdated));
         }
+    }
+
+    /// Whether an instance dies of a request to.
+    fn dies(area: &'static Area<State>, number: RequestNumber, only_first_time: bool) -> bool {
+        let lived = catch_unwind(AssertUnwindSafe(|| Victim(area).crash(number, How::Panic, only_first_time)));
+        area.recover();
+        lived.map(|answer| assert_eq!(answer, Ok(()))).is_err()
     }
 
     #[test]
     fn victim_dies_once_of_a_number_and_again_of_another() {
         let area = Area::on_host();
-        let mut first = Victim::restart(area, Deaths::default());
-        first.crash(NUMBER, How::Wild, true);
-        assert_eq!(first.death.0, [How::Wild]);
-        let mut second = Victim::restart(area, Deaths::default());
-        second.crash(NUMBER, How::Wild, true);
-        assert!(second.death.0.is_empty());
-        second.crash(NUMBER.next(), How::Hang, true);
-        assert_eq!(second.death.0, [How::Hang]);
+        assert!(dies(area, NUMBER, true) && !dies(area, NUMBER, true) && dies(area, NUMBER.next(), true));
+        assert_eq!(area.state().count.get(), 2);
+    }
+
+    #[test]
+    fn victim_lives_on_though_others_counted_before_it_was_asked_again() {
+        let (area, other) = (Area::on_host(), RequestNumber::new(14, 0xff01, 1, 0));
+        assert!(dies(area, NUMBER, true));
+        assert_eq!(Victim(area).count(other, 3), Ok(4));
+        assert!(!dies(area, NUMBER, true));
     }
 
     #[test]
     fn victim_that_may_die_every_time_does() {
-        let mut victim = Victim::restart(Area::on_host(), Deaths::default());
-        victim.crash(NUMBER, How::Panic, false);
-        victim.crash(NUMBER, How::Panic, false);
-        assert_eq!(victim.death.0.len(), 2);
+        let area = Area::on_host();
+        assert!((0..3).all(|_| dies(area, NUMBER, false)));
+        assert_eq!(area.state().count.get(), 1);
     }
 
     #[test]
-    fn sum_wraps() {
-        assert_eq!(Victim::restart(Area::on_host(), Deaths::default()).add(u64::MAX, 2), 1);
+    fn lane_too_many_is_refused_and_changes_nothing() {
+        let area = Area::on_host();
+        let counts: Vec<_> = (0..65).map(|lane| Victim(area).count(RequestNumber::new(14, lane, 1, 0), 1)).collect();
+        assert_eq!((counts[63], counts[64], area.state().count.get()), (Ok(64), Err(Error::TooManyLanes), 64));
+    }
+
+    /// What stands in a file between two texts.
+    fn between(source: &'static str, before: &str, after: &str) -> &'static str {
+        let (_, rest) = source.split_once(before).expect("the file has it");
+        rest.split_once(after).expect("the file has it").0
+    }
+
+    #[test]
+    fn readme_of_libsys_quotes_the_example_which_has_sixty_lines() {
+        let (readme, lib, main) = (include_str!("../../../libsys/README.md"), include_str!("lib.rs"), include_str!("main.rs"));
+        let lines = between(lib, "", "\n#[cfg(test)]\n").lines().count();
+        assert!(lines <= 60, "{lines} lines");
+        let example = between(lib, "pub mod work;\n\n", "\n#[cfg(test)]\n");
+        let start = between(main, "mod mirror;\n\n", "\n#[cfg(not(target_os");
+        assert!(readme.contains(&format!("\n```rust\n{example}\n{start}\n")), "libsys/README.md is not to the letter what is here");
     }
 }

@@ -2,23 +2,16 @@
 //! Wiring: saved state and the receive loop.
 
 #[cfg(target_os = "none")]
+mod mirror;
+
 libsys::entry!(run, victim::work::run);
 
 #[cfg(target_os = "none")]
 fn run() -> ! {
-    use libsys::saved::Area;
-    use protocols::service::Service;
-    use protocols::supervisor::Client;
-
-    let (area, _how_found) = Area::open(libsys::layout::SAVED);
-    let mut server = victim::Victim::restart(area, victim::Real);
-    if let Err(error) = Client(libsys::Peer::to(Service::Supervisor)).up(libsys::next_number()) {
-        panic!("cannot come up: {error:?}");
-    }
-    if libsys::start::info().options.lines().any(|line| line == victim::mirror::OPTION) {
-        victim::mirror::run();
-    }
-    libsys::serve::run(&mut server)
+    let (area, _how_found) = libsys::saved::Area::open(libsys::layout::SAVED);
+    libsys::start::up();
+    mirror::run_if_asked();
+    libsys::serve::run(&mut victim::Victim(area))
 }
 
 #[cfg(not(target_os = "none"))]

@@ -6,13 +6,20 @@ use abi::{Error, Label};
 use libsys::{slot, syscall, thread};
 
 /// The line of the run's options that asks for it.
-pub const OPTION: &str = "victim=mirror";
+const OPTION: &str = "victim=mirror";
+
+/// Becomes the mirror, if this run's options ask for it.
+pub(crate) fn run_if_asked() {
+    if libsys::start::info().options.lines().any(|line| line == OPTION) {
+        run();
+    }
+}
 
 /// Receives and answers for ever, on the server's own endpoint. A long message lies in the message page already.
 ///
 /// # Panics
 /// When the kernel refuses to receive: the server was wired wrongly.
-pub fn run() -> ! {
+fn run() -> ! {
     if let Err(error) = syscall::set_reply_slot(slot::reply(thread::index())) {
         panic!("no slot for Replies: {error:?}");
     }

@@ -5,6 +5,11 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use libsys::{slot, syscall};
+use protocols::victim::Worker;
+
+use crate::Victim;
+
 /// Rounds of the loop that stand for a unit of work: long enough that a call comes in between.
 const SPINS: u32 = 50_000;
 
@@ -47,6 +52,18 @@ impl Work {
 /// The instance's.
 pub static WORK: Work = Work::new();
 
+impl Worker for Victim<'_> {
+    fn work(&mut self, units: u64) -> u64 {
+        let done = WORK.done();
+        WORK.add(units);
+        // Signalled even for none: a helper that wakes for nothing waits again.
+        if let Err(error) = syscall::signal(slot::NOTIFICATION, 1) {
+            libsys::log!("the helper cannot be woken: {error:?}");
+        }
+        done
+    }
+}
+
 /// The helper thread: works while there is work, and waits for the receiver's signal.
 ///
 /// # Panics
@@ -54,7 +71,7 @@ pub static WORK: Work = Work::new();
 pub fn run(_thread: u64) -> ! {
     loop {
         while WORK.step() {}
-        if let Err(error) = libsys::syscall::wait(libsys::slot::NOTIFICATION) {
+        if let Err(error) = syscall::wait(slot::NOTIFICATION) {
             panic!("the helper cannot wait: {error:?}");
         }
     }
