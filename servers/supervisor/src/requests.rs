@@ -181,10 +181,11 @@ impl<K: Kernel> Supervisor<'_, K> {
         self.next_sample
     }
 
-    /// Whether a server of higher priority may have kept this one from the processor.
+    /// Whether a server of higher priority may have kept this one from the processor: one that stands still, or one that comes up, often after such a one.
     fn may_be_starved(&self, index: usize) -> bool {
         let priority = self.services.get(index).map_or(0, |record| record.spec.priority);
-        self.services.iter().any(|other| other.spec.priority > priority && other.body().is_some() && other.watch.keeps_running())
+        let mut more_important = self.services.iter().filter(|other| other.spec.priority > priority);
+        more_important.any(|other| matches!(other.life, Life::Starting(_)) || other.body().is_some() && other.watch.keeps_running())
     }
 
     fn hung(&mut self, index: usize, interval_ms: u64) -> Option<(Badge, Hung)> {

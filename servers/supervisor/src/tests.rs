@@ -478,8 +478,9 @@ fn callers_whom_nobody_attends_to_are_a_hang_of_the_service() {
     assert_eq!(start_info(&mut supervisor, Service::Posix).instance, 2, "it is not up yet: callers have to queue");
 }
 
-/// memory hangs, and posix, of lower priority, has had the same request in hand for as long. Which instances there are after each sample.
-fn memory_hangs(mut posix: impl FnMut(u64) -> Counters) -> Vec<(u32, u32)> {
+/// memory hangs, and posix, of lower priority, has had the same request in hand for as long. memory's successor is up at the sample after so many others. Which
+/// instances there are after each sample.
+fn memory_hangs(samples_to_start: u64, mut posix: impl FnMut(u64) -> Counters) -> Vec<(u32, u32)> {
     let mut specs = specs();
     specs[0].priority = 24;
     let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
@@ -489,13 +490,17 @@ fn memory_hangs(mut posix: impl FnMut(u64) -> Counters) -> Vec<(u32, u32)> {
     }
     let hangs = Counters { doing: Doing::Running, in_hand: true, received_at: 1, calls: 0, own_ticks: 0 };
     let threads = [Service::Memory, Service::Posix].map(|service| supervisor.kernel().running(service)[0]);
+    let mut starting = 0;
     let instances = (0..20).map(|tick| {
         supervisor.kernel().counters.insert(threads[0], hangs);
         supervisor.kernel().counters.insert(threads[1], posix(tick));
         supervisor.kernel().ticks = supervisor.watch();
         supervisor.watch();
         if start_info(&mut supervisor, Service::Memory).instance == 2 {
-            up(&mut supervisor, Service::Memory, 2);
+            if starting == samples_to_start {
+                up(&mut supervisor, Service::Memory, 2);
+            }
+            starting += 1;
         }
         [Service::Memory, Service::Posix].map(|service| start_info(&mut supervisor, service).instance).into()
     });
@@ -505,14 +510,17 @@ fn memory_hangs(mut posix: impl FnMut(u64) -> Counters) -> Vec<(u32, u32)> {
 #[test]
 fn hang_is_laid_to_the_one_that_kept_the_others_from_running() {
     let starved = Counters { doing: Doing::Running, in_hand: true, received_at: 7, calls: 0, own_ticks: 0 };
-    let hangs_too = memory_hangs(|_| starved);
-    let found = hangs_too.iter().position(|instances| *instances == (2, 1)).expect("memory is found first");
-    let also = hangs_too.iter().position(|instances| *instances == (2, 2)).expect("then posix");
-    assert!(also - found <= SAMPLES as usize, "as long later as a hang takes to be found: {hangs_too:?}");
-    for pause in 0..SAMPLES - 1 {
-        // Once memory is gone the request takes its time: there is memory to wait for, and others to run first.
-        let goes_on = memory_hangs(|tick| Counters { received_at: 7 + tick.saturating_sub(found as u64 + pause), ..starved });
-        assert!(goes_on.contains(&(2, 1)) && goes_on.last() == Some(&(2, 1)), "{pause}: {goes_on:?}");
+    for samples_to_start in 0..3 {
+        let hangs_too = memory_hangs(samples_to_start, |_| starved);
+        let found = hangs_too.iter().position(|instances| *instances == (2, 1)).expect("memory is found first") as u64;
+        let also = hangs_too.iter().position(|instances| *instances == (2, 2)).expect("then posix") as u64;
+        let runs_at = found + samples_to_start;
+        assert!((runs_at + 1..=runs_at + SAMPLES).contains(&also), "as long later as a hang takes to be found: {hangs_too:?}");
+        for pause in 0..SAMPLES - 1 {
+            // Once memory is back the request takes its time: there is memory to wait for, and others to run first.
+            let goes_on = memory_hangs(samples_to_start, |tick| Counters { received_at: 7 + tick.saturating_sub(runs_at + pause), ..starved });
+            assert!(goes_on.contains(&(2, 1)) && goes_on.last() == Some(&(2, 1)), "{samples_to_start}, {pause}: {goes_on:?}");
+        }
     }
 }
 

@@ -9,7 +9,8 @@
 //!
 //! Why not a thread's time on the processor: that is charged to whoever it works for. So a thread that could run and does not cannot be told from one that runs
 //! in circles. But it is kept from the processor only by servers of higher priority, so a sample does not count while one of those stands still itself and
-//! does not wait: that is the one that hangs, and once it is gone the others have the time that is left to them to go on.
+//! does not wait: that is the one that hangs. Nor while one of those comes up, which has work to do. Once it is there the others have the time that is left to
+//! them to go on.
 
 use protocols::manifest::MAX_THREADS;
 
