@@ -4,7 +4,7 @@
 //! information; an unarmed hit costs one load. A server lists its points with [`failpoints!`](crate::failpoints), and a test walks the
 //! list, so a new point is tested the day it is written.
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 #[cfg(target_os = "none")]
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -86,13 +86,23 @@ pub fn is_armed() -> bool {
 #[inline(always)]
 pub fn hit(point: impl Failpoint) {
     if is_armed() {
-        pass(point.name());
+        pass(point.name(), || {});
+    }
+}
+
+/// Passes the point `OPERATION.STEP` of a server whose operations are a table of their own; `last` is done before it dies there. Names that no one can arm do nothing.
+#[cold]
+pub fn hit_step(operation: &str, step: &str, last: impl FnOnce()) {
+    let mut name = heapless::String::<{ protocols::supervisor::MAX_POINT }>::new();
+    if write!(name, "{operation}.{step}").is_ok() {
+        pass(&name, last);
     }
 }
 
 #[cold]
-fn pass(name: &str) {
+fn pass(name: &str, last: impl FnOnce()) {
     if fires(name) {
+        last();
         crate::log!("failpoint {name}");
         crate::entry::die();
     }
@@ -113,7 +123,7 @@ fn fires(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::hit;
+    use super::{hit, hit_step};
     use crate::host::crash_at_failpoint;
 
     failpoints! {
@@ -140,6 +150,14 @@ mod tests {
             }
         });
         assert_eq!((end, passed), (None, 2));
+    }
+
+    #[test]
+    fn step_of_an_operation_is_a_point_and_what_is_last_is_done_before_it() {
+        let mut done = 0;
+        assert_eq!(crash_at_failpoint("read.reply", 1, || hit_step("read", "reply", || done += 1)), None);
+        hit_step("read", "reply", || done += 1);
+        assert_eq!(done, 1);
     }
 
     #[test]

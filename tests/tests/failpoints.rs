@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 
 use libsys::fail::Failpoint;
 use tests::compare::expected::Expected;
@@ -13,7 +14,7 @@ use tests::compare::staged::Staged;
 use tests::{AWAIT, Boot, root, victim_and_probe};
 
 /// A service that is killed on purpose all the time is not in a loop.
-const MANY_DEATHS: &str = "burst = 1000\nbackoff_ms = [1, 1]";
+const MANY_DEATHS: &str = "burst = 2000\nbackoff_ms = [1, 1]";
 /// The end of root's prompt.
 const PROMPT: &str = "# ";
 /// Commands at the terminal until every point was hit.
@@ -27,27 +28,27 @@ const UNREACHABLE: [(&str, &str, &str); 4] =
 const NOT_ASKED: &str = "posix counts the opens of a file itself, so nobody sends Hold; vfs's own tests crash in it";
 
 /// A server's failpoints by name.
-fn names<P: Failpoint>() -> Vec<&'static str> {
-    P::ALL.iter().map(|point| point.name()).collect()
+fn names<P: Failpoint>() -> Vec<String> {
+    P::ALL.iter().map(|point| point.name().to_owned()).collect()
 }
 
 /// All there are.
-fn all() -> Vec<(&'static str, Vec<&'static str>)> {
+fn all() -> Vec<(&'static str, Vec<String>)> {
     vec![
         ("console", names::<console::point::Point>()),
         ("memory", names::<memory::trade::Point>()),
-        ("posix", names::<posix::fail::Point>()),
+        ("posix", posix::fail::names()),
         ("vfs", names::<vfs::fail::Point>()),
         ("victim", names::<victim::Point>()),
     ]
 }
 
 /// Failpoints of a service, in the order in which they kill, with the passage at which they do.
-type Plan = Vec<(&'static str, u32)>;
+type Plan = Vec<(String, u32)>;
 
 fn plan(service: &str, wanted: impl Fn(&str) -> bool) -> Plan {
     let found = all().into_iter().find(|(name, _)| *name == service).map(|(_, points)| points).unwrap_or_default();
-    let reachable = |point: &&str| !UNREACHABLE.iter().any(|(name, unreachable, _)| *name == service && unreachable == point);
+    let reachable = |point: &String| !UNREACHABLE.iter().any(|(name, unreachable, _)| *name == service && unreachable == point);
     found.into_iter().filter(|point| wanted(point)).filter(reachable).map(|point| (point, 2)).collect()
 }
 
@@ -57,33 +58,38 @@ fn armed(boot: Boot, service: &str, plan: &Plan) -> Boot {
 
 /// What of a plan the log shows to have been hit.
 fn hits(log: &str, service: &str, plan: &Plan) -> Vec<(String, String)> {
-    let is_hit = |point: &&str| log.lines().any(|line| line.trim_end().ends_with(&format!("[{service}] failpoint {point}")));
-    plan.iter().map(|(point, _)| *point).filter(is_hit).map(|point| (service.to_owned(), point.to_owned())).collect()
+    let said = format!("[{service}] failpoint ");
+    let found: BTreeSet<&str> = log.lines().filter_map(|line| Some(line.trim_end().rsplit_once(&said)?.1)).collect();
+    plan.iter().filter(|(point, _)| found.contains(point.as_str())).map(|(point, _)| (service.to_owned(), point.clone())).collect()
 }
 
-fn workload() -> (Staged, String) {
-    let staged = Staged::lay_out(&["points".into()]).expect("the program can be compiled");
-    let text = fs::read_to_string(root().join("tests/expected/points.txt")).expect("it was made");
-    (staged, Expected::decode(&text).expect("it is whole").output.stdout)
+/// A program of `tests/linux`, and what it writes on Linux.
+struct Workload {
+    name: &'static str,
+    staged: Staged,
+    linux: String,
+}
+
+impl Workload {
+    fn new(name: &'static str) -> Self {
+        let staged = Staged::lay_out(&[name.into()]).expect("the program can be compiled");
+        let text = fs::read_to_string(root().join(format!("tests/expected/{name}.txt"))).expect("it was made");
+        Self { name, staged, linux: Expected::decode(&text).expect("it is whole").output.stdout }
+    }
 }
 
 /// Runs the workload by a script while servers die by `plans`; `before`, which writes the second of it, comes first, and `after`, which writes nothing, last. What was hit.
-fn kill_under_script(
-    staged: &Staged,
-    linux: &str,
-    plans: &[(&str, Plan)],
-    boot: Boot,
-    (before, written, after): (&str, &str, &str),
-) -> Vec<(String, String)> {
+fn kill_under_script(workload: &Workload, plans: &[(&str, Plan)], boot: Boot, (before, written, after): (&str, &str, &str)) -> Vec<(String, String)> {
     let boot = plans.iter().fold(boot, |boot, (service, plan)| armed(boot, service, plan));
-    let boot = boot.with("--add", format!("{}:/run", staged.guest().display())).within_seconds(400);
-    let outcome = boot.script(&format!("{before}\n{}{after}\n", "/run/programs/points\n".repeat(ROUNDS)));
-    outcome.expect_output(&(written.to_owned() + &linux.repeat(ROUNDS)));
+    let boot = boot.with("--add", format!("{}:/run", workload.staged.guest().display())).within_seconds(400);
+    let rounds = format!("/run/programs/{}\n", workload.name).repeat(ROUNDS);
+    let outcome = boot.script(&format!("{before}\n{rounds}{after}\n"));
+    outcome.expect_output(&(written.to_owned() + &workload.linux.repeat(ROUNDS)));
     plans.iter().flat_map(|(service, plan)| hits(&outcome.log, service, plan)).collect()
 }
 
 /// The probe asks for 2 MiB pages, then for room again and again, while files come and half of them go.
-fn kill_memory(staged: &Staged, linux: &str) -> Vec<(String, String)> {
+fn kill_memory(workload: &Workload) -> Vec<(String, String)> {
     const PROBE: &str = "[[service]]\nname = \"probe\"\npriority = 11\nheap_pages = 8192\ncalls = [\"memory\"]\n";
     const FILES: &str = r#"
         for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
@@ -104,12 +110,12 @@ fn kill_memory(staged: &Staged, linux: &str) -> Vec<(String, String)> {
     // Servers that want pages are rare: files grow until memory has died for all of them.
     let after = format!("await 'looks=$((looks + 1)); head -c 200000 /bin/busybox > /tmp/more.$looks; [ $(deaths) -ge {} ]'", order.len());
     let boot = Boot::new("failpoints-memory").services(PROBE).with("--option", "probe=memory");
-    kill_under_script(staged, linux, &[("memory", order)], boot, (&files, "1\n", &after))
+    kill_under_script(workload, &[("memory", order)], boot, (&files, "1\n", &after))
 }
 
 /// What a person at the terminal meets: commands are typed until every point was hit, and shown as they must be.
-fn kill_console(staged: &Staged, order: &Plan) -> Vec<(String, String)> {
-    let boot = armed(Boot::new("failpoints-console"), "console", order).with("--add", format!("{}:/run", staged.guest().display()));
+fn kill_console(workload: &Workload, order: &Plan) -> Vec<(String, String)> {
+    let boot = armed(Boot::new("failpoints-console"), "console", order).with("--add", format!("{}:/run", workload.staged.guest().display()));
     let mut session = boot.within_seconds(400).session();
     session.expect(PROMPT);
     for round in 0..MOST_COMMANDS {
@@ -134,30 +140,49 @@ fn kill_victim(order: &Plan) -> Vec<(String, String)> {
     hits(&outcome.log, "victim", order)
 }
 
+/// Each step of each call of posix's table, in the order of the calls, and before that what is no step of one call.
+fn kill_posix(workload: &Workload) -> Vec<(String, String)> {
+    let calls: BTreeSet<String> = posix::fail::names_of_calls().into_iter().collect();
+    let between = [("posix", plan("posix", |point| !calls.contains(point)))];
+    let mut hit = kill_under_script(workload, &between, Boot::new("failpoints-posix"), ("", "", ""));
+    let steps = [("posix", plan("posix", |point| calls.contains(point)))];
+    hit.extend(kill_under_script(&Workload::new("calls"), &steps, Boot::new("failpoints-calls"), ("", "", "")));
+    hit
+}
+
+/// Tells whoever runs the tests, whether they fail or not: the harness keeps what is printed to itself.
+fn tell(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("standard error can be written");
+}
+
 #[test]
 fn every_failpoint_of_every_server_is_hit_and_no_program_notices() {
-    let (staged, linux) = workload();
+    let workload = Workload::new("points");
     let script = |point: &str| point.starts_with("script.");
     let files = |point: &str| point.starts_with("unpack.");
     // While the root file system is unpacked nothing is asked twice.
     let mut vfs: Plan = plan("vfs", files);
     vfs.extend(plan("vfs", |point| !files(point)));
     let with_files = [("vfs", vfs), ("console", plan("console", script))];
-    let mut hit: BTreeSet<_> = kill_under_script(&staged, &linux, &with_files, Boot::new("failpoints-vfs"), ("", "", "")).into_iter().collect();
-    let posix = [("posix", plan("posix", |_| true))];
-    hit.extend(kill_under_script(&staged, &linux, &posix, Boot::new("failpoints-posix"), ("", "", "")));
-    hit.extend(kill_memory(&staged, &linux));
+    let mut hit: BTreeSet<_> = kill_under_script(&workload, &with_files, Boot::new("failpoints-vfs"), ("", "", "")).into_iter().collect();
+    hit.extend(kill_posix(&workload));
+    hit.extend(kill_memory(&workload));
     hit.extend(kill_victim(&plan("victim", |_| true)));
-    hit.extend(kill_console(&staged, &plan("console", |point| !script(point))));
+    hit.extend(kill_console(&workload, &plan("console", |point| !script(point))));
 
-    let points: Vec<(String, String)> =
-        all().into_iter().flat_map(|(service, points)| points.into_iter().map(move |point| (service.to_owned(), point.to_owned()))).collect();
-    let missed: Vec<_> = points.iter().filter(|point| !hit.contains(*point)).collect();
-    println!("{} failpoints, {} hit", points.len(), hit.len());
-    for (service, point, reason) in UNREACHABLE {
-        println!("{service}: {point} cannot be reached: {reason}");
+    let own = |service: &'static str, points: Vec<String>| points.into_iter().map(move |point| (service.to_owned(), point));
+    let points: BTreeSet<(String, String)> = all().into_iter().flat_map(|(service, points)| own(service, points)).collect();
+    tell(&format!("{} failpoints, {} hit", points.len(), hit.len()));
+    for (service, points) in all() {
+        let hit = hit.iter().filter(|(name, _)| name == service).count();
+        tell(&format!("{service}: {} failpoints, {hit} hit", points.len()));
     }
-    assert_eq!(missed.len(), UNREACHABLE.len(), "not reached: {missed:?}");
+    for (service, point, reason) in UNREACHABLE {
+        tell(&format!("{service}: {point} cannot be reached: {reason}"));
+    }
+    let missed: BTreeSet<_> = points.difference(&hit).cloned().collect();
+    let unreachable: BTreeSet<_> = UNREACHABLE.iter().map(|(service, point, _)| ((*service).to_owned(), (*point).to_owned())).collect();
+    assert_eq!(missed, unreachable, "what was not reached is not what cannot be reached");
 }
 
 /// A server that declares failpoints is one whose failpoints are tested.

@@ -58,27 +58,47 @@ fn vfs_dies_at_each_failpoint_of_open_and_close() {
 
 #[test]
 fn posix_dies_at_each_failpoint_of_a_pipe_write() {
-    let points = [Posix::WriteIntent, Posix::WriteEffect, Posix::WriteRecord, Posix::WriteReply].map(Posix::name);
-    let _outcome = kill_at_each("posix", &points, 2);
+    let _outcome = kill_at_each("posix", &["write.intent", Posix::QueueFilled.name(), "write.effect", "write.record", "write.reply"], 2);
 }
 
 /// Runs the program `name` of `tests/linux` while posix dies at the `nth` passage of each of `points`: its output must be Linux's.
-fn posix_dies_under(name: &str, points: &[Posix], nth: u32) {
+fn posix_dies_under(name: &str, points: &[&str], nth: u32) {
     let staged = Staged::lay_out(&[name.into()]).expect("the program can be compiled");
     let text = fs::read_to_string(root().join(format!("tests/expected/{name}.txt"))).expect("it was made");
     let linux = Expected::decode(&text).expect("it is whole");
     let boot = Boot::new(&format!("restart-{name}")).with("--add", format!("{}:/run", staged.guest().display()));
-    let boot = points.iter().fold(boot, |boot, point| boot.failing("posix", point.name(), nth));
+    let boot = points.iter().fold(boot, |boot, point| boot.failing("posix", point, nth));
     let outcome = boot.script(&format!("exec /run/programs/{name}\n"));
     outcome.expect_output(&linux.output.stdout);
     for point in points {
-        assert!(outcome.log.contains(&format!("[posix] failpoint {}", point.name())), "{} was not reached: {outcome}", point.name());
+        assert!(outcome.log.contains(&format!("[posix] failpoint {point}")), "{point} was not reached: {outcome}");
     }
     assert_eq!(outcome.deaths("posix"), points.len(), "{outcome}");
 }
 
+/// Where the transfer of a message can be cut.
+const MESSAGES: [&str; 8] = [
+    "sendmsg.intent",
+    Posix::QueueFilled.name(),
+    "sendmsg.effect",
+    "sendmsg.record",
+    "sendmsg.reply",
+    Posix::QueueEmptied.name(),
+    "recvmsg.effect",
+    "recvmsg.record",
+];
+
 /// Where a transfer of bytes can be cut.
-const TRANSFER: [Posix; 6] = [Posix::WriteIntent, Posix::WriteEffect, Posix::WriteRecord, Posix::WriteReply, Posix::ReadEffect, Posix::ReadRecord];
+const TRANSFER: [&str; 8] = [
+    "write.intent",
+    Posix::QueueFilled.name(),
+    "write.effect",
+    "write.record",
+    "write.reply",
+    Posix::QueueEmptied.name(),
+    "read.effect",
+    "read.record",
+];
 
 /// What programs and a person see at pseudo terminals while posix dies under them is what Linux shows.
 #[test]
@@ -89,19 +109,21 @@ fn posix_dies_at_each_failpoint_of_a_terminals_writes_and_reads() {
 /// Messages come once, with their descriptors, and whoever sleeps in epoll_wait is woken once.
 #[test]
 fn posix_dies_at_each_failpoint_of_a_sockets_writes_and_reads() {
-    posix_dies_under("survive", &TRANSFER, 2);
+    posix_dies_under("survive", &MESSAGES, 2);
 }
+
+/// Where a fork of the shell's can be cut.
+const FORK: [&str; 6] = ["clone.intent", Posix::ChildRecorded.name(), Posix::ChildMade.name(), "clone.effect", "clone.record", "clone.reply"];
 
 #[test]
 fn posix_dies_at_each_failpoint_of_fork() {
-    let points = [Posix::ForkIntent, Posix::ForkEffect, Posix::ForkRecord, Posix::ForkReply].map(Posix::name);
-    let _outcome = kill_at_each("posix", &points, 2);
+    let _outcome = kill_at_each("posix", &FORK, 2);
 }
 
 /// Each child says so once, and none is left that said nothing.
 #[test]
 fn posix_that_dies_in_fork_makes_one_child() {
-    for point in [Posix::ForkIntent, Posix::ForkEffect, Posix::ForkRecord, Posix::ForkReply].map(Posix::name) {
+    for point in FORK {
         let script = ": > /tmp/children; for i in 1 2 3; do (echo child $i >> /tmp/children; exec sleep 1000) & done\n\
                       until [ $(wc -l < /tmp/children) -ge 3 ]; do sleep 0.1; done; sleep 0.5\n\
                       sort /tmp/children; ps -o ppid > /tmp/parents; grep -c \"^ *$$ *\\$\" /tmp/parents; killall sleep\n";
@@ -113,10 +135,19 @@ fn posix_that_dies_in_fork_makes_one_child() {
 }
 
 #[test]
-fn posix_dies_at_each_failpoint_of_exec_exit_wait_and_read() {
-    let parts = ["exec.", "exit.", "wait.", "read."];
-    let names = Posix::ALL.iter().map(|point| point.name());
-    let points: Vec<_> = names.filter(|name| parts.iter().any(|part| name.starts_with(part))).collect();
+fn posix_dies_at_each_failpoint_of_exec_and_exit() {
+    posix_dies_in(&["program.", "execve.", "object.", "space.", "exit_group."]);
+}
+
+#[test]
+fn posix_dies_at_each_failpoint_of_wait_and_read() {
+    posix_dies_in(&["wait4.", "queue.emptied", "read."]);
+}
+
+/// Kills posix at each of its failpoints whose name begins with one of `parts`.
+fn posix_dies_in(parts: &[&str]) {
+    let names = posix::fail::names();
+    let points: Vec<_> = names.iter().map(String::as_str).filter(|name| parts.iter().any(|part| name.starts_with(part))).collect();
     let _outcome = kill_at_each("posix", &points, 2);
 }
 
@@ -128,7 +159,7 @@ fn console_dies_at_each_failpoint_of_a_scripts_output() {
 /// The first `echo` of the script writes what posix dies of, twice.
 #[test]
 fn write_that_kills_posix_twice_fails_and_everything_else_goes_on() {
-    let boot = Boot::new("restart-poison").failing("posix", Posix::WriteIntent.name(), 1).failing("posix", Posix::WriteIntent.name(), 1);
+    let boot = Boot::new("restart-poison").failing("posix", "write.intent", 1).failing("posix", "write.intent", 1);
     let outcome = boot.script("echo lost | cat\nfor i in 1 2 3; do echo line $i | cat; done\n");
     outcome.expect_output("line 1\nline 2\nline 3\n");
     assert!(outcome.stderr.contains("write error"), "{outcome}");
@@ -161,9 +192,9 @@ fn memory_dies_under_running_programs() {
 fn servers_die_while_files_are_pending() {
     let armed = [
         ("vfs", Vfs::OpenEffect.name(), 9),
-        ("posix", Posix::ExecEffect.name(), 3),
+        ("posix", Posix::ProgramLoaded.name(), 3),
         ("vfs", Vfs::WriteReply.name(), 2),
-        ("posix", Posix::ReadEffect.name(), 2),
+        ("posix", Posix::QueueEmptied.name(), 2),
     ];
     let boot = armed.iter().fold(Boot::new("restart-pending"), |boot, (service, point, nth)| boot.failing(service, point, *nth));
     let outcome = boot.with("--option", "vfs-pending=11").script(SCRIPT);
@@ -210,8 +241,8 @@ fn memory_dies_at_each_failpoint_of_a_move_and_files_are_what_they_were() {
 fn four_servers_die_in_one_session() {
     let armed = [
         ("vfs", Vfs::WriteEffect.name(), 3),
-        ("posix", Posix::ForkEffect.name(), 4),
-        ("posix", Posix::WriteRecord.name(), 2),
+        ("posix", Posix::ChildMade.name(), 4),
+        ("posix", "write.record", 2),
         ("console", "script.record", 1),
         ("memory", "fault.map", 90),
         ("vfs", Vfs::OpenRecord.name(), 4),

@@ -148,7 +148,7 @@ fn terminal_has_a_name() {
 #[test]
 fn sleeping_read_gets_its_line_though_console_and_posix_died() {
     let boot = Boot::new("read-restart").within_seconds(240);
-    let mut session = boot.failing("posix", "write.effect", 3).failing("console", "write.reply", 120).session();
+    let mut session = boot.failing("posix", "queue.filled", 3).failing("console", "write.reply", 120).session();
     session.expect(PROMPT);
     session.send("while :; do echo . | cat; sleep 0.1; done & read key; kill $!; echo \"got <$key>\"\n");
     session.expect("\r\n");

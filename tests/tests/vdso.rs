@@ -2,7 +2,6 @@
 //!
 //! What the vDSO offers is compared with Linux's by `scripts.rs`; here is what only SynOS can tell: how many calls its server counted.
 
-use posix::fail::Point;
 use tests::Boot;
 use tests::compare::staged::Staged;
 
@@ -32,7 +31,7 @@ fn where_the_counter_cannot_be_used_clocks_are_calls() {
 
 #[test]
 fn time_does_not_go_back_when_posix_dies() {
-    let points = [Point::WriteIntent, Point::WriteEffect, Point::WriteRecord, Point::WriteReply].map(Point::name);
+    let points = ["write.intent", "write.effect", "write.record", "write.reply"];
     let staged = lay_out();
     let boot = points.iter().fold(boot("vdso-restart", &staged), |boot, point| boot.failing("posix", point, 20));
     let outcome = boot.script("/run/programs/vdso monotonic 200");

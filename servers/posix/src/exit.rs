@@ -212,7 +212,7 @@ impl Posix<'_> {
             self.store.set_map(map, Map::default());
             self.store.commit();
             self.memory_came_back();
-            libsys::fail::hit(Point::ExitReply);
+            libsys::fail::hit(Point::SpaceGone);
         }
     }
 
@@ -231,7 +231,7 @@ impl Posix<'_> {
         {
             self.kernel.log(&alloc::format!("posix: an object of slot {handle} stays: {error:?}"));
         }
-        libsys::fail::hit(Point::ExitEffect);
+        libsys::fail::hit(Point::ObjectReclaimed);
         // Also where there is no object: a predecessor that died between the two steps left a dead capability, and nothing could be made in its slot.
         self.kernel.delete(handle);
     }

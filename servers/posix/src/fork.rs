@@ -61,14 +61,14 @@ impl Posix<'_> {
     /// `EAGAIN`, `ENOMEM`.
     pub fn give_birth(&mut self, parent: Lane, birth: &Birth) -> Result<Lane, Errno> {
         let embryo = self.intend(parent, birth)?;
-        libsys::fail::hit(Point::ForkIntent);
+        libsys::fail::hit(Point::ChildRecorded);
         let result = self.build(parent, embryo, birth);
         self.frames.release_reserved();
         if let Err(errno) = result {
             self.abandon_operation(parent);
             return Err(errno);
         }
-        libsys::fail::hit(Point::ForkEffect);
+        libsys::fail::hit(Point::ChildMade);
         self.enliven(parent, embryo, birth);
         Ok(embryo.lane)
     }

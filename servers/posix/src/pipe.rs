@@ -111,7 +111,7 @@ impl Call<'_, '_> {
             call.posix.store.read_pipe(index, pipe.head, buffer);
             call.write(address, buffer)
         })?;
-        libsys::fail::hit(Point::ReadEffect);
+        libsys::fail::hit(Point::QueueEmptied);
         self.posix.store.edit_pipe(index, |pipe| pipe.head = pipe.head.wrapping_add(count as u64));
         self.posix.wake(Event::Pipe(index as u32));
         Ok(count as u64)
@@ -122,7 +122,6 @@ impl Call<'_, '_> {
     /// # Errors
     /// `EPIPE`, `EAGAIN`, `EFAULT`, or a wait.
     pub fn write_pipe(&mut self, file: &File, from: Data<'_>) -> SysResult {
-        libsys::fail::hit(Point::WriteIntent);
         let (index, length) = (file.object as usize, from.length());
         let done = self.progress() as usize;
         let pipe = self.posix.store.pipe(index);
@@ -137,7 +136,7 @@ impl Call<'_, '_> {
             return Err(Errno::EPIPE.into());
         }
         if done == 0 && pipe.bytes() == 0 && self.hand_over(index, from) {
-            libsys::fail::hit(Point::WriteEffect);
+            libsys::fail::hit(Point::QueueFilled);
             return Ok(length as u64);
         }
         let left = length.saturating_sub(done);
@@ -158,7 +157,7 @@ impl Call<'_, '_> {
                 Err(Stop::Errno(_)) if done > 0 => return Ok(done as u64),
                 other => other?,
             };
-            libsys::fail::hit(Point::WriteEffect);
+            libsys::fail::hit(Point::QueueFilled);
             self.posix.store.edit_pipe(index, |pipe| pipe.tail = pipe.tail.wrapping_add(count as u64));
             self.posix.wake(Event::Pipe(index as u32));
         }

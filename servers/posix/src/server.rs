@@ -14,7 +14,7 @@ use libsys::saved::Area;
 use protocols::service::Service;
 
 use crate::call::{Call, Stop};
-use crate::fail::{self, Passed};
+use crate::fail::{self, Step};
 use crate::fault;
 use crate::frames::Frames;
 use crate::hands::{Hands, InHand};
@@ -24,6 +24,7 @@ use crate::saved::{COUNTED_CALLS, Done, LANES, Lane, Load, PROCESSES, Process, P
 use crate::signal::deliver::Resume;
 use crate::store::Store;
 use crate::syscall::ids::{identity, is_identity};
+use crate::table;
 use crate::wait::{Event, Wait};
 
 /// Bytes of the buffer through which data passes between programs and servers.
@@ -362,10 +363,11 @@ impl<'k> Posix<'k> {
         let process = thread.process as usize;
         let map = self.store.process(process).map as usize;
         let mut call = Call { posix: self, lane, process, map, number, call_number, arguments, sum };
-        fail::passed(call_number, Passed::Intent);
+        fail::passed(call_number, Step::Intent);
         let result = call.attempt();
+        debug_assert!(!self.store.is_changed() || !table::name(call_number).is_some_and(fail::is_repeatable), "call {call_number} changes something");
         if !matches!(result, Err(Stop::Wait(_) | Stop::Interrupted { .. } | Stop::Anew)) {
-            fail::passed(call_number, Passed::Effect);
+            fail::passed(call_number, Step::Effect);
         }
         self.finish(lane, call_number, result);
     }
@@ -380,14 +382,17 @@ impl<'k> Posix<'k> {
             Err(Stop::Anew) => self.return_to_program(lane, Resume::Anew { call_number }),
             Err(Stop::Frame) => {
                 self.store.commit();
-                fail::passed(call_number, Passed::Record);
+                fail::passed(call_number, Step::Record);
                 self.redo(lane);
+                fail::passed(call_number, Step::Reply);
                 // What a handler had blocked.
                 self.afterwards.push_back(After::Poke(lane));
             }
             Err(Stop::Gone) => {
                 self.store.commit();
-                fail::passed(call_number, Passed::Record);
+                fail::passed(call_number, Step::Record);
+                self.reap();
+                fail::passed(call_number, Step::Reply);
             }
         }
     }
@@ -419,9 +424,10 @@ impl<'k> Posix<'k> {
     /// Answers a call whose result is committed.
     pub fn answer_call(&mut self, lane: Lane, value: u64) {
         let call_number = self.call_in_hand(lane);
-        fail::passed(call_number, Passed::Record);
+        fail::passed(call_number, Step::Record);
+        // The loop that answers waits for the next message in the same breath.
+        fail::passed_after(call_number, Step::Reply, || self.kernel.reply(lane, self.replies.slot(lane), ReplyKind::Resume, value));
         self.answer(lane, value);
-        fail::passed(call_number, Passed::Reply);
     }
 
     /// The request in hand has this result, whatever happens to us.

@@ -325,13 +325,19 @@ pub const CALLS: &[Entry] = &[
     entry(441, "epoll_pwait2", epoll::sys_epoll_pwait2, &[Descriptor, Output, Value, Input, Input, Size]),
 ];
 
+/// A call's entry.
+#[inline]
+fn find(number: u64) -> Option<&'static Entry> {
+    let place = usize::try_from(number).ok().and_then(|number| PLACES.get(number)).copied().unwrap_or(0);
+    CALLS.get(usize::from(place).wrapping_sub(1))
+}
+
 /// Runs a call.
 ///
 /// # Errors
 /// Its own; `ENOSYS` for one that is not in the table.
 pub fn dispatch(call: &mut Call<'_, '_>) -> SysResult {
-    let place = usize::try_from(call.call_number).ok().and_then(|number| PLACES.get(number)).copied().unwrap_or(0);
-    match CALLS.get(usize::from(place).wrapping_sub(1)) {
+    match find(call.call_number) {
         Some(entry) => {
             for (index, argument) in call.arguments.iter_mut().enumerate() {
                 if entry.halves >> index & 1 != 0 {
@@ -351,7 +357,7 @@ pub fn dispatch(call: &mut Call<'_, '_>) -> SysResult {
 /// The name of a call, if it is in the table.
 #[must_use]
 pub fn name(number: u64) -> Option<&'static str> {
-    CALLS.iter().find(|entry| u64::from(entry.number) == number).map(|entry| entry.name)
+    find(number).map(|entry| entry.name)
 }
 
 #[cfg(test)]

@@ -161,19 +161,27 @@ impl System {
         self.result(lane)
     }
 
-    /// Likewise, but the server may die in it; then its successor goes on.
+    /// Likewise, but the server dies in it, and its successor goes on.
     pub(crate) fn call_crashing(&mut self, lane: Lane, number: u64, arguments: [u64; 6], point: &str) -> Option<u64> {
         self.call_crashing_at(lane, number, arguments, (point, 1))
     }
 
     /// Likewise, at the n-th passage.
     pub(crate) fn call_crashing_at(&mut self, lane: Lane, number: u64, arguments: [u64; 6], (point, nth): (&str, u32)) -> Option<u64> {
+        let (died, result) = self.call_crashing_if(lane, number, arguments, (point, nth));
+        assert!(died, "{point} was not reached for the {nth}. time");
+        result
+    }
+
+    /// Likewise, if it comes to that. Whether it did.
+    pub(crate) fn call_crashing_if(&mut self, lane: Lane, number: u64, arguments: [u64; 6], (point, nth): (&str, u32)) -> (bool, Option<u64>) {
         self.machine.0.borrow_mut().answers.clear();
         self.calls[lane] = Some((number, arguments));
-        if host::crash_at_failpoint(point, nth, || self.deliver(lane, number, arguments)).is_none() {
+        let died = host::crash_at_failpoint(point, nth, || self.deliver(lane, number, arguments)).is_none();
+        if died {
             self.restart();
         }
-        self.result(lane)
+        (died, self.result(lane))
     }
 
     /// Likewise, dying at the `nth` store to saved state. Whether it came to that.

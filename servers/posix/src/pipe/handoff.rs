@@ -49,7 +49,7 @@ impl Call<'_, '_> {
                 _ => return false,
             }
         }
-        libsys::fail::hit(Point::ReadEffect);
+        libsys::fail::hit(Point::QueueEmptied);
         let number = self.posix.hands.get(reader).map_or(0, |hand| hand.number.0);
         self.posix.store.set_done(reader, Done { number, result: from.length as u64 });
         self.posix.wake_lane(reader);

@@ -11,7 +11,7 @@ use libsys::field;
 
 use crate::call::Stop;
 use crate::errno::Errno;
-use crate::fail::Point;
+use crate::fail::{self, Point, Step};
 use crate::fault::Refused;
 use crate::kernel::Was;
 use crate::saved::{Lane, Origin, Thread, redo, slot};
@@ -210,11 +210,18 @@ impl Posix<'_> {
             self.store.commit();
             return;
         }
+        let call_number = self.call_in_hand(lane);
         libsys::fail::hit(Point::SignalEffect);
+        if !matches!(resume, Resume::Value(_)) {
+            // A signal is what came of the call; one that has a result has passed this.
+            fail::passed(call_number, Step::Effect);
+        }
         self.set_frame(lane, &frame);
         self.store.commit();
         libsys::fail::hit(Point::SignalRecord);
+        fail::passed(call_number, Step::Record);
         self.redo(lane);
+        fail::passed(call_number, Step::Reply);
     }
 
     /// The handler's stack is in a file that is not there yet. The message runs again from its start, signal and all; a thread that ran on its own goes on, and

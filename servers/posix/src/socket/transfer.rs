@@ -82,7 +82,6 @@ impl Call<'_, '_> {
     /// # Errors
     /// Linux's for `sendmsg`, or a wait.
     pub fn send_message(&mut self, file: &File, message: &Outgoing<'_>) -> SysResult {
-        libsys::fail::hit(Point::WriteIntent);
         if message.flags & flag::OUT_OF_BAND != 0 {
             return Err(Errno::EOPNOTSUPP.into());
         }
@@ -204,7 +203,7 @@ impl Call<'_, '_> {
             call.posix.push_message(queue, header, name.bytes(), buffer);
             Ok(())
         })?;
-        libsys::fail::hit(Point::WriteEffect);
+        libsys::fail::hit(Point::QueueFilled);
         self.posix.wake(Event::Pipe(queue as u32));
         Ok(())
     }
@@ -268,7 +267,7 @@ impl Call<'_, '_> {
             self.posix.hold_file(*file);
             self.posix.install(self.process, *number, *file, flags & flag::CLOSE_ON_EXEC != 0);
         }
-        libsys::fail::hit(Point::ReadEffect);
+        libsys::fail::hit(Point::QueueEmptied);
         if flags & flag::PEEK == 0 {
             self.use_up(queue, &taken);
         }

@@ -63,12 +63,12 @@ fn execute(call: &mut Call<'_, '_>, directory: u64, path: Vec<u8>, arguments: u6
     }
     request.ids = ids_with(&me, &found);
     let map = intend(call)?;
-    libsys::fail::hit(Point::ExecIntent);
+    libsys::fail::hit(Point::ProgramRecorded);
     let built = build(call, map, &request, &found);
     call.posix.frames.release_reserved();
     match built {
         Ok(start) => {
-            libsys::fail::hit(Point::ExecEffect);
+            libsys::fail::hit(Point::ProgramLoaded);
             commit(call, map, &found, &request, start);
             Err(Stop::Frame)
         }

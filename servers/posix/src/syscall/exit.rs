@@ -1,7 +1,6 @@
 //! `exit`, `exit_group`.
 
 use crate::call::{Call, Stop, SysResult};
-use crate::fail::Point;
 
 /// Ends the thread; the last one ends the process.
 pub fn sys_exit(call: &mut Call<'_, '_>) -> SysResult {
@@ -22,7 +21,6 @@ pub fn sys_exit(call: &mut Call<'_, '_>) -> SysResult {
 
 /// Ends the process.
 pub fn sys_exit_group(call: &mut Call<'_, '_>) -> SysResult {
-    libsys::fail::hit(Point::ExitIntent);
     let status = (call.arguments[0] as u32 & 0xff) << 8;
     call.posix.exit_process(call.process, status);
     Err(Stop::Gone)

@@ -2,7 +2,6 @@
 
 use crate::call::{Call, Stop, SysResult};
 use crate::errno::Errno;
-use crate::fail::Point;
 use crate::saved::{Origin, Process, ProcessIndex, flag, state};
 use crate::signal::{SIGCHLD, SIGCONT, frame};
 use crate::wait::{Event, Wait};
@@ -96,7 +95,6 @@ fn settle(call: &mut Call<'_, '_>, news: &News, options: u64) {
         let report = if news.code == 5 { flag::STOP_REPORT } else { flag::CONTINUE_REPORT };
         call.posix.store.edit_process(news.child, |process| process.flags &= !report);
     }
-    libsys::fail::hit(Point::WaitEffect);
 }
 
 /// Waits for a child to change.

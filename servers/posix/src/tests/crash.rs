@@ -1,8 +1,10 @@
 //! Posix dies at every failpoint, and at every store, of what cannot simply be done again.
 
 use super::sockets::{PACKETS, STREAM, pair, receive, send, send_descriptor};
+use crate::fail::Step;
 use crate::fake::Runs;
 use crate::fake::harness::{DATA, System};
+use crate::table;
 
 fn pipe(system: &mut System, lane: usize) {
     assert_eq!(system.call(lane, 22, [DATA + 0x1000, 0, 0, 0, 0, 0]), Some(0));
@@ -17,7 +19,7 @@ fn contents(system: &mut System, lane: usize) -> Vec<u8> {
 
 #[test]
 fn pipe_write_happens_once_whichever_failpoint_kills() {
-    for point in ["write.intent", "write.effect", "write.record", "write.reply"] {
+    for point in ["write.intent", "queue.filled", "write.effect", "write.record", "write.reply"] {
         let (mut system, lane) = System::start();
         pipe(&mut system, lane);
         let result = system.call_crashing(lane, 1, [4, DATA, 4, 0, 0, 0], point);
@@ -42,7 +44,7 @@ fn pipe_write_happens_once_whichever_store_is_the_last() {
 
 #[test]
 fn pipe_read_loses_nothing() {
-    for point in ["read.effect", "read.record"] {
+    for point in ["read.intent", "queue.emptied", "read.effect", "read.record"] {
         let (mut system, lane) = System::start();
         pipe(&mut system, lane);
         system.call(lane, 1, [4, DATA, 4, 0, 0, 0]);
@@ -122,7 +124,7 @@ fn check_one_child(system: &mut System, lane: usize, what: &str) {
 
 #[test]
 fn fork_makes_one_child_whichever_failpoint_kills() {
-    for point in ["fork.intent", "fork.effect", "fork.record", "fork.reply"] {
+    for point in ["fork.intent", "child.recorded", "child.made", "fork.effect", "fork.record", "fork.reply"] {
         let (mut system, lane) = System::start();
         pipe(&mut system, lane);
         system.call_crashing(lane, 57, [0; 6], point);
@@ -149,7 +151,7 @@ fn fork_makes_one_child_whichever_store_is_the_last() {
 
 #[test]
 fn exec_happens_once() {
-    for point in ["exec.intent", "exec.effect", "exec.record"] {
+    for point in ["execve.intent", "program.recorded", "program.loaded", "execve.effect", "execve.record", "execve.reply"] {
         let (mut system, lane) = System::start();
         let path = system.text(lane, 0, "/bin/sh");
         system.call_crashing(lane, 59, [path, 0, 0, 0, 0, 0], point);
@@ -163,7 +165,7 @@ fn exec_happens_once() {
 
 #[test]
 fn exit_and_wait_happen_once() {
-    for point in ["exit.intent", "exit.record", "exit.effect", "exit.reply"] {
+    for point in ["exit_group.intent", "exit_group.effect", "exit_group.record", "object.reclaimed", "space.gone", "exit_group.reply"] {
         let (mut system, lane) = System::start();
         let child = system.fork(lane);
         let pid = u64::from(system.pid(child));
@@ -173,7 +175,7 @@ fn exit_and_wait_happen_once() {
         assert_eq!(system.peek(lane, DATA, 4), (5u32 << 8).to_le_bytes());
         assert_eq!(system.machine.0.borrow().objects(), (1, 1));
     }
-    for point in ["wait.effect", "wait.record"] {
+    for point in ["wait4.intent", "wait4.effect", "wait4.record"] {
         let (mut system, lane) = System::start();
         let child = system.fork(lane);
         let pid = u64::from(system.pid(child));
@@ -191,7 +193,7 @@ fn slots_of_what_was_destroyed_can_be_used_again_whenever_posix_died() {
         let (mut system, lane) = System::start();
         let child = system.fork(lane);
         let pid = u64::from(system.pid(child));
-        system.call_crashing_at(child, 231, [5, 0, 0, 0, 0, 0], ("exit.effect", nth));
+        system.call_crashing_at(child, 231, [5, 0, 0, 0, 0, 0], ("object.reclaimed", nth));
         assert_eq!(system.call(lane, 61, [pid, 0, 0, 0, 0, 0]), Some(pid));
         let result = system.call(lane, 57, [0; 6]).map(|result| result as i64);
         assert!(result.is_some_and(|pid| pid > 0), "the {nth}. object: fork answers {result:?}");
@@ -202,7 +204,7 @@ fn slots_of_what_was_destroyed_can_be_used_again_whenever_posix_died() {
 #[test]
 fn thread_pointer_is_set_and_the_call_succeeds_whichever_failpoint_kills() {
     const ARCH_SET_FS: u64 = 0x1002;
-    for point in ["process.intent", "process.effect", "process.record", "process.reply"] {
+    for point in ["arch_prctl.intent", "arch_prctl.effect", "arch_prctl.record", "arch_prctl.reply"] {
         let (mut system, lane) = System::start();
         let answered = system.call_crashing(lane, 158, [ARCH_SET_FS, DATA, 0, 0, 0, 0], point);
         let machine = system.machine.0.borrow();
@@ -244,7 +246,7 @@ fn appended_bytes_are_there_once() {
 
 #[test]
 fn handler_runs_once() {
-    for point in ["signal.effect", "signal.record"] {
+    for point in ["signal.effect", "signal.record", "kill.effect", "kill.record", "kill.reply"] {
         let (mut system, lane) = System::start();
         let action = [0x40_1100u64, 0x0400_0000, 0x40_1200, 0].map(u64::to_le_bytes).concat();
         system.poke(lane, DATA + 0x800, &action);
@@ -264,12 +266,12 @@ fn handler_runs_once() {
 
 #[test]
 fn socket_write_happens_once_whichever_failpoint_kills() {
-    for point in ["write.intent", "write.effect", "write.record", "write.reply"] {
+    for point in ["sendto.intent", "queue.filled", "sendto.effect", "sendto.record", "sendto.reply"] {
         let (mut system, lane) = System::start();
         let (left, right) = pair(&mut system, lane, PACKETS);
         system.text(lane, 0, "once");
         let result = system.call_crashing(lane, 44, [left, DATA, 4, 0, 0, 0], point);
-        assert!(point == "write.reply" || result == Some(4), "{point}: {result:?}");
+        assert!(point == "sendto.reply" || result == Some(4), "{point}: {result:?}");
         assert_eq!(receive(&mut system, lane, right, 100, 0).unwrap(), "once", "{point}");
         assert_eq!(receive(&mut system, lane, right, 100, 0), Err(11), "{point}");
     }
@@ -318,22 +320,20 @@ fn connection_is_made_and_accepted_once_whichever_store_is_the_last() {
     }
 }
 
-/// A call of each family and what shows its effect afterwards: a number that would be another if the call had been made twice, or not at all.
-type FamilyCase = (&'static str, u64, fn(&mut System, usize) -> [u64; 6], fn(&mut System, usize) -> u64);
+/// A call and what shows its effect afterwards: a number that would be another if the call had been made twice, or not at all.
+type Case = (u64, fn(&mut System, usize) -> [u64; 6], fn(&mut System, usize) -> u64);
 
-const FAMILIES: [FamilyCase; 9] = [
+const CASES: [Case; 9] = [
     // dup: the next descriptor is the one after it.
-    ("descriptor", 32, |_, _| [0, 0, 0, 0, 0, 0], |system, lane| system.call(lane, 32, [0; 6]).unwrap()),
+    (32, |_, _| [0, 0, 0, 0, 0, 0], |system, lane| system.call(lane, 32, [0; 6]).unwrap()),
     // brk: the break moved.
     (
-        "map",
         12,
         |system, lane| [system.call(lane, 12, [0; 6]).unwrap() + 0x3000, 0, 0, 0, 0, 0],
         |system, lane| system.call(lane, 12, [0; 6]).unwrap() % 0x10000,
     ),
     // rt_sigprocmask: one more signal is blocked.
     (
-        "mask",
         14,
         |system, lane| {
             system.poke(lane, DATA, &0x200u64.to_le_bytes());
@@ -342,10 +342,9 @@ const FAMILIES: [FamilyCase; 9] = [
         |system, lane| u64::from_le_bytes(system.peek(lane, DATA + 8, 8).try_into().unwrap()),
     ),
     // kill with no signal.
-    ("kill", 62, |system, lane| [u64::from(system.pid(lane)), 0, 0, 0, 0, 0], |_, _| 0),
+    (62, |system, lane| [u64::from(system.pid(lane)), 0, 0, 0, 0, 0], |_, _| 0),
     // epoll_ctl: adding twice is EEXIST.
     (
-        "epoll",
         233,
         |system, lane| {
             pipe(system, lane);
@@ -355,14 +354,13 @@ const FAMILIES: [FamilyCase; 9] = [
         |_, _| 0,
     ),
     // alarm: what was left of the one before.
-    ("timer", 37, |_, _| [100, 0, 0, 0, 0, 0], |system, lane| system.call(lane, 37, [0; 6]).unwrap()),
+    (37, |_, _| [100, 0, 0, 0, 0, 0], |system, lane| system.call(lane, 37, [0; 6]).unwrap()),
     // umask: the one before.
-    ("process", 95, |_, _| [0o77, 0, 0, 0, 0, 0], |system, lane| system.call(lane, 95, [0; 6]).unwrap()),
+    (95, |_, _| [0o77, 0, 0, 0, 0, 0], |system, lane| system.call(lane, 95, [0; 6]).unwrap()),
     // mkdir: a second one is EEXIST.
-    ("name", 83, |system, lane| [system.text(lane, 0, "/made"), 0o755, 0, 0, 0, 0], |_, _| 0),
+    (83, |system, lane| [system.text(lane, 0, "/made"), 0o755, 0, 0, 0, 0], |_, _| 0),
     // lseek from where it stands.
     (
-        "offset",
         8,
         |system, lane| {
             system.install("/data", b"0123456789");
@@ -374,20 +372,20 @@ const FAMILIES: [FamilyCase; 9] = [
 ];
 
 #[test]
-fn call_of_each_family_is_made_once_whichever_failpoint_kills() {
-    for (family, number, prepare, look) in FAMILIES {
+fn call_is_made_once_whichever_of_its_steps_kills() {
+    for (number, prepare, look) in CASES {
         let once = {
             let (mut system, lane) = System::start();
             let arguments = prepare(&mut system, lane);
             (system.call(lane, number, arguments), look(&mut system, lane))
         };
-        for step in ["intent", "effect", "record", "reply"] {
+        for step in Step::ALL {
             let (mut system, lane) = System::start();
             let arguments = prepare(&mut system, lane);
-            let point = format!("{family}.{step}");
+            let point = format!("{}.{}", table::name(number).unwrap(), step.name());
             let result = system.call_crashing(lane, number, arguments, &point);
             // One that was answered before the crash has its result in its registers, which this harness does not look at.
-            assert!(step == "reply" || result == once.0, "{point}: {result:?} instead of {:?}", once.0);
+            assert!(step == Step::Reply || result == once.0, "{point}: {result:?} instead of {:?}", once.0);
             assert_eq!(look(&mut system, lane), once.1, "{point}");
         }
     }

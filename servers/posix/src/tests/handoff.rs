@@ -59,7 +59,7 @@ fn both_calls_have_their_result_whichever_store_is_the_last() {
 
 #[test]
 fn both_calls_have_their_result_whichever_failpoint_kills() {
-    for point in ["write.intent", "read.effect", "write.effect", "write.record", "write.reply"] {
+    for point in ["write.intent", "queue.emptied", "queue.filled", "write.effect", "write.record", "write.reply"] {
         let (mut system, ends, lane, reader) = waiting(10);
         let written = system.call_crashing(lane, WRITE, [ends.1, DATA, 4, 0, 0, 0], point);
         assert!(point == "write.reply" || written == Some(4), "{point}: {written:?}");

@@ -105,12 +105,12 @@ fn check_unlocked_middle(system: &mut System, lane: usize, child: usize, file: u
 
 #[test]
 fn an_unlock_happens_once_whichever_failpoint_kills() {
-    for point in ["descriptor.intent", "descriptor.effect", "descriptor.record", "descriptor.reply"] {
+    for point in ["fcntl.intent", "fcntl.effect", "fcntl.record", "fcntl.reply"] {
         let (mut system, lane, child, file) = prepared();
         let at = describe(&mut system, lane, UNLOCK, 10, 10);
         let result = system.call_crashing(lane, 72, [file, SETLK, at, 0, 0, 0], point);
         // One that was answered before the crash has its result in its registers, which this harness does not look at.
-        assert!(point == "descriptor.reply" || result == Some(0), "{point}: {result:?}");
+        assert!(point == "fcntl.reply" || result == Some(0), "{point}: {result:?}");
         check_unlocked_middle(&mut system, lane, child, file, point);
     }
 }

@@ -301,7 +301,7 @@ fn check_typed_once(what: &str, die: impl Fn(&mut System, usize, [u64; 6]) -> Op
 
 #[test]
 fn a_line_is_typed_once_whatever_kills() {
-    for point in ["write.intent", "write.effect", "write.record", "write.reply"] {
+    for point in ["write.intent", "queue.filled", "write.effect", "write.record", "write.reply"] {
         check_typed_once(point, |system, lane, arguments| system.call_crashing(lane, WRITE, arguments, point));
     }
     let died = std::cell::Cell::new(true);
@@ -320,13 +320,13 @@ fn a_line_is_typed_once_whatever_kills() {
 
 #[test]
 fn a_long_write_goes_on_where_it_was_when_posix_died() {
-    for (point, nth) in [("write.effect", 0), ("write.effect", 1), ("write.record", 0)] {
+    for (point, at_point) in [("queue.filled", true), ("restart", false)] {
         let (mut system, lane) = System::start();
         let pair = open_pair(&mut system, lane);
         let writer = system.fork(lane);
         let text: Vec<u8> = (0..20_000u32).map(|index| b'a' + (index % 23) as u8).collect();
         system.poke(writer, DATA + 0x1_0000, &text);
-        if nth == 0 {
+        if at_point {
             let result = system.call_crashing(writer, WRITE, [pair.slave, DATA + 0x1_0000, 20_000, 0, 0, 0], point);
             assert_eq!(result, None, "{point}");
         } else {
@@ -346,7 +346,7 @@ fn a_long_write_goes_on_where_it_was_when_posix_died() {
 
 #[test]
 fn a_read_loses_nothing_whichever_side_it_is_on() {
-    for point in ["read.effect", "read.record"] {
+    for point in ["read.intent", "queue.emptied", "read.effect", "read.record"] {
         let (mut system, lane) = System::start();
         let pair = open_pair(&mut system, lane);
         write(&mut system, lane, pair.master, "two\nlines\n");

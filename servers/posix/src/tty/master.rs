@@ -53,7 +53,7 @@ impl Call<'_, '_> {
             }
             return self.wait(Wait::on(Event::Terminal(file.object)), true);
         }
-        libsys::fail::hit(Point::ReadEffect);
+        libsys::fail::hit(Point::QueueEmptied);
         self.posix.store.edit_line(pty, |line, transaction| line.change::<TAKEN, _>(transaction, |line| line.sent(count)));
         self.posix.wake(Event::Terminal(file.object));
         Ok(count as u64)

@@ -132,7 +132,7 @@ impl Call<'_, '_> {
             let _all = line.look(|line| line.copy_input(span, 0, buffer));
             call.write(address, buffer)
         })?;
-        libsys::fail::hit(Point::ReadEffect);
+        libsys::fail::hit(Point::QueueEmptied);
         self.posix.store.edit_line(pty, |line, transaction| line.change::<TAKEN, _>(transaction, |line| line.take_input(span)));
         self.posix.wake(Event::Terminal(file.object));
         Ok(u64::from(span.count))
@@ -159,7 +159,6 @@ impl Call<'_, '_> {
         piece: usize,
         mut put: impl FnMut(&mut Self, &[u8]) -> Result<usize, Stop>,
     ) -> SysResult {
-        libsys::fail::hit(Point::WriteIntent);
         let length = from.length();
         let mut done = self.progress() as usize;
         while done < length {
@@ -172,7 +171,7 @@ impl Call<'_, '_> {
                 Err(Stop::Errno(_)) if done > 0 => return Ok(done as u64),
                 other => other?,
             };
-            libsys::fail::hit(Point::WriteEffect);
+            libsys::fail::hit(Point::QueueFilled);
             done += taken;
             if taken > 0 {
                 self.posix.wake(Event::Terminal(file.object));

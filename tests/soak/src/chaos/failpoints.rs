@@ -4,7 +4,11 @@
 //! (the n-th in the n-th instance), and runs the same load. Counted are: *injected*, armed failpoints; *hit*, those that were reached, so
 //! that the server died of them; *recovered*, deaths after which a next instance came up; *wrong*, boots whose streams or status were not
 //! those of the first. A boot that went wrong is told with its seed, by which it is made again.
+//!
+//! Of posix's failpoints those of the calls that the load makes are armed, as posix counted them in the first boot: one that is never reached keeps those behind it
+//! from being armed.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ::tests::{Boot, Outcome};
@@ -14,6 +18,10 @@ use crate::dice::Dice;
 
 /// What runs in the guest.
 const LOAD: &str = include_str!("load.sh");
+/// The last that it writes.
+const DONE: &str = "done\n";
+/// What tells afterwards which calls were made.
+const COUNTED: &str = "cat /proc/synos/calls\n";
 /// Most deaths of one server in one boot.
 const MOST_DEATHS: u64 = 6;
 /// A server that is killed on purpose all the time is not in a loop, and its successor need not wait.
@@ -24,39 +32,48 @@ const PASSAGES: u32 = 16;
 const BOOT_SECONDS: u32 = 400;
 
 /// A server, and the names of its failpoints.
-type Victim = (&'static str, Vec<&'static str>);
+type Victim = (&'static str, Vec<String>);
 
-/// Every server that the load passes through.
-fn victims() -> Vec<Victim> {
+/// Every server that the load passes through, which makes these calls.
+fn victims(calls: &BTreeSet<&str>) -> Vec<Victim> {
+    let steps = posix::fail::names_of_calls().into_iter();
+    let steps = steps.filter(|point| point.split_once('.').is_some_and(|(call, _)| calls.contains(call)));
     vec![
-        ("posix", names::<posix::fail::Point>()),
+        ("posix", names::<posix::fail::Point>().into_iter().chain(steps).collect()),
         ("vfs", names::<vfs::fail::Point>()),
         ("console", names::<console::point::Point>()),
         ("memory", names::<memory::trade::Point>()),
     ]
 }
 
-fn names<P: Failpoint>() -> Vec<&'static str> {
-    P::ALL.iter().map(|point| point.name()).collect()
+fn names<P: Failpoint>() -> Vec<String> {
+    P::ALL.iter().map(|point| point.name().to_owned()).collect()
 }
 
 /// A failpoint to arm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Shot {
     service: &'static str,
-    point: &'static str,
+    point: String,
     nth: u32,
 }
 
+/// The calls that posix has counted, by its file of numbers and counts.
+fn made(counted: &str) -> BTreeSet<&'static str> {
+    let numbers = counted.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
+    numbers.filter_map(posix::table::name).collect()
+}
+
 /// The shots of a boot. All that a line of the run's options says.
-fn shots(seed: u64) -> Vec<Shot> {
+fn shots(victims: &[Victim], seed: u64) -> Vec<Shot> {
     let mut dice = Dice::new(seed);
     let mut shots = Vec::new();
-    for (service, points) in victims() {
+    for (service, points) in victims {
+        let points: Vec<&str> = points.iter().map(String::as_str).collect();
         for instance in 0..dice.below(MOST_DEATHS + 1) {
             // A successor's first passage may be of the request that its predecessor died of, which a second death makes poison.
             let first = if instance == 0 { 1 } else { 2 };
-            shots.push(Shot { service, point: dice.pick(&points), nth: first + passage(&mut dice) });
+            shots.push(Shot { service, point: dice.pick(&points).to_owned(), nth: first + passage(&mut dice) });
         }
     }
     shots
@@ -84,14 +101,16 @@ struct Tally {
 /// The load does not even run when nobody dies.
 pub fn run(time: Duration, seed: u64) -> Result<usize, String> {
     let started = Instant::now();
-    let right = boot("chaos-golden", &[]);
-    if right.status != 0 || !right.stdout.ends_with("done\n") {
+    let mut right = boot("chaos-golden", &[], &[LOAD, COUNTED].concat());
+    let Some((load, counted)) = right.stdout.rsplit_once(DONE).filter(|_| right.status == 0) else {
         return Err(format!("the load fails although nobody dies: {right}"));
-    }
+    };
+    let (load, victims) = (format!("{load}{DONE}"), victims(&made(counted)));
+    right.stdout = load;
     let mut tally = Tally::default();
     for seed in seed.. {
-        let shots = shots(seed);
-        let outcome = boot("chaos", &shots);
+        let shots = shots(&victims, seed);
+        let outcome = boot("chaos", &shots, LOAD);
         let hit = outcome.log.matches("] failpoint ").count();
         let wrong = differs(&right, &outcome).or_else(|| deaths_of_their_own(&outcome.log, hit));
         tally.boots += 1;
@@ -112,10 +131,11 @@ pub fn run(time: Duration, seed: u64) -> Result<usize, String> {
     Ok(wrong)
 }
 
-fn boot(name: &str, shots: &[Shot]) -> Outcome {
+fn boot(name: &str, shots: &[Shot], script: &str) -> Outcome {
     let boot = Boot::new(name).within_seconds(BOOT_SECONDS);
-    let boot = victims().into_iter().fold(boot, |boot, (service, _)| boot.policy(service, POLICY));
-    shots.iter().fold(boot, |boot, shot| boot.failing(shot.service, shot.point, shot.nth)).script(LOAD)
+    let shot_at: BTreeSet<&str> = shots.iter().map(|shot| shot.service).collect();
+    let boot = shot_at.into_iter().fold(boot, |boot, service| boot.policy(service, POLICY));
+    shots.iter().fold(boot, |boot, shot| boot.failing(shot.service, &shot.point, shot.nth)).script(script)
 }
 
 /// In what a boot differs from the one in which nobody died.
@@ -152,12 +172,17 @@ mod tests {
 
     #[test]
     fn shots_follow_from_the_seed_and_meet_every_server() {
-        assert_eq!(shots(5), shots(5));
-        assert_ne!(shots(5), shots(6));
-        let many: Vec<Shot> = (0..40).flat_map(shots).collect();
-        for (service, points) in victims() {
-            assert!(many.iter().any(|shot| shot.service == service && points.contains(&shot.point)), "{service}");
+        let victims = victims(&made("1 20\n39 5\n"));
+        assert_eq!(shots(&victims, 5), shots(&victims, 5));
+        assert_ne!(shots(&victims, 5), shots(&victims, 6));
+        let many: Vec<Shot> = (0..40).flat_map(|seed| shots(&victims, seed)).collect();
+        for (service, points) in &victims {
+            assert!(many.iter().any(|shot| shot.service == *service && points.contains(&shot.point)), "{service}");
         }
+        let of_calls = posix::fail::names_of_calls();
+        let steps: BTreeSet<&str> = many.iter().map(|shot| shot.point.as_str()).filter(|point| of_calls.iter().any(|name| name == point)).collect();
+        assert!(steps.contains("write.effect"), "{steps:?}");
+        assert!(victims.iter().all(|(service, points)| *service != "posix" || !points.iter().any(|point| point.starts_with("dup."))));
         assert!(many.iter().all(|shot| (1..=PASSAGES + 2).contains(&shot.nth)));
     }
 
