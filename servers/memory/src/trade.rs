@@ -29,6 +29,8 @@ libsys::failpoints! {
         ReturnReply => "return.reply",
         FaultIntent => "fault.intent",
         Fault => "fault.map",
+        HugeIntent => "huge.intent",
+        HugeEffect => "huge.effect",
         HugeRecord => "huge.record",
         HugeReply => "huge.reply",
         CompactUnmapped => "compact.unmapped",

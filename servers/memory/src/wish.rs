@@ -28,6 +28,7 @@ fn is_of(wish: &Wish, window: Window, from: Badge) -> bool {
 /// # Errors
 /// [`Error::TooManyRanges`].
 pub fn make(area: &Area<Ledger>, from: Badge, window: Window, first: u64, pages: u64) -> Result<(), Error> {
+    fail::hit(Point::HugeIntent);
     let wishes = &area.state().wishes;
     let same = |cell: &&Cell<Wish>| is_of(&cell.get(), window, from) && cell.get().first == first;
     // Of an instance that is no more, which this one's service shows.
@@ -38,6 +39,7 @@ pub fn make(area: &Area<Ledger>, from: Badge, window: Window, first: u64, pages:
         Some(cell) => {
             let transaction = area.begin();
             cell.set(&transaction, Wish { pages, first, service: u32::from(from.service), instance: instance(window, from) });
+            fail::hit(Point::HugeEffect);
             transaction.commit();
         }
         None if pages == 0 => {}

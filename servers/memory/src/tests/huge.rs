@@ -221,7 +221,7 @@ fn wish_is_made_once_whatever_store_or_failpoint_a_crash_hits() {
         finished
     };
     assert!((0..200).any(|nth| check(&mut |body| crash_at_store(nth, body).is_some())));
-    for point in [Point::HugeRecord, Point::HugeReply] {
+    for point in [Point::HugeIntent, Point::HugeEffect, Point::HugeRecord, Point::HugeReply] {
         assert!(!check(&mut |body| crash_at_failpoint(point.name(), 1, body).is_some()), "{}", point.name());
     }
 }
