@@ -226,6 +226,10 @@ static void not_torn(void)
 	char page[PIPE_BUF];
 
 	printf("-- writes of a page are whole\n");
+	/* Open for writing as long as both are at it: one may be done before the other one has begun. */
+	int reader = open(fifo, O_RDONLY | O_NONBLOCK), held = open(fifo, O_WRONLY), have = 0;
+
+	fcntl(reader, F_SETFL, 0);
 	for (int i = 0; i < 2; i++)
 		if ((children[i] = fork()) == 0) {
 			int writer = open(fifo, O_WRONLY);
@@ -236,7 +240,6 @@ static void not_torn(void)
 					_exit(1);
 			_exit(0);
 		}
-	int reader = open(fifo, O_RDONLY), have = 0;
 	while (pages[0] + pages[1] < 2 * COUNT) {
 		long wanted = (long)sizeof page - have < 700 ? (long)sizeof page - have : 700;
 		long count = read(reader, page + have, wanted);
@@ -254,6 +257,7 @@ static void not_torn(void)
 	printf("torn %d, pages %d and %d\n", torn, pages[0], pages[1]);
 	ended("first", children[0]);
 	ended("second", children[1]);
+	close(held);
 	show("end", read(reader, page, 1));
 	close(reader);
 }
