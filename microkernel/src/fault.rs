@@ -15,6 +15,8 @@ use crate::thread::{CallKind, Port, State, Thread, odd};
 pub const PAGE_FAULT: u64 = 14;
 /// Vector of "device not available": an FPU instruction while CR0.TS is set.
 const DEVICE_NOT_AVAILABLE: u64 = 7;
+/// Vectors of exceptions that come after their instruction (traps: SDM vol. 3, table 6-1): single steps and breakpoints. Overflow is none in 64-bit mode.
+pub(crate) const TRAPS: [u64; 2] = [1, 3];
 /// Page fault error code bits (SDM vol. 3, 4.7).
 const CODE_PRESENT: u64 = 1;
 const CODE_WRITE: u64 = 2;
@@ -64,7 +66,7 @@ impl<M: Machine> Kernel<M> {
         self.raise_exception(thread);
     }
 
-    fn raise_exception(&mut self, thread: Ref<Thread>) {
+    pub(crate) fn raise_exception(&mut self, thread: Ref<Thread>) {
         let port = self.thread(thread).fault_endpoint;
         match self.live_port(port) {
             Some(endpoint) => self.fault_call(thread, endpoint, CallKind::Exception),

@@ -257,6 +257,7 @@ impl<M: Machine> Kernel<M> {
 
     /// A call ends without an answer and is to be made again: a native caller is told why, a Linux thread traps again with the number kept. One whose
     /// registers the server had set goes on with those: setting them was the commit of the request, and going back would run it with somebody else's.
+    /// An exception comes by itself when the instruction is done again, but for one that came after it, which is told again.
     pub(crate) fn redeliver(&mut self, caller: Ref<Thread>, error: Error) {
         let thread = self.thread(caller);
         match thread.call_kind() {
@@ -266,6 +267,7 @@ impl<M: Machine> Kernel<M> {
                 thread.rewind();
                 thread.redeliver = 1;
             }
+            CallKind::Exception if thread.has_trapped() && thread.frame_set == 0 => return self.raise_exception(caller),
             CallKind::PageFault | CallKind::Exception => {}
         }
         self.make_runnable(caller);

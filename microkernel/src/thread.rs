@@ -8,6 +8,7 @@ use abi::{Error, Frame, Lease, MAX_LEASES, ObjectKind, Rights, ThreadSetting, th
 
 use crate::capability::{CapTable, SlotPlace};
 use crate::endpoint::Endpoint;
+use crate::fault::TRAPS;
 use crate::kernel::Kernel;
 use crate::machine::{Machine, PageNumber};
 use crate::notification::Notification;
@@ -272,6 +273,12 @@ impl Thread {
     /// Sets what a system call returns: status and label.
     pub(crate) fn set_status(&mut self, status: u32, label: u32) {
         self.frame.rax = u64::from(label) << 32 | u64::from(status);
+    }
+
+    /// Whether the exception that it is in came after its instruction, which would not raise it again.
+    pub(crate) fn has_trapped(&self) -> bool {
+        let [vector, ..] = self.fault;
+        TRAPS.contains(&vector)
     }
 
     /// Goes back to the `syscall` instruction that it executed, to execute it again.

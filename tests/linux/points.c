@@ -113,12 +113,31 @@ static void handler(int signal)
 	handled += signal == SIGUSR1;
 }
 
+static void trapped(int signal)
+{
+	handled += signal == SIGTRAP;
+}
+
 static void signals(int turn)
 {
 	handled = 0;
 	CHECK(signal(SIGUSR1, handler) != SIG_ERR);
 	CHECK(kill(getpid(), SIGUSR1) == 0);
 	CHECK(handled == 1 && turn >= 0);
+}
+
+/* Exceptions that come after their instruction, so that doing it again does not raise them again: a breakpoint, and the single steps over three. */
+static void traps(int turn)
+{
+	handled = 0;
+	CHECK(signal(SIGTRAP, trapped) != SIG_ERR);
+	__asm__ volatile("int3");
+	CHECK(handled == 1 && turn >= 0);
+	__asm__ volatile("sub $128, %%rsp\n"
+			 "pushf\npushf\norq $0x100, (%%rsp)\npopf\n"
+			 "nop\nnop\npopf\n"
+			 "add $128, %%rsp" : : : "cc", "memory");
+	CHECK(handled == 1 + 3);
 }
 
 static void descriptors(int turn)
@@ -386,6 +405,7 @@ int main(int count, char **arguments)
 	run("exec", execs);
 	run("pipe", pipes);
 	run("memory", hogs);
+	run("trap", traps);
 	run("signal", signals);
 	run("descriptor", descriptors);
 	run("map", maps);

@@ -208,6 +208,28 @@ fn exception_that_kills_its_handler_leaves_the_thread_stopped() {
     assert_eq!(world.state(program.thread), State::Stopped);
 }
 
+/// A breakpoint's thread stands behind it, and one that steps behind the instruction: neither would raise it again.
+#[test]
+fn exception_that_came_after_its_instruction_is_told_again_when_its_handler_died() {
+    const TRAPS: [u64; 2] = [1, 3];
+    for vector in TRAPS {
+        let mut world = World::new();
+        let (mut server, _, endpoint) = world.pair(1);
+        let program = world.spawn_linux(&Linux { pager: endpoint, faults: endpoint, ..Linux::default() });
+        world.frame(program.thread).rip = RIP;
+        world.receive(server.thread, 10);
+        world.exception(program.thread, vector, 0, 0);
+        assert_eq!(crash(&mut world, &mut server, endpoint, 2)[ATTEMPTS], 1);
+        let message = world.received(server.thread);
+        assert_eq!((message.kind, &message.words[..4]), (Some(MessageKind::Exception), &[vector, 0, 0, RIP][..]));
+        world.reply_receive(server.thread, 10, &Message::answer(ReplyKind::Resume, 0));
+        assert_eq!((world.state(program.thread), world.frame(program.thread).rip), (State::Runnable, RIP));
+        world.exception(program.thread, 6, 0, 0);
+        crash(&mut world, &mut server, endpoint, 2);
+        assert_eq!(world.state(program.thread), State::Runnable, "any other one comes again by itself");
+    }
+}
+
 #[test]
 fn endpoint_says_who_waits_at_it() {
     let mut world = World::new();
