@@ -76,6 +76,8 @@ pub(crate) struct FakeThread {
     pub(crate) redeliver: bool,
     /// Its registers were set during its call: they are the answer, even if the reply never comes.
     pub(crate) frame_set: bool,
+    /// What it is in is no call but a fault, whose instruction it stands at.
+    pub(crate) is_faulting: bool,
     pub(crate) lane: Lane,
     pub(crate) ticks: Ticks,
     pub(crate) level: u64,
@@ -205,10 +207,8 @@ impl Machine {
     pub(crate) fn server_died(&mut self) {
         for thread in self.threads.values_mut().filter(|thread| thread.runs == Runs::Calling) {
             thread.runs = Runs::Running;
-            if !thread.frame_set {
-                thread.frame.rip -= 2;
-                thread.redeliver = true;
-            }
+            thread.redeliver = !thread.frame_set && !thread.is_faulting;
+            thread.frame.rip -= if thread.redeliver { 2 } else { 0 };
         }
         self.answers.clear();
         // It may have died in the middle of a request to vfs, as far as the count of stores goes: then vfs died too.
@@ -281,6 +281,7 @@ impl Kernel for Shared {
                     request: RequestNumber::default(),
                     redeliver: false,
                     frame_set: false,
+                    is_faulting: false,
                     lane: 0,
                     ticks: Ticks::default(),
                     level: 0,
@@ -549,7 +550,7 @@ impl Kernel for Shared {
             Runs::Stopped => Was::Stopped,
             Runs::Running => Was::Running,
             Runs::Calling => {
-                thread.frame.rip -= if thread.frame_set { 0 } else { 2 };
+                thread.frame.rip -= if thread.frame_set || thread.is_faulting { 0 } else { 2 };
                 Was::Calling
             }
         };

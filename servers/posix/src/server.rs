@@ -499,10 +499,17 @@ impl<'k> Posix<'k> {
         }
     }
 
+    /// What was in an instruction's way is not there any more. A signal that comes before it is delivered as to a thread that runs, which is stopped first: if we died when a
+    /// handler's frame is on the stack and its registers are not set, the kernel would let the thread go on where it was, over the frame, and the handler would return to
+    /// before all that.
     fn try_instruction_again(&mut self, lane: Lane) {
         if self.is_undisturbed(lane) {
             self.store.commit();
             self.resume(lane);
+        } else if self.has_deliverable(lane) && !self.is_stopped(lane) {
+            self.store.commit();
+            self.hands.put_down(lane);
+            self.deliver_running(lane);
         } else {
             self.return_to_program(lane, Resume::Instruction);
         }

@@ -253,7 +253,7 @@ impl System {
             thread.request = thread.request.next();
         }
         thread.runs = Runs::Calling;
-        thread.frame_set = false;
+        (thread.frame_set, thread.is_faulting) = (false, false);
         thread.frame.rip += 2;
         (thread.frame.rax, thread.frame.rcx) = (number, thread.frame.rip);
         let Frame { rdi, rsi, rdx, r10, r8, r9, .. } = &mut thread.frame;
@@ -303,6 +303,14 @@ impl System {
     pub(crate) fn may_write(&mut self, lane: Lane, address: u64, bytes: &[u8]) -> bool {
         let map = self.map_of(lane);
         self.posix().write_guest(map, address, bytes, abi::RequestNumber::default()).is_ok()
+    }
+
+    /// A lane's thread meets a page fault, of which posix has not heard yet; its number.
+    pub(crate) fn begin_fault(&mut self, lane: Lane) -> RequestNumber {
+        let mut machine = self.machine.0.borrow_mut();
+        let thread = machine.threads.get_mut(&slot::thread(lane)).expect("a thread");
+        (thread.runs, thread.frame_set, thread.is_faulting) = (Runs::Calling, false, true);
+        thread.request.with_step(RequestNumber::FAULT_STEP)
     }
 
     pub(crate) fn map_of(&mut self, lane: Lane) -> usize {

@@ -127,7 +127,7 @@ impl Posix<'_> {
         }
     }
 
-    fn is_stopped(&self, lane: Lane) -> bool {
+    pub(crate) fn is_stopped(&self, lane: Lane) -> bool {
         self.store.process(self.store.thread(lane).process as usize).flags & crate::saved::flag::STOPPED != 0
     }
 

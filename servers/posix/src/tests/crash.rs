@@ -4,7 +4,11 @@ use super::sockets::{PACKETS, STREAM, pair, receive, send, send_descriptor};
 use crate::fail::Step;
 use crate::fake::Runs;
 use crate::fake::harness::{DATA, System};
+use crate::saved::slot;
+use crate::server::Incoming;
 use crate::table;
+use abi::FaultAccess;
+use libsys::host::crash_at_failpoint;
 
 fn pipe(system: &mut System, lane: usize) {
     assert_eq!(system.call(lane, 22, [DATA + 0x1000, 0, 0, 0, 0, 0]), Some(0));
@@ -262,6 +266,24 @@ fn handler_runs_once() {
         assert_eq!((after.rip, after.rsp, after.rax), (before.rip + 2, before.rsp, 0), "{point}");
         assert_eq!(system.posix().store.process(1).pending, 0);
     }
+}
+
+/// The page is there, so the instruction would do its work this time: the program must not go on over its handler's frame, and do again afterwards what it did there.
+#[test]
+fn program_whose_fault_meets_a_signal_does_not_run_on_when_its_handler_is_due() {
+    let (mut system, lane) = System::start();
+    let action = [0x40_1100u64, 0x0400_0000, 0x40_1200, 0].map(u64::to_le_bytes).concat();
+    system.poke(lane, DATA + 0x800, &action);
+    system.call(lane, 13, [10, DATA + 0x800, 0, 8, 0, 0]);
+    let at = system.call(lane, 9, [0, 0x1000, 3, 0x22, u64::MAX, 0]).unwrap();
+    let (pid, other) = (u64::from(system.pid(lane)), system.fork(lane));
+    let number = system.begin_fault(lane);
+    assert_eq!(system.call(other, 62, [pid, 10, 0, 0, 0, 0]), Some(0));
+    let fault = Incoming::PageFault { address: at, access: FaultAccess::WRITE };
+    assert!(crash_at_failpoint("signal.record", 1, || system.receive(lane, number, fault)).is_none());
+    assert_eq!(system.runs(lane), Some(Runs::Stopped));
+    system.restart();
+    assert_eq!((system.runs(lane), system.machine.0.borrow().threads[&slot::thread(lane)].frame.rip), (Some(Runs::Running), 0x40_1100));
 }
 
 #[test]

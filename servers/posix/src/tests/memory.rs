@@ -1,4 +1,4 @@
-use abi::{FaultAccess, RequestNumber};
+use abi::FaultAccess;
 
 use crate::fake::Runs;
 use crate::fake::harness::{DATA, DATA_BYTES, System};
@@ -11,11 +11,7 @@ fn error(number: i64) -> Option<u64> {
 }
 
 pub(super) fn fault(system: &mut System, lane: usize, address: u64, access: u64) {
-    let mut machine = system.machine.0.borrow_mut();
-    let thread = machine.threads.get_mut(&slot::thread(lane)).unwrap();
-    thread.runs = Runs::Calling;
-    let number = thread.request.with_step(RequestNumber::FAULT_STEP);
-    drop(machine);
+    let number = system.begin_fault(lane);
     system.receive(lane, number, Incoming::PageFault { address, access });
     system.hear_vfs();
 }
