@@ -117,7 +117,9 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         let Some(record) = self.services.get_mut(index) else { return };
         let (name, instance) = (record.spec.service.name(), record.instance);
         record.doomed = instance;
-        let how = if target.held { "at work" } else { "as it was" };
+        // It may have been given work and not be through with its instructions, as each costs a trap.
+        let has_work = doom.stepping.is_some_and(|(_, left)| left < doom.instructions);
+        let how = if target.held || has_work { "at work" } else { "as it was" };
         match strike::die(&mut self.kernel, &target, doom.how) {
             Ok(Struck::Thread { rip }) => self.say(format_args!("{name}, instance {instance}, is made to die: {:?} {how}, at {rip:#x}", doom.how)),
             Ok(_) => {}

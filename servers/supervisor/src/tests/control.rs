@@ -126,6 +126,17 @@ fn crash_by_command_waits_for_a_successor_that_is_met_while_it_starts() {
 }
 
 #[test]
+fn server_that_is_not_through_with_its_instructions_in_time_dies_at_work_all_the_same() {
+    let mut supervisor = booted("");
+    assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild), Ok(()));
+    supervisor.kernel().ticks += HZ / 100;
+    assert!(supervisor.fulfil_dooms().is_some() && trap(&mut supervisor, 1));
+    supervisor.kernel().ticks += HZ;
+    assert_eq!((supervisor.fulfil_dooms(), doom(&mut supervisor)), (None, Some(death::argument(How::Wild))));
+    assert!(supervisor.kernel().log.iter().any(|line| line.contains("vfs, instance 1, is made to die: Wild at work")));
+}
+
+#[test]
 fn crash_by_command_ends_with_the_service() {
     let mut specs = specs();
     specs[1].policy.restart = Restart::Never;
