@@ -66,7 +66,7 @@ fn boot(name: &str, times: usize, servers: &[&str]) -> Boot {
     servers.iter().fold(boot, |boot, server| boot.policy(server, POLICY))
 }
 
-/// How many deaths of a server came a number of instructions after it was given work.
+/// How many deaths of a server came while it had a request in hand.
 fn at_work(log: &str, server: &str) -> usize {
     let is_one = |line: &&str| line.contains(&format!(" {server}, instance ")) && line.contains(" is made to die: ") && line.contains(" at work, ");
     log.lines().filter(is_one).count()
@@ -106,8 +106,8 @@ fn every_server_dies_in_every_way_under_load_and_no_program_notices() {
     println!("crashes: {} rounds of the load", rounds.len());
     assert_causes(&outcome.log, times, &servers);
     let all_at_work: usize = servers.iter().map(|server| at_work(&outcome.log, server)).sum();
-    // Nearly all, but for memory and the console, which have less to do, and for a host so busy that nobody is given any work in 50 ms.
-    assert!(4 * all_at_work >= times * servers.len() * WAYS.len(), "only {all_at_work} died in the middle of work: {outcome}");
+    // memory and the console have less to do; and a host may be so busy that nobody is given work in 50 ms.
+    assert!(8 * all_at_work >= times * servers.len() * WAYS.len(), "only {all_at_work} died in the middle of work: {outcome}");
 }
 
 /// First the shell sleeps in a read through all deaths, then somebody types a line into an editor after each.

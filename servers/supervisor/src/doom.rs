@@ -102,24 +102,28 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         if instance != record.instance {
             return false;
         }
-        if left > 1 {
-            record.doom = Some(Doom { stepping: Some((instance, left - 1)), ..doom });
-            return true;
-        }
         record.doom = None;
-        if let Some(target) = self.target_of(index) {
-            self.fulfil(index, doom, Target { thread, held: true, ..target });
+        let Some(target) = self.target_of(index).map(|target| Target { thread, held: true, ..target }) else { return true };
+        // What it does to be given work is not counted.
+        let left = left - u64::from(self.works(&target));
+        if left == 0 {
+            self.fulfil(index, doom, target);
+        } else if let Some(record) = self.services.get_mut(index) {
+            record.doom = Some(Doom { stepping: Some((instance, left)), ..doom });
         }
         true
+    }
+
+    /// Whether the thread has a request in hand.
+    fn works(&mut self, target: &Target<'_>) -> bool {
+        self.kernel.counters(target.handle()).is_ok_and(|counters| counters.in_hand)
     }
 
     fn fulfil(&mut self, index: usize, doom: Doom, target: Target<'a>) {
         let Some(record) = self.services.get_mut(index) else { return };
         let (name, instance) = (record.spec.service.name(), record.instance);
         record.doomed = instance;
-        // It may have been given work and not be through with its instructions, as each costs a trap.
-        let has_work = doom.stepping.is_some_and(|(_, left)| left < doom.instructions);
-        let how = if target.held || has_work { "at work" } else { "as it was" };
+        let how = if self.works(&target) { "at work" } else { "without a request" };
         match strike::die(&mut self.kernel, &target, doom.how) {
             Ok(Struck::Thread { rip }) => self.say(format_args!("{name}, instance {instance}, is made to die: {:?} {how}, at {rip:#x}", doom.how)),
             Ok(_) => {}

@@ -46,7 +46,7 @@ pub struct Target<'a> {
 }
 
 impl Target<'_> {
-    pub(super) fn handle(&self) -> u32 {
+    pub(crate) fn handle(&self) -> u32 {
         self.block.thread(self.thread)
     }
 }

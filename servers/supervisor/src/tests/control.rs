@@ -12,6 +12,7 @@ use protocols::victim::How;
 
 use super::{ENTRY, HZ, booted, endpoint, facts, kill, records, setting, specs, start_info, up};
 use crate::fake::Fake;
+use crate::kernel::Counters;
 use crate::life::Supervisor;
 
 const POSIX: Badge = Badge::new(Service::Posix, 1);
@@ -74,6 +75,7 @@ fn crash_by_command_comes_after_instructions_of_work_and_blames_no_request() {
         supervisor.kernel().ticks = due;
         assert!(supervisor.fulfil_dooms().is_some_and(|until| until > due + HZ / 100), "it may be without work");
         supervisor.kernel().in_hand.insert(thread, 0x77);
+        supervisor.kernel().counters.insert(thread, Counters { in_hand: true, ..Counters::default() });
         let mut traps = 0;
         while doom(&mut supervisor).is_none() {
             assert!(trap(&mut supervisor, instance) && traps < 1 << 13, "{traps}");
@@ -109,7 +111,7 @@ fn server_without_work_dies_idle_and_each_command_is_a_death() {
         looks += 1;
     }
     assert_eq!((doom(&mut supervisor), looks), (Some(death::argument(How::Hang)), 2));
-    assert!(supervisor.kernel().log.iter().any(|line| line.contains("vfs, instance 2, is made to die: Hang as it was")));
+    assert!(supervisor.kernel().log.iter().any(|line| line.contains("vfs, instance 2, is made to die: Hang without a request")));
 }
 
 #[test]
@@ -123,17 +125,6 @@ fn crash_by_command_waits_for_a_successor_that_is_met_while_it_starts() {
     supervisor.kernel().ticks += HZ;
     assert_eq!(supervisor.fulfil_dooms(), None);
     assert_eq!(doom(&mut supervisor), Some(death::argument(How::Wild)));
-}
-
-#[test]
-fn server_that_is_not_through_with_its_instructions_in_time_dies_at_work_all_the_same() {
-    let mut supervisor = booted("");
-    assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild), Ok(()));
-    supervisor.kernel().ticks += HZ / 100;
-    assert!(supervisor.fulfil_dooms().is_some() && trap(&mut supervisor, 1));
-    supervisor.kernel().ticks += HZ;
-    assert_eq!((supervisor.fulfil_dooms(), doom(&mut supervisor)), (None, Some(death::argument(How::Wild))));
-    assert!(supervisor.kernel().log.iter().any(|line| line.contains("vfs, instance 1, is made to die: Wild at work")));
 }
 
 #[test]
