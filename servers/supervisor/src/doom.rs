@@ -3,7 +3,8 @@
 //! Whoever asks is a request that posix has in hand: posix waits for the answer in always the same call, and no other server has been asked for anything. A death
 //! at that moment would show nothing but that one case. So it comes some milliseconds later, and then, by the injector's means, so many instructions after the
 //! server was given work: how long and how many is the request's number's choice. A server that nobody asks for anything dies idle in the end. Each command is a
-//! death: one that is still to come happens when the next is given, and the last one waits for the successor of an instance that died of something else.
+//! death: one that is still to come happens when the next is given, and the last one waits for the successor of an instance that died of something else. Only
+//! while there is no instance all commands are one death.
 
 use core::ops::Range;
 
@@ -12,19 +13,14 @@ use protocols::victim::How;
 
 use crate::inject::plan::Dice;
 use crate::inject::strike::{self, Struck, Target};
+use crate::inject::{LOOK_US, RETRY_US, SPREAD_US};
 use crate::kernel::Kernel;
 use crate::life::{Life, Supervisor};
 
-/// Up to so many microseconds pass: longer than most requests take, so that each is met at any place.
-const SPREAD_US: u64 = 10_000;
 /// For so long work is awaited. Not longer, as `svc crash` waits with us.
 const PATIENCE_US: u64 = 50_000;
 /// It comes after at most this power of two of instructions, chosen at random from these: up to those of several requests.
 const MOST_INSTRUCTIONS_SHIFT: Range<u64> = 3..13;
-/// How soon to look again for a thread that waits in a call, which a stop would end.
-const LOOK_US: u64 = 20;
-/// How soon to look again for an instance.
-const RETRY_US: u64 = 1000;
 
 /// A death to come.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +29,7 @@ pub(crate) struct Doom {
     due: u64,
     /// From when on an idle server dies too.
     until: u64,
+    /// For so many it is to have a request in hand.
     instructions: u64,
     /// Of which instance a thread traps after each instruction, and how many are left.
     stepping: Option<(u32, u64)>,
@@ -49,10 +46,8 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     pub(crate) fn doom(&mut self, index: usize, how: How, number: RequestNumber) {
         let mut dice = Dice::new(number.0);
         let wait_us = dice.below(SPREAD_US);
-        let Range { start, end } = MOST_INSTRUCTIONS_SHIFT;
-        let most = 1 << (start + dice.below(end - start));
         let (due, until) = (self.after_us(wait_us), self.after_us(wait_us + PATIENCE_US));
-        let doom = Doom { how, due, until, instructions: 1 + dice.below(most), stepping: None };
+        let doom = Doom { how, due, until, instructions: dice.up_to_power(MOST_INSTRUCTIONS_SHIFT), stepping: None };
         if let Some(earlier) = self.services.get_mut(index).and_then(|record| record.doom.replace(doom))
             && let Some(target) = self.target_of(index)
         {

@@ -32,21 +32,21 @@ use strike::{Struck, Target, strike};
 const TRAP_VECTOR: u64 = 1;
 
 /// Up to so many microseconds pass before a fault: longer than most requests take, so that each is met at any place.
-const SPREAD_US: u64 = 10_000;
+pub(crate) const SPREAD_US: u64 = 10_000;
 /// A fault comes after at most this power of two of instructions of its victim, chosen at random from these: up to those of several requests. The fewer
 /// the likelier, as each costs a trap.
 const MOST_INSTRUCTIONS_SHIFT: Range<u64> = 5..13;
 /// A victim that has not run so many instructions in this time is struck as it is.
 const PATIENCE_US: u64 = 100_000;
 /// How soon to look again for a thread that waits in a call, which a stop would end.
-const LOOK_US: u64 = 20;
+pub(crate) const LOOK_US: u64 = 20;
 /// How long a consequence may take to show, besides the time that the watchdog needs. As long is waited after the deaths that were meant, for what these do to
 /// others.
 const WINDOW_US: u64 = 15_000;
 /// So many samples after the watchdog's time a hang is found at the latest: it began after one, and another one's was found first.
 const SAMPLES_LATE: u64 = 2;
 /// How soon to look again for servers that are not up.
-const RETRY_US: u64 = 1000;
+pub(crate) const RETRY_US: u64 = 1000;
 
 /// What has been done of a plan.
 #[derive(Debug)]
@@ -148,9 +148,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         {
             return (Stage::Arming { fault }, self.after_us(LOOK_US));
         }
-        let Range { start, end } = MOST_INSTRUCTIONS_SHIFT;
-        let most = 1 << (start + fault.dice.below(end - start));
-        let (left, until) = (1 + fault.dice.below(most), self.after_us(PATIENCE_US));
+        let (left, until) = (fault.dice.up_to_power(MOST_INSTRUCTIONS_SHIFT), self.after_us(PATIENCE_US));
         (Stage::Stepping { fault, left, until }, until)
     }
 

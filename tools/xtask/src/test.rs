@@ -29,7 +29,7 @@ const MOST_GUESTS: usize = 8;
 const PROCESSORS: u32 = 2;
 /// The machine that the suite's core runs on once more: one CPU, and no operation by the fast path.
 const PLAIN: &str = "--smp 1 --option slowpath";
-/// How many random programs are played on the fast path and on the slow one: about a minute's.
+/// How many random programs are played on the fast path and on the slow one: about two minutes' on two processors.
 const FASTPATH_PROGRAMS: &str = "100000";
 /// How many mutations an ordinary run of the suite tries.
 const MUTATIONS: usize = 2;

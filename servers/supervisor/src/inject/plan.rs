@@ -3,6 +3,8 @@
 //! `inject=SEED:FAULTS:SERVICES:KINDS`, with names separated by commas, or `all`; `vfs+posix` are both at once. The n-th fault has a generator of its own, seeded by SEED and n, so that
 //! what became of its predecessors changes nothing about it.
 
+use core::ops::Range;
+
 use heapless::Vec;
 use protocols::manifest::MAX_SERVICES;
 use protocols::service::Service;
@@ -115,6 +117,12 @@ impl Dice {
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.word() % end.max(1)
+    }
+
+    /// A number from 1 to at most a power of two whose exponent is one of these, each as likely: small ones are.
+    pub fn up_to_power(&mut self, exponents: Range<u64>) -> u64 {
+        let most = 1 << (exponents.start + self.below(exponents.end - exponents.start));
+        1 + self.below(most)
     }
 
     /// One of `choices`; `None` when there are none.

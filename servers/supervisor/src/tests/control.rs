@@ -21,6 +21,18 @@ fn number(request: u32) -> RequestNumber {
     RequestNumber::new(Service::Posix.id(), 3, request, 1)
 }
 
+/// A booted supervisor whose vfs is given up at its first death.
+fn booted_without_restart() -> Supervisor<'static, Fake> {
+    let mut specs = specs();
+    specs[1].policy.restart = Restart::Never;
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
+    supervisor.start_due();
+    for service in [Service::Memory, Service::Vfs, Service::Posix] {
+        up(&mut supervisor, service, 1);
+    }
+    supervisor
+}
+
 #[test]
 fn restart_by_command_ends_the_instance_once_for_its_request() {
     let mut supervisor = booted("");
@@ -129,13 +141,7 @@ fn crash_by_command_waits_for_a_successor_that_is_met_while_it_starts() {
 
 #[test]
 fn crash_by_command_ends_with_the_service() {
-    let mut specs = specs();
-    specs[1].policy.restart = Restart::Never;
-    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
-    supervisor.start_due();
-    for service in [Service::Memory, Service::Vfs, Service::Posix] {
-        up(&mut supervisor, service, 1);
-    }
+    let mut supervisor = booted_without_restart();
     assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild), Ok(()));
     kill(&mut supervisor, Service::Vfs, 1);
     supervisor.kernel().ticks += HZ;
@@ -144,13 +150,7 @@ fn crash_by_command_ends_with_the_service() {
 
 #[test]
 fn given_up_service_is_revived_by_command_and_its_deaths_are_forgiven() {
-    let mut specs = specs();
-    specs[1].policy.restart = Restart::Never;
-    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
-    supervisor.start_due();
-    for service in [Service::Memory, Service::Vfs, Service::Posix] {
-        up(&mut supervisor, service, 1);
-    }
+    let mut supervisor = booted_without_restart();
     kill(&mut supervisor, Service::Vfs, 1);
     assert_eq!(endpoint(&mut supervisor, Service::Vfs), EndpointState::Closed);
     let refused = [(); 2].map(|()| supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild));
