@@ -2,9 +2,9 @@
 //!
 //! Whoever asks is a request that posix has in hand: posix waits for the answer in always the same call, and no other server has been asked for anything. A death
 //! at that moment would show nothing but that one case. So it comes some milliseconds later, and then, by the injector's means, so many instructions after the
-//! server was given work: how long and how many is the request's number's choice. A server that nobody asks for anything dies idle in the end. Each command is a
-//! death: one that is still to come happens when the next is given, and the last one waits for the successor of an instance that died of something else. Only
-//! while there is no instance all commands are one death.
+//! server was given work: how long and how many is the request's number's choice. A server that nobody asks for anything dies idle in the end; one that does
+//! anything is waited for by its instructions, whose traps take a busy host any time. Each command is a death: one that is still to come happens when the next is
+//! given, and the last one waits for the successor of an instance that died of something else. Only while there is no instance all commands are one death.
 
 use core::ops::Range;
 
@@ -17,8 +17,10 @@ use crate::inject::{LOOK_US, RETRY_US, SPREAD_US};
 use crate::kernel::Kernel;
 use crate::life::{Life, Supervisor};
 
-/// For so long work is awaited. Not longer, as `svc crash` waits with us.
-const PATIENCE_US: u64 = 50_000;
+/// For so long an instruction is awaited. Not longer, as `svc crash` waits with us.
+const PATIENCE_US: u64 = 200_000;
+/// So many instructions without a request are what a server does between two of them, and more are not waited for.
+const MOST_IDLE_INSTRUCTIONS: u64 = 1 << 14;
 /// It comes after at most this power of two of instructions, chosen at random from these: up to those of several requests.
 const MOST_INSTRUCTIONS_SHIFT: Range<u64> = 3..13;
 
@@ -29,10 +31,18 @@ pub(crate) struct Doom {
     due: u64,
     /// From when on an idle server dies too.
     until: u64,
-    /// For so many it is to have a request in hand.
-    instructions: u64,
-    /// Of which instance a thread traps after each instruction, and how many are left.
-    stepping: Option<(u32, u64)>,
+    left: Left,
+    /// The instance of which a thread traps after each instruction.
+    stepping: Option<u32>,
+}
+
+/// How many instructions an instance has before it dies.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    /// With a request in hand.
+    at_work: u64,
+    /// Without.
+    idle: u64,
 }
 
 impl Doom {
@@ -47,7 +57,8 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         let mut dice = Dice::new(number.0);
         let wait_us = dice.below(SPREAD_US);
         let (due, until) = (self.after_us(wait_us), self.after_us(wait_us + PATIENCE_US));
-        let doom = Doom { how, due, until, instructions: dice.up_to_power(MOST_INSTRUCTIONS_SHIFT), stepping: None };
+        let left = Left { at_work: dice.up_to_power(MOST_INSTRUCTIONS_SHIFT), idle: MOST_IDLE_INSTRUCTIONS };
+        let doom = Doom { how, due, until, left, stepping: None };
         if let Some(earlier) = self.services.get_mut(index).and_then(|record| record.doom.replace(doom))
             && let Some(target) = self.target_of(index)
         {
@@ -85,7 +96,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             return None;
         }
         match strike::step(&mut self.kernel, &target) {
-            Ok(()) => Some(Doom { stepping: Some((instance, doom.instructions)), ..doom }),
+            Ok(()) => Some(Doom { stepping: Some(instance), ..doom }),
             Err(_) => Some(Doom { due: self.after_us(LOOK_US), stepping: None, ..doom }),
         }
     }
@@ -93,18 +104,18 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     /// A thread trapped after an instruction. Whether that was for a death's sake.
     pub(crate) fn step_to_doom(&mut self, index: usize, thread: u32) -> bool {
         let Some(record) = self.services.get_mut(index) else { return false };
-        let Some((doom, (instance, left))) = record.doom.and_then(|doom| Some((doom, doom.stepping?))) else { return false };
-        if instance != record.instance {
-            return false;
-        }
-        record.doom = None;
+        let instance = record.instance;
+        let Some(mut doom) = record.doom.take_if(|doom| doom.stepping == Some(instance)) else { return false };
         let Some(target) = self.target_of(index).map(|target| Target { thread, held: true, ..target }) else { return true };
-        // What it does to be given work is not counted.
-        let left = left - u64::from(self.works(&target));
-        if left == 0 {
+        let left = if self.works(&target) { &mut doom.left.at_work } else { &mut doom.left.idle };
+        *left -= 1;
+        if *left == 0 {
             self.fulfil(index, doom, target);
-        } else if let Some(record) = self.services.get_mut(index) {
-            record.doom = Some(Doom { stepping: Some((instance, left)), ..doom });
+        } else {
+            let until = self.after_us(PATIENCE_US);
+            if let Some(record) = self.services.get_mut(index) {
+                record.doom = Some(Doom { until, ..doom });
+            }
         }
         true
     }

@@ -127,6 +127,41 @@ fn server_without_work_dies_idle_and_each_command_is_a_death() {
 }
 
 #[test]
+fn crash_by_command_waits_for_work_while_instructions_come_however_slowly() {
+    let mut supervisor = booted("");
+    let thread = supervisor.kernel().running(Service::Vfs)[0];
+    assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild), Ok(()));
+    supervisor.kernel().ticks += HZ / 100;
+    let slow = |supervisor: &mut Supervisor<'_, Fake>| {
+        supervisor.kernel().ticks += HZ / 10;
+        assert!(supervisor.fulfil_dooms().is_some() && trap(supervisor, 1));
+    };
+    for _ in 0..20 {
+        slow(&mut supervisor);
+    }
+    assert_eq!(doom(&mut supervisor), None, "it was given no work");
+    supervisor.kernel().counters.insert(thread, Counters { in_hand: true, ..Counters::default() });
+    while doom(&mut supervisor).is_none() {
+        slow(&mut supervisor);
+    }
+    assert!(supervisor.kernel().log.iter().any(|line| line.contains("vfs, instance 1, is made to die: Wild at work")));
+}
+
+#[test]
+fn server_that_does_much_without_a_request_dies_all_the_same() {
+    let mut supervisor = booted("");
+    assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild), Ok(()));
+    supervisor.kernel().ticks += HZ / 100;
+    assert!(supervisor.fulfil_dooms().is_some());
+    let mut traps = 0;
+    while doom(&mut supervisor).is_none() {
+        assert!(trap(&mut supervisor, 1));
+        traps += 1;
+    }
+    assert!((1 << 12..1 << 15).contains(&traps), "{traps}");
+}
+
+#[test]
 fn crash_by_command_waits_for_a_successor_that_is_met_while_it_starts() {
     let mut supervisor = booted("");
     assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild), Ok(()));
