@@ -20,7 +20,7 @@ use crate::life::{Life, Supervisor};
 /// For so long an instruction is awaited. Not longer, as `svc crash` waits with us.
 const PATIENCE_US: u64 = 200_000;
 /// So many instructions without a request are what a server does between two of them, and more are not waited for.
-const MOST_IDLE_INSTRUCTIONS: u64 = 1 << 14;
+const MOST_IDLE_INSTRUCTIONS: u64 = 1 << 13;
 /// It comes after at most this power of two of instructions, chosen at random from these: up to those of several requests.
 const MOST_INSTRUCTIONS_SHIFT: Range<u64> = 3..13;
 
@@ -99,6 +99,11 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
             Ok(()) => Some(Doom { stepping: Some(instance), ..doom }),
             Err(_) => Some(Doom { due: self.after_us(LOOK_US), stepping: None, ..doom }),
         }
+    }
+
+    /// Whether the instance traps after each instruction, and therefore hardly gets on.
+    pub(crate) fn is_slowed_down(&self, index: usize) -> bool {
+        self.services.get(index).is_some_and(|record| record.doom.is_some_and(|doom| doom.stepping == Some(record.instance)))
     }
 
     /// A thread trapped after an instruction. Whether that was for a death's sake.

@@ -168,7 +168,7 @@ impl<K: Kernel> Supervisor<'_, K> {
         }
         // All are judged by this sample, before the first death changes what is seen.
         for index in 0..self.services.len() {
-            if self.may_be_starved(index) {
+            if self.may_be_starved(index) || self.is_slowed_down(index) {
                 all.retain(|(hung, _)| *hung != index);
                 self.services.get_mut(index).into_iter().for_each(|record| record.watch.excuse());
             }

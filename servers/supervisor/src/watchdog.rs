@@ -10,7 +10,7 @@
 //! Why not a thread's time on the processor: that is charged to whoever it works for. So a thread that could run and does not cannot be told from one that runs
 //! in circles. But it is kept from the processor only by servers of higher priority, so a sample does not count while one of those stands still itself and
 //! does not wait: that is the one that hangs. Nor while one of those comes up, which has work to do. Once it is there the others have the time that is left to
-//! them to go on.
+//! them to go on. Nor does a sample count while the supervisor itself slows an instance down, which is to die at an instruction that is counted: then it does.
 
 use protocols::manifest::MAX_THREADS;
 
@@ -58,7 +58,7 @@ impl Watch {
         self.keeps_running
     }
 
-    /// The last sample does not count: somebody may have kept all threads from running.
+    /// The last sample does not count: somebody may have kept all threads from getting on.
     pub fn excuse(&mut self) {
         for sample in &mut self.samples {
             sample.streak = sample.streak.saturating_sub(1);
