@@ -73,7 +73,7 @@ const UNSTEADY_KIB: u64 = 200;
 
 #[test]
 fn hundred_restarts_of_every_server_leave_no_memory_behind() {
-    let outcome = SERVERS.into_iter().fold(Boot::new("svc-leaks"), |boot, server| boot.policy(server, "burst = 255"));
+    let outcome = SERVERS.into_iter().fold(Boot::new("svc-leaks").within_seconds(300), |boot, server| boot.policy(server, "burst = 255"));
     let outcome = run(outcome, LEAKS);
     passed(&outcome);
     let free: Vec<u64> = outcome.stdout.lines().filter_map(|line| line.parse().ok()).collect();

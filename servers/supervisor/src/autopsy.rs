@@ -3,6 +3,7 @@
 //! An address space that belongs to a crashed server is not to be trusted: every read may fail, the chain of frames must go up within one stack, and what
 //! cannot be had is left out of the record.
 
+use abi::boot::{Image, SEGMENT_EXECUTE};
 use abi::{Frame, PAGE_SIZE};
 use heapless::{String, Vec};
 use libsys::layout;
@@ -65,10 +66,10 @@ pub fn named(cause: Cause, culprit: Option<u8>) -> Cause {
     if is_guard { Cause::Overflow { address, instruction } } else { cause }
 }
 
-/// A thread's registers and the addresses that it would have returned to. The thread must be stopped.
-pub fn examine(kernel: &mut impl Kernel, block: Block, thread: u8) -> (Option<Registers>, Vec<u64, MAX_BACKTRACE>) {
+/// A thread's registers and the addresses in the image's code that it would have returned to. The thread must be stopped.
+pub fn examine(kernel: &mut impl Kernel, image: &Image<'_>, block: Block, thread: u8) -> (Option<Registers>, Vec<u64, MAX_BACKTRACE>) {
     let Ok(frame) = kernel.get_frame(block.thread(u32::from(thread))) else { return (None, Vec::new()) };
-    (Some(registers(&frame)), backtrace(kernel, block.space(), thread, &frame))
+    (Some(registers(&frame)), backtrace(kernel, image, block.space(), thread, &frame))
 }
 
 fn registers(frame: &Frame) -> Registers {
@@ -76,8 +77,9 @@ fn registers(frame: &Frame) -> Registers {
     Registers { general: [rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15], rip, rflags }
 }
 
-/// Follows the frame pointers, which all servers are built with (System V ABI, 3.2.2): each points at the caller's one, with the return address above.
-fn backtrace(kernel: &mut impl Kernel, space: u32, thread: u8, frame: &Frame) -> Vec<u64, MAX_BACKTRACE> {
+/// Follows the frame pointers, which all servers are built with (System V ABI, 3.2.2): each points at the caller's one, with the return address above. A thread that
+/// was stopped where a function begins or ends has a frame without an address: what lies there is left out unless it is code's.
+fn backtrace(kernel: &mut impl Kernel, image: &Image<'_>, space: u32, thread: u8, frame: &Frame) -> Vec<u64, MAX_BACKTRACE> {
     let mut found = Vec::new();
     let _first_fits = found.push(frame.rip);
     let top = layout::stack_top(u64::from(thread));
@@ -88,12 +90,17 @@ fn backtrace(kernel: &mut impl Kernel, space: u32, thread: u8, frame: &Frame) ->
             break;
         }
         let [next, address] = [0, 8].map(|offset| words.iter().skip(offset).take(8).rfold(0, |word, byte| word << 8 | u64::from(*byte)));
-        if address == 0 || found.push(address).is_err() {
+        if address == 0 || is_code(image, address) && found.push(address).is_err() {
             break;
         }
         (low, at) = (at + 16, next);
     }
     found
+}
+
+fn is_code(image: &Image<'_>, address: u64) -> bool {
+    let mut code = image.segments().filter(|segment| segment.flags & SEGMENT_EXECUTE != 0);
+    code.any(|segment| (segment.address..segment.address + u64::from(segment.pages) * PAGE_SIZE).contains(&address))
 }
 
 /// The end of what an instance logged.

@@ -378,9 +378,9 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
     fn write_down(&mut self, index: usize, body: Body, culprit: Option<u8>, cause: Cause, request: Option<Blamed>) {
         let now = self.kernel.now();
         let Some(record) = self.services.get_mut(index) else { return };
-        let (service, instance) = (record.spec.service, record.instance);
+        let (service, instance, image) = (record.spec.service, record.instance, record.spec.image);
         let words = core::mem::take(&mut record.words);
-        let (registers, backtrace) = culprit.map_or((None, Vec::new()), |thread| autopsy::examine(&mut self.kernel, body.block, thread));
+        let (registers, backtrace) = culprit.map_or((None, Vec::new()), |thread| autopsy::examine(&mut self.kernel, &image, body.block, thread));
         let log = autopsy::last_lines(&mut self.kernel, body.block);
         if let Some(request) = &request {
             self.say(format_args!("{} had in hand {request}", service.name()));

@@ -4,6 +4,7 @@
 //! So it may die of what it asks for only as any other program would, which is not at all. By the name `chaos` it is that command alone.
 
 mod chaos;
+mod crash;
 mod follow;
 mod keys;
 mod proc;
@@ -30,10 +31,6 @@ usage: svc [--json] COMMAND      (what list, status, log, trace, top and chaos s
 ";
 /// Its other name: the command that one runs most, and the one that has no applet's name in busybox.
 const CHAOS: &str = "chaos";
-
-/// By then whoever is to be crashed was: the supervisor waits for up to 60 ms for the server to work on something. Nothing is asked of anybody meanwhile, so that
-/// it is not always this program's request.
-const DOOM: Duration = Duration::from_millis(65);
 
 /// Why a command failed, in words.
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -63,10 +60,7 @@ fn run(words: &[&str], json: bool) -> Outcome<ExitCode> {
         ["list"] => print(&show::list(&proc::services()?, json, colours()))?,
         ["status", name] => print(&show::status(&known(name)?, &crashes_of(name)?, json, colours()))?,
         ["restart", name] => proc::command(&format!("restart {name}"))?,
-        ["crash", name, how] => {
-            proc::command(&format!("crash {name} {how}"))?;
-            std::thread::sleep(DOOM);
-        }
+        ["crash", name, how] => crash::run(name, how)?,
         ["log", name] => follow::once(&known(name)?, json)?,
         ["log", name, "-f"] | ["log", "-f", name] => follow::run(&known(name)?, json)?,
         ["top"] => top(u32::MAX, json)?,

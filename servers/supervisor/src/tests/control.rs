@@ -223,7 +223,15 @@ fn death_is_on_record_with_what_the_instance_left() {
     let frame = Frame { rip: 0x40_1234, rbp: top - 64, rax: 7, ..Frame::new() };
     supervisor.kernel().threads.get_mut(&thread).expect("it runs").frame = Some(frame);
     let log = b"[vfs] hello\n";
-    let words = [(top - 64, top - 32), (top - 56, 0x40_1111), (top - 32, 0x6666), (top - 24, 0x40_2222), (layout::LOG, log.len() as u64)];
+    let words = [
+        (top - 64, top - 32),
+        (top - 56, 0x40_0111),
+        (top - 32, top - 16),
+        (top - 24, 0x5_4000_0004),
+        (top - 16, 0x6666),
+        (top - 8, 0x40_0222),
+        (layout::LOG, log.len() as u64),
+    ];
     for (address, word) in words {
         for (address, byte) in (address..).zip(word.to_le_bytes()) {
             supervisor.kernel().memory.insert((space, address), byte);
@@ -238,7 +246,7 @@ fn death_is_on_record_with_what_the_instance_left() {
     supervisor.died(Badge::new(Service::Vfs, 1), Some(0), Cause::Hung);
     let crash = supervisor.record(0).expect("on record");
     assert_eq!((crash.service, crash.instance, crash.cause, crash.down_us), (Service::Vfs.id(), 1, Cause::Hung, None));
-    assert_eq!(crash.backtrace, [0x40_1234, 0x40_1111, 0x40_2222], "up to a pointer that leaves the stack");
+    assert_eq!(crash.backtrace, [0x40_1234, 0x40_0111, 0x40_0222], "up to a pointer that leaves the stack, and nothing but code");
     assert_eq!(crash.registers.map(|registers| (registers.rip, registers.general[0])), Some((0x40_1234, 7)));
     assert_eq!((crash.words.as_str(), crash.log.as_str()), ("oh no", "[vfs] hello\n"));
     assert_eq!(crash.request.map(|request| (request.number, request.attempts)), Some((0x77, 1)));
