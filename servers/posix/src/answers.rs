@@ -17,6 +17,7 @@ use protocols::vfs::{self, Actor, At, FileId, OpenFlags, Opened};
 
 use crate::call::Call;
 use crate::kernel::Port;
+use crate::saved::Lane;
 use crate::server::Posix;
 use crate::stat::Stat;
 
@@ -139,6 +140,33 @@ impl Posix<'_> {
         self.answers.stats.age += 1;
         vfs::Client(self.port_of_vfs())
     }
+
+    /// Opens a place in vfs for a lane's message, or nobody's, without a change of anything. The second is whether vfs was not told, because it has the file open already.
+    /// Who may have asked before asks again, and gets the same answer: what vfs has counted for it is to be closed.
+    ///
+    /// # Errors
+    /// What vfs says.
+    pub fn open_in_vfs(
+        &mut self,
+        lane: Option<Lane>,
+        number: RequestNumber,
+        at: At<'_>,
+        actor: &Actor,
+        flags: OpenFlags,
+    ) -> Result<(Opened, bool), CallError<vfs::Error>> {
+        if lane.and_then(|lane| self.hands.get(lane)).is_some_and(|hand| !hand.may_have_opened)
+            && let Some((_, opened)) = self.answers.opens.find(&at, actor).filter(|(asked, _)| *asked == flags)
+            && self.is_open_in_vfs(opened.file)
+        {
+            return Ok((*opened, true));
+        }
+        if let Some(lane) = lane {
+            self.hands.opens(lane);
+        }
+        let opened = self.vfs_to_ask().open(number, at, actor, flags, 0)?;
+        self.answers.opens.keep(&at, actor, (flags, opened));
+        Ok((opened, false))
+    }
 }
 
 impl Call<'_, '_> {
@@ -159,30 +187,6 @@ impl Call<'_, '_> {
             Err(_) => {}
         }
         found
-    }
-
-    /// Opens a place in vfs, without a change of anything. The second is whether vfs was not told, because it has the file open already. Who may have asked before asks
-    /// again, and gets the same answer: what vfs has counted for it is to be closed.
-    ///
-    /// # Errors
-    /// What vfs says.
-    pub fn open_in_vfs(
-        &mut self,
-        number: RequestNumber,
-        at: At<'_>,
-        actor: &Actor,
-        flags: OpenFlags,
-    ) -> Result<(Opened, bool), CallError<vfs::Error>> {
-        if self.posix.hands.get(self.lane).is_some_and(|hand| !hand.may_have_opened)
-            && let Some((_, opened)) = self.posix.answers.opens.find(&at, actor).filter(|(asked, _)| *asked == flags)
-            && self.posix.is_open_in_vfs(opened.file)
-        {
-            return Ok((*opened, true));
-        }
-        self.posix.hands.opens(self.lane);
-        let opened = self.posix.vfs_to_ask().open(number, at, actor, flags, 0)?;
-        self.posix.answers.opens.keep(&at, actor, (flags, opened));
-        Ok((opened, false))
     }
 }
 

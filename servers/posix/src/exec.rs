@@ -1,7 +1,8 @@
 //! Programs: found, opened, laid out in a new address space.
 //!
 //! The new space is built aside, in a map of its own, and becomes the process's with one commit; until then a failure costs nothing but the map. Files are
-//! opened by numbered requests with a step for each round of `#!`, so that a re-run finds the same opens.
+//! opened by numbered requests with a step for each round of `#!`, so that a re-run finds the same opens; or not at all, when vfs counts them as open already (see
+//! [`crate::answers`]).
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,7 +14,7 @@ use crate::call::{ASK, EFFECT, Stop, vfs_stop};
 use crate::elf::{self, Program};
 use crate::errno::Errno;
 use crate::path::Target;
-use crate::saved::{AREAS, Id, MapIndex, Vma};
+use crate::saved::{AREAS, Id, Lane, MapIndex, Vma};
 use crate::server::Posix;
 use crate::stack::{self, Auxiliary, Stack};
 use crate::vma::{Areas, EXEC, FILE, GROWS_DOWN, HEAP, PAGE, READ, STACK, STACK_BYTES, STACK_TOP, WRITE};
@@ -48,14 +49,24 @@ pub struct Request {
     pub ids: [u32; 4],
     /// Number of the request.
     pub number: RequestNumber,
+    /// The lane whose message asks for it; `None` when it is nobody's.
+    pub lane: Option<Lane>,
+}
+
+/// A file that was opened for a request.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    opened: Opened,
+    /// vfs was not told, because it has the file open already.
+    already: bool,
 }
 
 /// A program that was found, with all that it needs open.
 #[derive(Clone, Debug)]
 pub struct Found {
     program: Program,
-    opened: Opened,
-    interpreter: Option<(Program, Opened)>,
+    open: Open,
+    interpreter: Option<(Program, Open)>,
     arguments: Vec<Vec<u8>>,
     /// What `AT_EXECFN` says: the path that was asked for, also when it is a script's.
     name: Vec<u8>,
@@ -67,13 +78,13 @@ impl Found {
     /// Mode bits and owners, for set-user-id.
     #[must_use]
     pub fn owner(&self) -> (u16, u32, u32) {
-        (self.opened.permissions, self.opened.uid, self.opened.gid)
+        (self.open.opened.permissions, self.open.opened.uid, self.open.opened.gid)
     }
 
     /// The program's file.
     #[must_use]
     pub fn file(&self) -> FileId {
-        self.opened.file
+        self.open.opened.file
     }
 
     /// Names the process by another path.
@@ -119,15 +130,15 @@ impl Posix<'_> {
         let (mut path, mut name) = (request.path.clone(), request.name.clone());
         let (mut start, mut follow) = (request.start, request.follow);
         for round in 0..MAX_ROUNDS {
-            let opened = self.open_program(request, start, &path, follow, EFFECT + round)?;
+            let open = self.open_program(request, start, &path, follow, EFFECT + round)?;
             let mut head = vec![0; elf::HEAD_BYTES];
-            let length = self.read_file(request.number, opened.file, 0, &mut head);
-            let length = self.or_close(length, &[opened])?;
+            let length = self.read_file(request.number, open.opened.file, 0, &mut head);
+            let length = self.or_close(length, open)?;
             let head = head.get(..length).unwrap_or_default();
             match elf::shebang(head) {
-                Ok(None) => return self.open_elf(request, head, opened, arguments),
+                Ok(None) => return self.open_elf(request, head, open, arguments),
                 // Its interpreter could not open it.
-                Ok(Some(_)) if request.is_hidden => return self.or_close(Err(Errno::ENOENT.into()), &[opened]),
+                Ok(Some(_)) if request.is_hidden => return self.or_close(Err(Errno::ENOENT.into()), open),
                 Ok(Some(line)) => {
                     if arguments.is_empty() {
                         arguments.push(Vec::new());
@@ -140,25 +151,31 @@ impl Posix<'_> {
                     path = line.interpreter.to_vec();
                     name = path.clone();
                     (start, follow) = (request.start, true);
-                    self.close_later(opened.file.into());
+                    self.close_again(open);
                 }
-                Err(errno) => return self.or_close(Err(errno.into()), &[opened]),
+                Err(errno) => return self.or_close(Err(errno.into()), open),
             }
         }
         Err(Errno::ELOOP.into())
     }
 
-    fn open_program(&mut self, request: &Request, start: FileId, path: &[u8], follow: bool, step: u8) -> Result<Opened, Stop> {
+    fn open_program(&mut self, request: &Request, start: FileId, path: &[u8], follow: bool, step: u8) -> Result<Open, Stop> {
         let number = request.number.with_step(step);
         let at = At { start, path, follow };
-        match self.vfs_to_ask().open(number, at, &request.actor, OpenFlags::EXECUTE, 0) {
-            Ok(opened) if opened.kind == Kind::File && self.is_open_for_writing(opened.file) => self.or_close(Err(Errno::ETXTBSY.into()), &[opened]),
-            Ok(opened) if opened.kind == Kind::File => Ok(opened),
-            Ok(opened) => self.or_close(Err(Errno::EACCES.into()), &[opened]),
+        match self.open_in_vfs(request.lane, number, at, &request.actor, OpenFlags::EXECUTE) {
+            Ok((opened, already)) => {
+                let open = Open { opened, already };
+                match opened.kind {
+                    Kind::File if self.is_open_for_writing(opened.file) => self.or_close(Err(Errno::ETXTBSY.into()), open),
+                    Kind::File => Ok(open),
+                    _ => self.or_close(Err(Errno::EACCES.into()), open),
+                }
+            }
             Err(error) => match self.leaves_vfs(error, at, &request.actor, request.process, number)? {
                 Target::Vfs { start, rest } => {
                     let at = At { start, path: &rest, follow };
-                    self.vfs().open(number, at, &request.actor, OpenFlags::EXECUTE, 0).map_err(vfs_stop)
+                    let opened = self.vfs().open(number, at, &request.actor, OpenFlags::EXECUTE, 0).map_err(vfs_stop)?;
+                    Ok(Open { opened, already: false })
                 }
                 Target::Proc(_) => Err(Errno::EACCES.into()),
             },
@@ -166,51 +183,64 @@ impl Posix<'_> {
     }
 
     /// Passes a result on; an error closes what was opened.
-    fn or_close<T>(&mut self, result: Result<T, Stop>, opened: &[Opened]) -> Result<T, Stop> {
+    fn or_close<T>(&mut self, result: Result<T, Stop>, open: Open) -> Result<T, Stop> {
         // One that waits runs again under the same numbers, and finds its files open.
         if let Err(Stop::Errno(_)) = &result {
-            for opened in opened {
-                self.close_later(opened.file.into());
-            }
+            self.close_again(open);
         }
         result
     }
 
-    fn open_elf(&mut self, request: &Request, head: &[u8], opened: Opened, arguments: Vec<Vec<u8>>) -> Result<Found, Stop> {
-        let program = elf::parse(head).and_then(|program| program.whole_in(opened.size));
-        let program = self.or_close(program.map_err(Stop::from), &[opened])?;
+    fn close_again(&mut self, open: Open) {
+        if !open.already {
+            self.close_later(open.opened.file.into());
+        }
+    }
+
+    fn open_elf(&mut self, request: &Request, head: &[u8], open: Open, arguments: Vec<Vec<u8>>) -> Result<Found, Stop> {
+        let program = elf::parse(head).and_then(|program| program.whole_in(open.opened.size));
+        let program = self.or_close(program.map_err(Stop::from), open)?;
         let interpreter = match program.interpreter {
             None => None,
             Some((offset, length)) => {
-                let found = self.open_interpreter(request, opened.file, offset, length);
-                Some(self.or_close(found, &[opened])?)
+                let found = self.open_interpreter(request, open.opened.file, offset, length);
+                Some(self.or_close(found, open)?)
             }
         };
         let name = request.name.clone();
         let short_name = last_part(&name);
-        Ok(Found { program, opened, interpreter, arguments, name, short_name })
+        Ok(Found { program, open, interpreter, arguments, name, short_name })
     }
 
-    fn open_interpreter(&mut self, request: &Request, file: FileId, offset: u64, length: usize) -> Result<(Program, Opened), Stop> {
+    fn open_interpreter(&mut self, request: &Request, file: FileId, offset: u64, length: usize) -> Result<(Program, Open), Stop> {
         let mut path = vec![0; length];
         if self.read_file(request.number, file, offset, &mut path)? != length {
             return Err(Errno::ENOEXEC.into());
         }
         let end = path.iter().position(|byte| *byte == 0).unwrap_or(path.len());
         path.truncate(end);
-        let opened = self.open_program(request, request.actor.root, &path, true, INTERPRETER_STEP)?;
+        let open = self.open_program(request, request.actor.root, &path, true, INTERPRETER_STEP)?;
         let mut head = vec![0; elf::HEAD_BYTES];
-        let read = self.read_file(request.number, opened.file, 0, &mut head);
-        let read = self.or_close(read, &[opened])?;
-        let program = elf::parse(head.get(..read).unwrap_or_default()).and_then(|program| program.whole_in(opened.size));
-        Ok((self.or_close(program.map_err(|_| Stop::Errno(Errno::ENOEXEC)), &[opened])?, opened))
+        let read = self.read_file(request.number, open.opened.file, 0, &mut head);
+        let read = self.or_close(read, open)?;
+        let program = elf::parse(head.get(..read).unwrap_or_default()).and_then(|program| program.whole_in(open.opened.size));
+        Ok((self.or_close(program.map_err(|_| Stop::Errno(Errno::ENOEXEC)), open)?, open))
     }
 
     /// A program that was found is not executed after all.
     pub fn close_program(&mut self, found: &Found) {
-        for opened in found.interpreter.iter().map(|(_, opened)| opened).chain([&found.opened]) {
-            self.close_later(opened.file.into());
+        for open in found.interpreter.iter().map(|(_, open)| *open).chain([found.open]) {
+            self.close_again(open);
         }
+    }
+
+    /// One more user of a file's node.
+    fn program_node(&mut self, Open { opened, already }: Open) -> Result<usize, Errno> {
+        if already {
+            // It went with all that lingered, when there was no room for another one.
+            return self.node_open_already(opened.file).ok_or(Errno::ENFILE);
+        }
+        self.node_opened(opened.file, Kind::File.mode_bits() | u32::from(opened.permissions), 0)
     }
 
     /// Reads a file of vfs until the buffer is full or the file ends.
@@ -243,19 +273,19 @@ impl Posix<'_> {
     /// # Errors
     /// `ENOMEM`, `E2BIG`, or what vfs says.
     pub fn load_program(&mut self, map: MapIndex, request: &Request, found: &Found) -> Result<Start, Stop> {
-        let node = self.node_opened(found.opened.file, Kind::File.mode_bits() | u32::from(found.opened.permissions), 0)?;
+        let node = self.program_node(found.open)?;
         let mut areas = Areas::default();
         let bias = found.program.bias(elf::PIE_BASE);
         let mut tails = Vec::new();
-        add_segments(&mut areas, &found.program, found.opened.file.into(), bias, &mut tails)?;
+        add_segments(&mut areas, &found.program, found.file().into(), bias, &mut tails)?;
         let heap = found.program.extent().1.wrapping_add(bias);
         let mut entry = found.program.entry.wrapping_add(bias);
         let mut interpreter_base = 0;
         let mut interpreter_node = 0;
-        if let Some((program, opened)) = &found.interpreter {
-            interpreter_node = self.node_opened(opened.file, Kind::File.mode_bits() | u32::from(opened.permissions), 0)?;
+        if let Some((program, open)) = &found.interpreter {
+            interpreter_node = self.program_node(*open)?;
             let bias = program.bias(elf::INTERPRETER_BASE);
-            add_segments(&mut areas, program, opened.file.into(), bias, &mut tails)?;
+            add_segments(&mut areas, program, open.opened.file.into(), bias, &mut tails)?;
             interpreter_base = bias;
             entry = program.entry.wrapping_add(bias);
         }

@@ -131,7 +131,7 @@ impl Posix<'_> {
         }
         // No areas use files from here on. It cannot fail: fewer always fit.
         let _fewer = self.set_areas(map, &Areas::default());
-        self.release_node(record.program as usize);
+        self.leave_node(record.program as usize);
         self.store.edit_map(map, |map| {
             map.references = 0;
             map.state = state::DYING;

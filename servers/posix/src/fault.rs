@@ -10,7 +10,7 @@ use protocols::vfs;
 use crate::call::{Stop, vfs_stop};
 use crate::errno::Errno;
 use crate::kernel::Origin;
-use crate::saved::{Id, MapIndex, Vma};
+use crate::saved::{MapIndex, Vma};
 use crate::server::Posix;
 use crate::space::{map_flags, protect_flags};
 use crate::vma::{EXEC, FILE, PAGE, PROTECTION, SHARED, VDSO, VVAR, WRITE};
@@ -144,7 +144,7 @@ impl Posix<'_> {
     /// # Errors
     /// [`Refused`].
     pub fn populate(&mut self, map: MapIndex, area: &Vma, page: u64, write: bool, number: RequestNumber) -> Result<u64, Refused> {
-        let file = vfs::FileId::from(Id { inode: area.inode, generation: area.generation });
+        let file = vfs::FileId::from(area.file());
         let first = (area.offset + (page - area.start)) / PAGE;
         let count = ((area.end - page) / PAGE).min(AROUND);
         let shared_write = write && area.flags & SHARED != 0;

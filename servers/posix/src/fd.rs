@@ -14,7 +14,7 @@ use crate::call::{EFFECT, vfs_stop};
 use crate::errno::Errno;
 use crate::saved::{CLOSING, DESCRIPTORS, Descriptor, FILES, File, Id, MapIndex, Node, ProcessIndex};
 use crate::server::Posix;
-use crate::vma::{Areas, FILE};
+use crate::vma::{Areas, FILE, SHARED};
 
 /// Values of [`File::kind`].
 pub mod kind {
@@ -327,8 +327,8 @@ impl Posix<'_> {
     /// # Errors
     /// `ENOMEM` if there are too many areas.
     pub fn set_areas(&mut self, map: MapIndex, areas: &Areas) -> Result<(), Errno> {
-        let before = files_of(&self.store.areas(map));
-        let after = files_of(areas);
+        let earlier = self.store.areas(map);
+        let (before, after) = (files_of(&earlier), files_of(areas));
         if !self.store.set_areas(map, areas) {
             return Err(Errno::ENOMEM);
         }
@@ -338,9 +338,9 @@ impl Posix<'_> {
             }
         }
         for id in before.iter().filter(|id| !after.contains(id)) {
-            if let Some(node) = self.find_node(*id) {
-                self.release_node(node);
-            }
+            let Some(node) = self.find_node(*id) else { continue };
+            let is_read_alone = earlier.0.iter().all(|area| area.flags & SHARED == 0 || area.file() != *id);
+            if is_read_alone { self.leave_node(node) } else { self.release_node(node) }
         }
         Ok(())
     }
@@ -350,7 +350,7 @@ impl Posix<'_> {
 fn files_of(areas: &Areas) -> Vec<Id> {
     let mut files: Vec<Id> = Vec::new();
     for area in areas.0.iter().filter(|area| area.flags & FILE != 0) {
-        let id = Id { inode: area.inode, generation: area.generation };
+        let id = area.file();
         if !files.contains(&id) {
             files.push(id);
         }

@@ -1,4 +1,4 @@
-//! Files that were closed and that vfs still counts as open: programs open the same few again and again.
+//! Files that nobody has open or mapped any more and that vfs still counts as open: programs open the same few again and again, and the same few are executed.
 //!
 //! The node of such a file has no reference, and keeps its file: this is saved, so a successor knows what vfs counts. An open that vfs has answered before takes it up again,
 //! and vfs hears of neither. Only what was read lingers, because what was written is likelier to be removed; a few at most, the longest makes room; and none beyond the

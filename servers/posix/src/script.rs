@@ -79,6 +79,7 @@ impl Posix<'_> {
             process: 0,
             ids: [0; 4],
             number: RequestNumber::new(Service::Posix.id(), SESSION_LANE, count, 0),
+            lane: None,
         }
     }
 

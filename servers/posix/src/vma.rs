@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::errno::Errno;
-use crate::saved::Vma;
+use crate::saved::{Id, Vma};
 
 /// The page may be read (Linux `PROT_READ`).
 pub const READ: u64 = 1;
@@ -56,6 +56,12 @@ impl Vma {
     #[must_use]
     pub fn length(&self) -> u64 {
         self.end - self.start
+    }
+
+    /// The file whose bytes it has; nobody's for one without.
+    #[must_use]
+    pub fn file(&self) -> Id {
+        Id { inode: self.inode, generation: self.generation }
     }
 
     /// Whether it holds `address`.

@@ -172,7 +172,7 @@ impl Call<'_, '_> {
         } else if area.flags & VDSO != 0 {
             Ok("[vdso]".into())
         } else if area.flags & FILE != 0 {
-            let id = protocols::vfs::FileId { inode: area.inode, generation: area.generation };
+            let id = protocols::vfs::FileId::from(area.file());
             self.path_of(id).map(|path| String::from_utf8_lossy(&path).into_owned())
         } else {
             Ok(String::new())

@@ -56,6 +56,7 @@ fn execute(call: &mut Call<'_, '_>, directory: u64, path: Vec<u8>, arguments: u6
         process: call.process,
         ids: [me.uid[0], me.uid[1], me.gid[0], me.gid[1]],
         number: call.number,
+        lane: Some(call.lane),
     };
     let mut found = call.posix.find_program(&request)?;
     if request.path.is_empty() {

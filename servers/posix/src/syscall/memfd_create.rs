@@ -67,7 +67,7 @@ impl Call<'_, '_> {
         const ANONYMOUS: u64 = 0x20;
         if area.flags & FILE != 0
             && self.arguments[3] & ANONYMOUS != 0
-            && let Some(node) = self.posix.find_node(crate::saved::Id { inode: area.inode, generation: area.generation })
+            && let Some(node) = self.posix.find_node(area.file())
         {
             self.posix.release_node(node);
         }

@@ -134,7 +134,8 @@ fn open(call: &mut Call<'_, '_>, directory: u64, path: &[u8], flags: u32, mode: 
             }
             let changes = [OpenFlags::CREATE, OpenFlags::TRUNCATE, OpenFlags::TEMPORARY].into_iter().any(|flag| wanted.contains(flag));
             if within == Within::default() && !changes {
-                return call.open_in_vfs(number, at, actor, wanted).map(|(opened, already)| Place::Vfs(opened, already));
+                let lane = Some(call.lane);
+                return call.posix.open_in_vfs(lane, number, at, actor, wanted).map(|(opened, already)| Place::Vfs(opened, already));
             }
             let opened = if within == Within::default() {
                 call.vfs().open(number, at, actor, wanted, permissions)

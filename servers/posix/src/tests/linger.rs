@@ -186,3 +186,49 @@ fn an_open_that_is_made_again_is_closed_though_its_answer_is_known_by_then() {
         }
     }
 }
+
+/// A program at a path, executed once by a child that has ended.
+fn executed(system: &mut System, lane: usize) -> u64 {
+    system.install("/program", &program());
+    let path = system.text(lane, 0, "/program");
+    assert_eq!(system.call(lane, 90, [path, 0o755, 0, 0, 0, 0]), Some(0), "chmod");
+    let child = system.fork(lane);
+    assert_eq!(system.call(child, 59, [path, 0, 0, 0, 0, 0]), None, "execve");
+    assert_eq!((lingering(system), system.call(child, 231, [0; 6]), lingering(system)), (0, None, 1));
+    path
+}
+
+#[test]
+fn a_program_lingers_and_is_executed_again_whichever_store_is_the_last() {
+    for nth in 0.. {
+        let (mut system, lane) = System::start();
+        let before = free_inodes(&mut system, lane);
+        let path = executed(&mut system, lane);
+        let child = system.fork(lane);
+        let (died, result) = system.call_crashing_at_store(child, 59, [path, 0, 0, 0, 0, 0], nth);
+        assert_eq!((result, lingering(&mut system)), (None, 0), "store {nth}: it runs");
+        assert_eq!(system.call(lane, OPEN, [path, 2, 0, 0, 0, 0]), ETXTBSY, "store {nth}");
+        assert_eq!(system.call(child, 231, [0; 6]), None, "exit_group");
+        assert_eq!(system.call(lane, UNLINK, [path, 0, 0, 0, 0, 0]), Some(0), "store {nth}");
+        assert_eq!((free_inodes(&mut system, lane), lingering(&mut system)), (before, 0), "store {nth}");
+        if !died {
+            assert!(nth > 20);
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_program_that_lingers_is_not_executed_while_it_is_written_nor_by_who_may_not() {
+    let (mut system, lane) = System::start();
+    let before = free_inodes(&mut system, lane);
+    let path = executed(&mut system, lane);
+    let child = system.fork(lane);
+    assert_eq!(system.call(lane, OPEN, [path, 2, 0, 0, 0, 0]), Some(3));
+    assert_eq!(system.call(child, 59, [path, 0, 0, 0, 0, 0]), ETXTBSY);
+    assert_eq!(system.call(lane, CLOSE, [3, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, 90, [path, 0o644, 0, 0, 0, 0]), Some(0), "chmod");
+    assert_eq!(system.call(child, 59, [path, 0, 0, 0, 0, 0]), EACCES);
+    assert_eq!(system.call(lane, UNLINK, [path, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!((free_inodes(&mut system, lane), lingering(&mut system)), (before, 0));
+}
