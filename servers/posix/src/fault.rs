@@ -5,11 +5,12 @@
 
 use abi::{FaultAccess, MapFlags, RequestNumber};
 use protocols::call::CallError;
-use protocols::vfs;
+use protocols::vfs::{self, Pages};
 
 use crate::call::{Stop, vfs_stop};
 use crate::errno::Errno;
 use crate::kernel::Origin;
+use crate::lent::Asked;
 use crate::saved::{MapIndex, Vma};
 use crate::server::Posix;
 use crate::space::{map_flags, protect_flags};
@@ -154,7 +155,7 @@ impl Posix<'_> {
         if shared_write {
             self.located.forget(file);
         }
-        let pages = self.vfs_to_read().map_pages(number, file, first, count as u8, shared_write).map_err(refused)?;
+        let pages = self.pages_to_map(number, Asked { file, first, count: count as u8 }, shared_write)?;
         let flags = if area.flags & SHARED == 0 || !shared_write { map_flags(area.flags & !WRITE) } else { map_flags(area.flags) };
         let pages: heapless::Vec<Option<u32>, { vfs::MAX_MAPPED }> = pages.iter().collect();
         let mut index = 0;
@@ -170,6 +171,18 @@ impl Posix<'_> {
             index += run as usize;
         }
         Ok(page + count * PAGE)
+    }
+
+    /// Where pages lie that are to be mapped: as vfs has answered before, or answers now. For a write through a shared mapping it is always asked.
+    fn pages_to_map(&mut self, number: RequestNumber, asked: Asked, shared_write: bool) -> Result<Pages, Refused> {
+        if !shared_write && let Some(pages) = self.located.lent.find(asked) {
+            return Ok(pages.clone());
+        }
+        let pages = self.vfs_to_read().map_pages(number, asked.file, asked.first, asked.count, shared_write).map_err(refused)?;
+        if !shared_write {
+            self.located.lent.keep(asked, &pages);
+        }
+        Ok(pages)
     }
 
     fn fill_hole(&mut self, map: MapIndex, file: vfs::FileId, first: u64, at: u64, flags: u64, number: RequestNumber) -> Result<(), Refused> {

@@ -280,8 +280,14 @@ impl Posix<'_> {
             self.store.set_references(index, node.references - 1);
             return;
         }
+        self.give_up_node(index, node.file);
+    }
+
+    /// Nobody has a file any more: it is closed in vfs, which has promised until then that its pages stay where they are.
+    pub fn give_up_node(&mut self, index: usize, file: Id) {
         self.store.remove_node(index);
-        self.close_later(node.file);
+        self.located.forget(file.into());
+        self.close_later(file);
     }
 
     /// vfs is to count one open less.

@@ -34,6 +34,7 @@ pub mod hands;
 pub mod hot;
 pub mod io;
 pub mod kernel;
+pub mod lent;
 pub mod linger;
 pub mod load;
 pub mod located;

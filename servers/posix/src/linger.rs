@@ -59,8 +59,7 @@ impl Posix<'_> {
         let node = self.store.node(index);
         // Meanwhile it may have been opened again.
         if node.lingers() {
-            self.store.remove_node(index);
-            self.close_later(node.file);
+            self.give_up_node(index, node.file);
         }
     }
 

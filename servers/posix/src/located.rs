@@ -15,6 +15,7 @@ use protocols::vfs::{self, FileId, MAX_MAPPED, Pages};
 use crate::call::{Call, Stop};
 use crate::io::Vector;
 use crate::kernel::Port;
+use crate::lent::Lent;
 use crate::server::Posix;
 use crate::vma::PAGE;
 
@@ -82,11 +83,13 @@ pub struct Located {
     age: u64,
     /// What was read from vfs last: a file, and the window's first page.
     last: (FileId, u64),
+    /// Where what is mapped lies.
+    pub lent: Lent,
 }
 
 impl Default for Located {
     fn default() -> Self {
-        Self { windows: vec![Window::default(); FILES], age: 1, last: Default::default() }
+        Self { windows: vec![Window::default(); FILES], age: 1, last: Default::default(), lent: Lent::default() }
     }
 }
 
@@ -106,12 +109,14 @@ impl Located {
             *window = Window::default();
         }
         self.last = Default::default();
+        self.lent.forget(file);
     }
 
     /// Forgets all.
     pub fn forget_all(&mut self) {
         self.age += 1;
         self.last = Default::default();
+        self.lent.forget_all();
     }
 
     fn put(&mut self, file: FileId, first: u64, (size, pages): (u64, &Pages), now_ns: u64) {
