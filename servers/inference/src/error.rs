@@ -47,6 +47,8 @@ pub enum Error {
     Token(u32),
     /// More tokens than the context holds.
     ContextFull,
+    /// As many answers are being made as there is room for.
+    Busy,
     /// An option of sampling has an impossible value.
     Option(&'static str),
     /// A row of logits that is not as long as the vocabulary, or holds something that is no number.
@@ -81,6 +83,7 @@ impl fmt::Display for Error {
             Self::Adapter(why) => write!(to, "adapter: {why}"),
             Self::Token(token) => write!(to, "token {token} is not in the vocabulary"),
             Self::ContextFull => to.write_str("the context is full"),
+            Self::Busy => to.write_str("as many answers are being made as there is room for"),
             Self::Option(name) => write!(to, "{name} has an impossible value"),
             Self::Logits => to.write_str("the logits are not numbers to choose by"),
             Self::Grammar(why) => write!(to, "grammar: {why}"),

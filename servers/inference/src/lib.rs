@@ -4,6 +4,7 @@
 //! - [`config`] checks the model's numbers, [`model`] finds its tensors, [`adapter`] those of LoRA adapters. [`mod@reference`] runs it slowly and exactly: the oracle.
 //! - [`packed`] lays matrices out for the [`kernel`]s, [`input`] what they are multiplied by.
 //! - [`engine`] runs a model at speed, by a [`team`] of threads.
+//! - [`answer`] makes answers step by step, several in turn, and goes on with one from a record of what it has said.
 //! - [`tokenizer`] turns text into tokens and back. [`sampling`] chooses the next one. [`chat`] writes conversations. [`grammar`] says which tokens may come.
 //!
 //! Absent: threads, files, clocks and system calls. Whoever uses the library brings the bytes of a file.
@@ -12,6 +13,7 @@
 extern crate alloc;
 
 pub mod adapter;
+pub mod answer;
 mod attention;
 mod bytes;
 pub mod chat;

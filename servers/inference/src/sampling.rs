@@ -116,6 +116,17 @@ impl Sampler {
         self.recent.push(token)
     }
 
+    /// Takes `token` for one that [`Sampler::choose`] has chosen, and accepts it: the draws after it are those that came after it then.
+    ///
+    /// # Errors
+    /// The token is not in the vocabulary.
+    pub fn chose(&mut self, token: u32) -> Result<(), Error> {
+        if self.options.temperature != 0.0 {
+            self.random.unit();
+        }
+        self.accept(token)
+    }
+
     /// The next token by its `logits`, one for each token of the vocabulary. It is not accepted yet.
     ///
     /// # Errors

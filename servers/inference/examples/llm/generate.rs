@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use inference::Error;
+use inference::answer::{Answer, Record, Step, Turns};
 use inference::chat::{Message, Role, Template};
 use inference::engine::{Session, Want};
 use inference::gguf::File;
@@ -45,6 +46,9 @@ pub(crate) struct How {
     /// Prints the tokens' numbers too.
     #[arg(long)]
     ids: bool,
+    /// Answers all prompts at once, a token each in turn, and prints each answer when it is whole.
+    #[arg(long, conflicts_with_all = ["grammar", "schema", "ctx"])]
+    together: bool,
     #[command(flatten)]
     sampling: Sampling,
 }
@@ -131,12 +135,42 @@ impl How {
 pub(crate) fn run(runner: &Runner<'_>, file: &File<'_>, how: &How) -> Result<(), Failure> {
     let tokenizer = Tokenizer::read(file)?;
     let prompts = how.prompt.iter().map(|prompt| how.tokens(file, &tokenizer, prompt)).collect::<Result<Vec<_>, _>>()?;
+    if how.together {
+        return together(runner, &tokenizer, how, &prompts);
+    }
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
     let mut session = runner.session(how.ctx.unwrap_or(longest + how.n));
     let rules = how.rules()?;
     for tokens in &prompts {
         answer(runner, &tokenizer, &mut session, (how, rules.as_ref()), tokens)?;
     }
+    Ok(())
+}
+
+/// Prints what comes after each of the prompts, which are answered in turn.
+fn together(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, how: &How, prompts: &[Vec<u32>]) -> Result<(), Failure> {
+    let mut turns = Turns::new(prompts.len());
+    for (index, tokens) in prompts.iter().enumerate() {
+        let record = Record { prompt: tokens.clone(), said: Vec::new(), most: how.n, end: tokenizer.end(), options: how.sampling.options() };
+        turns.start(index, Answer::new(&runner.engine, runner.session(tokens.len() + how.n), &record)?)?;
+    }
+    let (started, mut made) = (Instant::now(), vec![Vec::new(); prompts.len()]);
+    while let Some((index, step)) = turns.turn(|_, answer| answer.step(&runner.engine, &runner.pool)) {
+        match step? {
+            Step::Read => {}
+            Step::Said(token) => made[index].push(token),
+            Step::Ended(_) => {
+                let mut text = Vec::new();
+                made[index].iter().for_each(|token| tokenizer.append(*token, false, &mut text));
+                println!("{index}: {}", String::from_utf8_lossy(&text));
+                if how.ids {
+                    println!("{:?}", made[index]);
+                }
+            }
+        }
+    }
+    let count = made.iter().map(Vec::len).sum::<usize>();
+    eprintln!("{count} tokens, {:.1} tokens/s", count as f64 / started.elapsed().as_secs_f64());
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Everything about the engine that is seen from outside: hostile files, the project's own small models, and the reference vectors where they are.
 
 mod adapter;
+mod answer;
 mod blocks;
 mod chat;
 mod dice;
