@@ -10,6 +10,7 @@ mod files;
 mod handoff;
 mod linger;
 mod locks;
+mod mapped;
 mod memory;
 mod pending;
 mod pidfd;
