@@ -7,11 +7,16 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use protocols::vfs::{FileId, Pages};
 
 /// How many answers are kept: the windows of a few large programs.
-const ANSWERS: usize = 256;
+const ANSWERS: usize = SETS * WAYS;
+/// Places of which an answer may be in one, by what was asked.
+const SETS: usize = 64;
+/// In how many places an answer may be.
+const WAYS: usize = 4;
 /// Files that are forgotten apart from each other.
 const FILES: usize = 64;
 
@@ -27,9 +32,11 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Windows of one file are neighbours, and the files' first ones are apart.
-    const fn place(self) -> usize {
-        (self.first as usize / 16).wrapping_add(self.file.inode as usize * 37) % ANSWERS
+    /// Where its answer may be: by Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4), because the areas of one program begin at neighbouring pages.
+    fn places(self) -> Range<usize> {
+        let key = u64::from(self.file.inode) << 32 ^ self.first << 8 ^ u64::from(self.count);
+        let set = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - SETS.ilog2())) as usize;
+        set * WAYS..(set + 1) * WAYS
     }
 
     fn sum(self, pages: &Pages) -> u64 {
@@ -77,7 +84,8 @@ impl Lent {
     /// If it is not what was kept: the successor starts without it.
     #[must_use]
     pub fn find(&self, asked: Asked) -> Option<&Pages> {
-        let answer = self.answers.get(asked.place()).filter(|answer| answer.asked == asked && answer.age == self.age_of(asked.file))?;
+        let age = self.age_of(asked.file);
+        let answer = self.answers.get(asked.places())?.iter().find(|answer| answer.asked == asked && answer.age == age)?;
         assert!(answer.sum == asked.sum(&answer.pages), "where a file's pages lie is not what vfs said");
         Some(&answer.pages)
     }
@@ -85,8 +93,11 @@ impl Lent {
     /// vfs has answered.
     pub fn keep(&mut self, asked: Asked, pages: &Pages) {
         let (age, sum) = (self.age_of(asked.file), asked.sum(pages));
-        if let Some(answer) = self.answers.get_mut(asked.place()) {
-            *answer = Answer { age, asked, pages: pages.clone(), sum };
+        let Some(places) = self.answers.get_mut(asked.places()) else { return };
+        // The last of them is the oldest.
+        places.rotate_right(1);
+        if let Some(place) = places.first_mut() {
+            *place = Answer { age, asked, pages: pages.clone(), sum };
         }
     }
 
@@ -105,7 +116,7 @@ impl Lent {
 
 #[cfg(test)]
 mod tests {
-    use super::{ANSWERS, Asked, Lent};
+    use super::{Asked, Lent, WAYS};
     use protocols::vfs::{FileId, Pages};
 
     const ASKED: Asked = Asked { file: FileId { inode: 5, generation: 2 }, first: 16, count: 16 };
@@ -123,10 +134,13 @@ mod tests {
         assert_eq!(lent.find(Asked { count: 15, ..ASKED }), None);
         assert_eq!(lent.find(Asked { first: 17, ..ASKED }), None);
         assert_eq!(lent.find(Asked { file: FileId { inode: 5, generation: 3 }, ..ASKED }), None);
-        let same_place = Asked { first: 16 + 16 * ANSWERS as u64, ..ASKED };
-        assert_eq!(lent.find(same_place), None);
-        lent.keep(same_place, &Pages::default());
-        assert_eq!((lent.find(same_place), lent.find(ASKED)), (Some(&Pages::default()), None));
+        let others = (17..).map(|first| Asked { first, ..ASKED }).filter(|asked| asked.places() == ASKED.places());
+        for (nth, other) in others.take(WAYS).enumerate() {
+            assert_eq!((lent.find(other), lent.find(ASKED)), (None, Some(&pages)), "{nth}");
+            lent.keep(other, &Pages::default());
+            assert_eq!(lent.find(other), Some(&Pages::default()));
+        }
+        assert_eq!(lent.find(ASKED), None, "the oldest makes room");
     }
 
     #[test]
@@ -151,7 +165,7 @@ mod tests {
             if flipped == pages {
                 continue;
             }
-            lent.answers[ASKED.place()].pages = flipped;
+            lent.answers[ASKED.places().start].pages = flipped;
             assert!(std::panic::catch_unwind(|| lent.find(ASKED).is_some()).is_err(), "page {nth}, bit {bit}");
         }
     }

@@ -61,7 +61,7 @@ impl Posix<'_> {
         let CallError::Service(vfs::Error::Elsewhere(_)) = error else { return Err(vfs_stop(error)) };
         let mut buffer = vec![1; MAX_PATH];
         let lease = self.kernel.lend_mut(&mut buffer);
-        let resolved = self.vfs().resolve(number.with_step(ASK), at, actor, MAX_PATH as u32, lease).map_err(vfs_stop)?;
+        let resolved = self.vfs_to_ask().resolve(number.with_step(ASK), at, actor, MAX_PATH as u32, lease).map_err(vfs_stop)?;
         let Some((mount, length)) = resolved else { return Err(Errno::ENOENT.into()) };
         buffer.truncate(length as usize);
         let entered = if mount == self.store.globals().devpts.into() { Entry::Devpts(devpts::Place::Root) } else { Entry::Root };

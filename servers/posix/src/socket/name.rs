@@ -169,7 +169,7 @@ impl Call<'_, '_> {
     pub fn is_taken(&mut self, name: &SocketName) -> Result<bool, Stop> {
         let path = self.path_of_name(name);
         let (start, number) = (self.posix.node_id(self.me().directory), self.ask());
-        match self.at_vfs(start, &path, false, |call, at, actor| call.vfs().stat(number, at, actor)) {
+        match self.at_vfs(start, &path, false, |call, at, actor| call.posix.vfs_to_ask().stat(number, at, actor)) {
             Ok(_) => Ok(true),
             Err(Stop::Errno(Errno::ENOENT)) => Ok(false),
             Err(stop) => Err(stop),
@@ -191,7 +191,7 @@ impl Call<'_, '_> {
             let path = self.path_of_name(name);
             let start = self.posix.node_id(self.me().directory);
             let number = self.ask();
-            let attributes = self.at_vfs(start, &path, true, |call, at, actor| call.vfs().stat(number, at, actor))?;
+            let attributes = self.at_vfs(start, &path, true, |call, at, actor| call.posix.vfs_to_ask().stat(number, at, actor))?;
             if attributes.kind != Kind::Socket {
                 return Err(Errno::ECONNREFUSED.into());
             }

@@ -183,7 +183,7 @@ pub fn sys_truncate(call: &mut Call<'_, '_>) -> SysResult {
     let number = call.ask();
     let id = call.at_vfs(start, &path, true, |call, at, actor| {
         call.posix.vfs_to_change().truncate(number, at, actor, size)?;
-        call.vfs().stat(number.with_step(ASK + 1), at, actor).map(|attributes| attributes.file)
+        call.posix.vfs_to_ask().stat(number.with_step(ASK + 1), at, actor).map(|attributes| attributes.file)
     })?;
     call.posix.drop_pages(id, Dropped::From(size));
     Ok(0)

@@ -39,7 +39,7 @@ fn open_directory(call: &mut Call<'_, '_>) -> Result<usize, Stop> {
         true,
         |call, at, actor| {
             // The right to search it is what counts.
-            call.vfs().access(check, at, actor, 1)?;
+            call.posix.vfs_to_ask().access(check, at, actor, 1)?;
             call.vfs().open(number, at, actor, flags, 0).map(|opened| opened.file)
         },
         |_, entry| if entry.is_directory() { Ok(entry.to_id()) } else { Err(Errno::ENOTDIR.into()) },
@@ -54,7 +54,7 @@ pub fn sys_fchdir(call: &mut Call<'_, '_>) -> SysResult {
         kind::DIRECTORY | kind::PLACE if call.posix.store.node(file.node as usize).mode & mode::KINDS == mode::DIRECTORY => {
             let (check, id, actor) = (call.ask(), call.posix.node_id(file.node), call.actor());
             // The right to search it is what counts.
-            call.vfs().access(check, At::file(id), &actor, 1).map_err(vfs_stop)?;
+            call.posix.vfs_to_ask().access(check, At::file(id), &actor, 1).map_err(vfs_stop)?;
             call.posix.hold_node(file.node as usize);
             file.node as usize
         }

@@ -52,7 +52,7 @@ fn punch(call: &mut Call<'_, '_>, id: FileId, offset: u64, length: u64) -> SysRe
 
 fn allocate(call: &mut Call<'_, '_>, id: FileId, offset: u64, end: u64, grows: bool) -> SysResult {
     let (ask, actor) = (call.ask(), call.actor());
-    let before = call.vfs().stat(ask, At::file(id), &actor).map_err(vfs_stop)?.size;
+    let before = call.posix.vfs_to_ask().stat(ask, At::file(id), &actor).map_err(vfs_stop)?.size;
     let grows = grows && end > before;
     if grows && end > call.me().limits[LIMIT_FILE_SIZE] {
         return Err(Errno::EFBIG.into());

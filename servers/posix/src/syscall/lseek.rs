@@ -44,7 +44,7 @@ fn seek_data(call: &mut Call<'_, '_>, index: usize, file: &File, offset: u64, ho
     let to = if file.kind == kind::REGULAR {
         let (id, number) = (call.posix.node_id(file.node), call.ask());
         // A negative offset is beyond every file.
-        call.vfs().seek(number, id, offset, hole).map_err(vfs_stop)?
+        call.posix.vfs_to_ask().seek(number, id, offset, hole).map_err(vfs_stop)?
     } else {
         let size = call.stat_file(index, file)?.size;
         (offset < size).then_some(if hole { size } else { offset })

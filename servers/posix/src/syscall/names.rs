@@ -99,7 +99,7 @@ fn file_at(call: &mut Call<'_, '_>, start: FileId, path: &[u8]) -> Result<FileId
         start,
         path,
         true,
-        |call, at, actor| call.vfs().stat(number, at, actor).map(|attributes| attributes.file),
+        |call, at, actor| call.posix.vfs_to_ask().stat(number, at, actor).map(|attributes| attributes.file),
         |call, entry| match entry {
             Entry::Descriptor(pid, number) => {
                 let process = call.posix.find_pid(pid).ok_or(Errno::ENOENT)?;

@@ -43,7 +43,7 @@ fn read(call: &mut Call<'_, '_>, directory: u64, path: &[u8], to: u64, length: u
         start,
         path,
         false,
-        |call, at, actor| call.vfs().read_symlink(number, at, actor, MAX_PATH as u32, lease).map(Found::InBuffer),
+        |call, at, actor| call.posix.vfs_to_ask().read_symlink(number, at, actor, MAX_PATH as u32, lease).map(Found::InBuffer),
         |call, entry| call.proc_link(entry).map(Found::Text),
     )?;
     let target = match found {
@@ -86,7 +86,7 @@ impl Call<'_, '_> {
         let number = self.ask();
         let mut buffer = alloc::vec![1; 4096];
         let lease = self.posix.kernel.lend_mut(&mut buffer);
-        let count = self.vfs().path_of(number, id, root, 4096, lease).map_err(vfs_stop)?;
+        let count = self.posix.vfs_to_ask().path_of(number, id, root, 4096, lease).map_err(vfs_stop)?;
         buffer.truncate(count as usize);
         Ok(buffer)
     }
@@ -97,6 +97,6 @@ impl Call<'_, '_> {
     /// What vfs says.
     pub fn check_place(&mut self, at: At<'_>) -> Result<(), Stop> {
         let (number, actor) = (self.ask(), self.actor());
-        self.vfs().access(number, at, &actor, 0).map_err(vfs_stop)
+        self.posix.vfs_to_ask().access(number, at, &actor, 0).map_err(vfs_stop)
     }
 }

@@ -15,7 +15,7 @@ fn answer(call: &mut Call<'_, '_>, stat: &Stat) -> SysResult {
         DEVPTS_DEVICE => made_up(DEVPTS_MAGIC),
         _ => {
             let number = call.ask();
-            let totals = call.vfs().capacity(number).map_err(vfs_stop)?;
+            let totals = call.posix.vfs_to_ask().capacity(number).map_err(vfs_stop)?;
             [TMPFS_MAGIC, 4096, totals.pages, totals.pages_free, totals.pages_free, totals.files, totals.files_free, 0, 255, 4096, 0, 0, 0, 0, 0]
         }
     };
