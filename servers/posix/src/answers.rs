@@ -158,13 +158,19 @@ impl Posix<'_> {
             && let Some((_, opened)) = self.answers.opens.find(&at, actor).filter(|(asked, _)| *asked == flags)
             && self.is_open_in_vfs(opened.file)
         {
-            return Ok((*opened, true));
+            let opened = *opened;
+            self.named.note(opened.file);
+            return Ok((opened, true));
         }
         if let Some(lane) = lane {
             self.hands.opens(lane);
         }
         let opened = self.vfs_to_ask().open(number, at, actor, flags, 0)?;
-        self.answers.opens.keep(&at, actor, (flags, opened));
+        // What is opened without a path may have none.
+        if !at.path.is_empty() {
+            self.answers.opens.keep(&at, actor, (flags, opened));
+            self.named.note(opened.file);
+        }
         Ok((opened, false))
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! The node of such a file has no reference, and keeps its file: this is saved, so a successor knows what vfs counts. An open that vfs has answered before takes it up again,
 //! and vfs hears of neither. Only what was read lingers, because what was written is likelier to be removed; a few at most, the longest makes room; and none beyond the
-//! next removal or renaming, because the bytes of a file that has no name are free when its last descriptor is closed.
+//! next removal or renaming, because the bytes of a file that has no name are free when its last descriptor is closed. For the same reason none lingers that was removed
+//! while it was in use: only who was opened by a path since the last removal does.
 
 use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
 
 use protocols::vfs::FileId;
 
@@ -15,6 +18,37 @@ use crate::stat::mode;
 
 /// How many linger.
 const MOST: usize = 16;
+/// Of how many files it is known that they have a name.
+const NAMED: usize = 64;
+
+/// Which files have a name for certain.
+#[derive(Debug)]
+pub struct Named {
+    /// A file, and how many removals there had been when a path last led to it.
+    files: Vec<(FileId, u64)>,
+    removals: u64,
+}
+
+impl Default for Named {
+    fn default() -> Self {
+        Self { files: vec![Default::default(); NAMED], removals: 1 }
+    }
+}
+
+impl Named {
+    /// A path has led to a file.
+    pub fn note(&mut self, file: FileId) {
+        let removals = self.removals;
+        if let Some(place) = self.files.get_mut(file.inode as usize % NAMED) {
+            *place = (file, removals);
+        }
+    }
+
+    /// Whether one does for certain.
+    fn has(&self, file: FileId) -> bool {
+        self.files.get(file.inode as usize % NAMED) == Some(&(file, self.removals))
+    }
+}
 
 impl Node {
     /// Whether it stands for a file that lingers.
@@ -39,7 +73,7 @@ impl Posix<'_> {
     /// As [`Posix::release_node`], of a file that was read.
     pub fn leave_node(&mut self, index: usize) {
         let node = self.store.node(index);
-        if index == 0 || node.references > 1 || !node.may_linger() {
+        if index == 0 || node.references > 1 || !node.may_linger() || !self.named.has(node.file.into()) {
             self.release_node(index);
             return;
         }
@@ -63,8 +97,9 @@ impl Posix<'_> {
         }
     }
 
-    /// Nothing lingers on. What is closed stays in the list, because this may be taken back.
+    /// A name is about to go: nothing lingers on. What is closed stays in the list, because this may be taken back.
     pub fn close_lingering(&mut self) {
+        self.named.removals += 1;
         for at in 0..self.lingering.len() {
             if let Some(index) = self.lingering.get(at).copied() {
                 self.end_lingering(index);

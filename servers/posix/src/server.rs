@@ -119,6 +119,8 @@ pub struct Posix<'k> {
     pub mount_due: bool,
     /// Nodes of files that were closed and that vfs counts as open, or were so, the longest first.
     pub lingering: VecDeque<usize>,
+    /// Files that have a name.
+    pub named: crate::linger::Named,
     /// Files that were in messages which nobody will receive.
     pub orphans: Vec<usize>,
     /// Files that are timers, and when each was last told to whoever waits.
@@ -187,6 +189,7 @@ impl<'k> Posix<'k> {
             calls: vec![0; COUNTED_CALLS],
             mount_due: true,
             lingering: VecDeque::new(),
+            named: crate::linger::Named::default(),
             orphans: Vec::new(),
             timers: Vec::new(),
             alarms: Vec::new(),

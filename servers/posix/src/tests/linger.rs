@@ -232,3 +232,21 @@ fn a_program_that_lingers_is_not_executed_while_it_is_written_nor_by_who_may_not
     assert_eq!(system.call(lane, UNLINK, [path, 0, 0, 0, 0, 0]), Some(0));
     assert_eq!((free_inodes(&mut system, lane), lingering(&mut system)), (before, 0));
 }
+
+#[test]
+fn a_file_without_a_name_is_free_when_nobody_has_it_any_more() {
+    let (mut system, lane) = System::start();
+    let before = free_pages(&mut system, lane);
+    let path = make(&mut system, lane, 0, "/f", "bytes");
+    let file = system.call(lane, OPEN, [path, 0, 0, 0, 0, 0]).unwrap();
+    assert_eq!(system.call(lane, UNLINK, [path, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!(system.call(lane, CLOSE, [file, 0, 0, 0, 0, 0]), Some(0));
+    assert_eq!((free_pages(&mut system, lane), lingering(&mut system)), (before, 0), "a descriptor's");
+    let path = executed(&mut system, lane);
+    let child = system.fork(lane);
+    assert_eq!(system.call(child, 59, [path, 0, 0, 0, 0, 0]), None, "execve");
+    assert_eq!(system.call(lane, UNLINK, [path, 0, 0, 0, 0, 0]), Some(0));
+    assert!(free_pages(&mut system, lane) < before, "it runs");
+    assert_eq!(system.call(child, 231, [0; 6]), None, "exit_group");
+    assert_eq!((free_pages(&mut system, lane), lingering(&mut system)), (before, 0), "a program's");
+}
