@@ -54,7 +54,7 @@ impl Place {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Chunk {
     slot: u32,
     pages: u64,
@@ -79,13 +79,17 @@ impl Frames {
     /// Finds what was bought before.
     pub fn recover(kernel: &mut dyn Kernel) -> Self {
         // A predecessor may have died before it gave back what it had too much.
-        let mut frames = Self { given_up: u64::MAX, ..Self::default() };
-        for slot in slot::CHUNK..slot::CHUNK + slot::CHUNKS {
-            if let Some((abi::ObjectKind::Memory, pages)) = kernel.describe(slot) {
-                frames.chunks.push(Chunk { slot, pages });
-            }
-        }
-        frames
+        Self { chunks: bought(kernel), given_up: u64::MAX, ..Self::default() }
+    }
+
+    /// Compares what is known with what the kernel says, before anybody is killed for a lack of pages.
+    ///
+    /// # Panics
+    /// If they differ: the successor begins with what the kernel says.
+    pub fn check(&self, kernel: &mut dyn Kernel) {
+        let bought = bought(kernel);
+        let knows = |chunk: &Chunk| self.chunks.contains(chunk);
+        assert!(bought.len() == self.chunks.len() && bought.iter().all(knows), "what was bought is not what the kernel says");
     }
 
     /// Pages bought.
@@ -120,7 +124,7 @@ impl Frames {
             }
         }
         let (chunk, first) = self.current;
-        let Chunk { slot, .. } = *self.chunks.get(chunk).ok_or(Errno::ENOMEM)?;
+        let Some(Chunk { slot, .. }) = self.chunks.get(chunk).copied() else { panic!("the free pages in hand are of no chunk") };
         let bit = u64::from(self.bits.trailing_zeros());
         let run = u64::from((self.bits >> bit).trailing_ones()).min(most).max(1);
         let mask = if run >= WORD { u64::MAX } else { ((1 << run) - 1) << bit };
@@ -237,6 +241,15 @@ impl Frames {
         self.current = (self.chunks.len() - 1, pages);
         Ok(())
     }
+}
+
+/// Every chunk that was bought.
+fn bought(kernel: &mut dyn Kernel) -> Vec<Chunk> {
+    let chunk = |slot| match kernel.describe(slot) {
+        Some((abi::ObjectKind::Memory, pages)) => Some(Chunk { slot, pages }),
+        _ => None,
+    };
+    (slot::CHUNK..slot::CHUNK + slot::CHUNKS).filter_map(chunk).collect()
 }
 
 fn is_free(kernel: &mut dyn Kernel, chunk: Chunk) -> bool {

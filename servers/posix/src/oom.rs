@@ -35,6 +35,8 @@ impl Posix<'_> {
         if processes.iter().any(is_dying) {
             return;
         }
+        // A kill cannot be taken back: what it is for must be so.
+        self.frames.check(self.kernel);
         let footprints: alloc::vec::Vec<_> = processes.iter().map(|process| (self.map_pages(*process).resident(), *process)).collect();
         let Some((pages, victim)) = footprints.into_iter().max_by_key(|(pages, _)| *pages) else { return };
         let record = self.store.process(victim);

@@ -1,7 +1,10 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use abi::FaultAccess;
 
 use crate::fake::Runs;
 use crate::fake::harness::{DATA, DATA_BYTES, System};
+use crate::frames::Frames;
 use crate::saved::slot;
 use crate::server::Incoming;
 use crate::table::{CALLS, Kind};
@@ -416,4 +419,19 @@ fn forks_pass_over_hot_pages_that_were_given_up_closed_or_kept_back() {
     assert_eq!(system.call(lane, 28, [page, 0x1000, DONTFORK, 0, 0, 0]), Some(0));
     let _child = system.fork(lane);
     assert_eq!(system.peek(lane, page, 3), *b"hot");
+}
+
+/// As when a bit of what it knows has flipped: before, everybody was killed in turn.
+#[test]
+fn lack_of_pages_that_the_kernel_does_not_confirm_ends_the_instance_and_no_process() {
+    let (mut system, lane) = System::start();
+    let at = system.call(lane, 9, [0, 16 * 4096, 3, 0x22, u64::MAX, 0]).expect("mmap");
+    system.machine.0.borrow_mut().for_sale = 0;
+    system.posix().frames = Frames::default();
+    let relieved = catch_unwind(AssertUnwindSafe(|| system.posix().relieve_memory()));
+    assert!(relieved.is_err(), "it knows of no chunk, and the kernel does");
+    system.restart();
+    system.poke(lane, at, b"there");
+    assert_eq!(system.peek(lane, at, 5), b"there");
+    assert!(!system.machine.0.borrow().log.iter().any(|line| line.contains("out of memory")));
 }
