@@ -3,10 +3,8 @@
 //! Memory that is touched page after page costs a fault for many pages, and a lone touch a page and nothing more. What is remembered here is a hint:
 //! it is not saved, and a wrong one costs a fault, or a page that nobody wanted.
 
-use alloc::vec;
-use alloc::vec::Vec;
-
 use crate::saved::{MAPS, MapIndex, Vma};
+use crate::sure::Table;
 use crate::vma::PAGE;
 
 /// Pages for the first touch of an area: the others together cost about what a fault of their own would.
@@ -23,14 +21,8 @@ struct Last {
 }
 
 /// The last answer of each map.
-#[derive(Debug)]
-pub struct Ahead(Vec<Last>);
-
-impl Default for Ahead {
-    fn default() -> Self {
-        Self(vec![Last::default(); MAPS])
-    }
-}
+#[derive(Debug, Default)]
+pub struct Ahead(Table<Last, MAPS>);
 
 impl Ahead {
     /// Start and end of what a fault at a missing page of an area is answered with, the page included. Doubled where the last answer ended, or began: stacks grow

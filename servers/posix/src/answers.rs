@@ -8,9 +8,6 @@
 //!
 //! Nothing of this is saved. Each answer is kept with a sum of its words, because a flipped bit would be another file's length or owner in a program.
 
-use alloc::vec;
-use alloc::vec::Vec;
-
 use abi::RequestNumber;
 use protocols::call::CallError;
 use protocols::vfs::{self, Actor, At, FileId, OpenFlags, Opened};
@@ -20,6 +17,7 @@ use crate::kernel::Port;
 use crate::saved::Lane;
 use crate::server::Posix;
 use crate::stat::Stat;
+use crate::sure::{Sure, Table};
 
 /// How many answers are kept.
 const ANSWERS: usize = 64;
@@ -48,9 +46,9 @@ struct Answer<T> {
 /// Answers to one kind of question.
 #[derive(Debug)]
 struct Kept<T> {
-    answers: Vec<Option<Answer<T>>>,
+    answers: Table<Option<Answer<T>>, ANSWERS>,
     /// The age that answers have which are true.
-    age: u64,
+    age: Sure,
 }
 
 /// See the module.
@@ -62,7 +60,7 @@ pub struct Answers {
 
 impl<T: Clone> Default for Kept<T> {
     fn default() -> Self {
-        Self { answers: vec![None; ANSWERS], age: 0 }
+        Self { answers: Table::default(), age: Sure::default() }
     }
 }
 
@@ -104,7 +102,7 @@ impl Found for (OpenFlags, Opened) {
 impl<T: Found> Kept<T> {
     fn find(&self, at: &At<'_>, actor: &Actor) -> Option<&T> {
         let answer = self.answers.get(place_of(at.start, at.path))?.as_ref()?;
-        let is_asked = answer.age == self.age && answer.start == at.start && answer.follow == at.follow;
+        let is_asked = answer.age == self.age.get() && answer.start == at.start && answer.follow == at.follow;
         if !is_asked || answer.path.get(..answer.length) != Some(at.path) || answer.actor != *actor {
             return None;
         }
@@ -117,15 +115,16 @@ impl<T: Found> Kept<T> {
         let (Some(kept), Some(to)) = (self.answers.get_mut(place_of(at.start, at.path)), path.get_mut(..at.path.len())) else { return };
         to.copy_from_slice(at.path);
         let sum = found.sum();
-        *kept = Some(Answer { age: self.age, start: at.start, follow: at.follow, length: at.path.len(), path, actor: actor.clone(), found, sum });
+        *kept =
+            Some(Answer { age: self.age.get(), start: at.start, follow: at.follow, length: at.path.len(), path, actor: actor.clone(), found, sum });
     }
 }
 
 impl Answers {
     /// vfs is about to be asked for something that may change what it answered.
     pub const fn grow_old(&mut self) {
-        self.stats.age += 1;
-        self.opens.age += 1;
+        self.stats.age.grow();
+        self.opens.age.grow();
     }
 }
 
@@ -137,7 +136,7 @@ impl Posix<'_> {
 
     /// The client of vfs for a request that changes no name and no permission.
     pub fn vfs_to_read(&mut self) -> vfs::Client<Port<'_>> {
-        self.answers.stats.age += 1;
+        self.answers.stats.age.grow();
         vfs::Client(self.port_of_vfs())
     }
 
@@ -223,7 +222,7 @@ mod tests {
         }
         answers.keep(&at, &root, Err(Error::NotFound));
         assert_eq!(answers.find(&at, &root), Some(&Err(Error::NotFound)));
-        answers.age += 1;
+        answers.age.grow();
         assert_eq!(answers.find(&at, &root), None);
     }
 

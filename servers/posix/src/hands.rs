@@ -3,14 +3,14 @@
 //! Nothing here is saved: after a crash the kernel delivers the messages again. Invariant: a message that waits is in the queue of its event, if that has one, and among
 //! the deadlines, if it has one; one that does not wait is in neither. So waking costs as much as there is to wake, however many sleep.
 
-use alloc::collections::{BTreeSet, VecDeque};
-use alloc::vec;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use abi::RequestNumber;
 
-use crate::saved::Lane;
-use crate::server::Incoming;
+use crate::saved::{LANES, Lane};
+use crate::server::{Incoming, Ready};
+use crate::sure::Table;
 use crate::wait::{Event, Wait};
 
 /// Queues of events: several events may share one.
@@ -32,21 +32,15 @@ pub struct InHand {
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Hands {
-    of: Vec<Option<InHand>>,
-    queues: Vec<Vec<Lane>>,
+    of: Table<Option<InHand>, LANES>,
+    queues: Table<Vec<Lane>, QUEUES>,
     deadlines: BTreeSet<(u64, Lane)>,
     asleep: usize,
 }
 
 impl Hands {
-    /// For so many lanes, none of which has a message.
-    #[must_use]
-    pub fn new(lanes: usize) -> Self {
-        Self { of: vec![None; lanes], queues: vec![Vec::new(); QUEUES], deadlines: BTreeSet::new(), asleep: 0 }
-    }
-
     /// A lane's message.
     #[inline]
     #[must_use]
@@ -64,9 +58,11 @@ impl Hands {
     /// A lane's message came, in place of any that it had; for the first time, or perhaps again.
     #[inline]
     pub fn take(&mut self, lane: Lane, number: RequestNumber, incoming: Incoming, perhaps_again: bool) {
-        self.end_wait(lane);
-        if let Some(hand) = self.of.get_mut(lane) {
-            *hand = Some(InHand { number, incoming, wait: None, may_have_opened: perhaps_again });
+        let Some(hand) = self.of.get_mut(lane) else { return };
+        let before = hand.as_ref().and_then(|hand| hand.wait);
+        *hand = Some(InHand { number, incoming, wait: None, may_have_opened: perhaps_again });
+        if let Some(wait) = before {
+            self.leave_queue(lane, wait);
         }
     }
 
@@ -87,9 +83,11 @@ impl Hands {
     /// A lane's message is answered, or nobody wants the answer.
     #[inline]
     pub fn put_down(&mut self, lane: Lane) {
-        self.end_wait(lane);
-        if let Some(hand) = self.of.get_mut(lane) {
-            *hand = None;
+        let Some(hand) = self.of.get_mut(lane) else { return };
+        let before = hand.as_ref().and_then(|hand| hand.wait);
+        *hand = None;
+        if let Some(wait) = before {
+            self.leave_queue(lane, wait);
         }
     }
 
@@ -112,11 +110,15 @@ impl Hands {
     #[inline]
     pub fn end_wait(&mut self, lane: Lane) -> bool {
         let Some(wait) = self.of.get_mut(lane).and_then(Option::as_mut).and_then(|hand| hand.wait.take()) else { return false };
+        self.leave_queue(lane, wait);
+        true
+    }
+
+    fn leave_queue(&mut self, lane: Lane, wait: Wait) {
         if let Some(queue) = queue_of(wait.event).and_then(|queue| self.queues.get_mut(queue)) {
             queue.retain(|other| *other != lane);
         }
         self.waits_no_more(lane, wait);
-        true
     }
 
     fn waits_no_more(&mut self, lane: Lane, wait: Wait) {
@@ -134,7 +136,7 @@ impl Hands {
     }
 
     /// Something happened: the waits that it may end are over, the longest first. Appends their lanes.
-    pub fn wake(&mut self, event: Event, ready: &mut VecDeque<Lane>) {
+    pub fn wake(&mut self, event: Event, ready: &mut Ready) {
         self.wake_queue(queue_of(event), event, ready);
         if event != Event::Any && event.is_polled() {
             self.wake_queue(Some(ANY), Event::Any, ready);
@@ -142,7 +144,7 @@ impl Hands {
     }
 
     #[inline]
-    fn wake_queue(&mut self, index: Option<usize>, event: Event, ready: &mut VecDeque<Lane>) {
+    fn wake_queue(&mut self, index: Option<usize>, event: Event, ready: &mut Ready) {
         let Some(queue) = index.and_then(|index| self.queues.get_mut(index)).filter(|queue| !queue.is_empty()) else { return };
         let mut waiting = core::mem::take(queue);
         waiting.retain(|lane| {
@@ -166,7 +168,7 @@ impl Hands {
     }
 
     /// The waits whose time has come are over. Appends their lanes.
-    pub fn wake_due(&mut self, now: u64, ready: &mut VecDeque<Lane>) {
+    pub fn wake_due(&mut self, now: u64, ready: &mut Ready) {
         while let Some((_, lane)) = self.deadlines.first().copied().filter(|(deadline, _)| *deadline <= now) {
             self.end_wait(lane);
             ready.push_back(lane);
@@ -204,7 +206,7 @@ mod tests {
     const CALL: Incoming = Incoming::Call { number: 0, arguments: [0; 6], sum: 0 };
 
     fn kept(waits: &[Wait]) -> Hands {
-        let mut hands = Hands::new(waits.len());
+        let mut hands = Hands::default();
         for (lane, wait) in waits.iter().enumerate() {
             hands.take(lane, RequestNumber(1), CALL, false);
             assert!(hands.keep(lane, *wait));
@@ -213,9 +215,9 @@ mod tests {
     }
 
     fn woken(hands: &mut Hands, event: Event) -> Vec<Lane> {
-        let mut ready = VecDeque::new();
+        let mut ready = Ready::default();
         hands.wake(event, &mut ready);
-        ready.into()
+        ready.iter().copied().collect()
     }
 
     #[test]
@@ -241,9 +243,9 @@ mod tests {
     fn deadlines_end_waits_in_their_order_and_once() {
         let mut hands = kept(&[9, 0, 5, 7].map(|deadline| Wait::on(Event::Signal).until(deadline)));
         assert_eq!(hands.next_deadline(), Some(5));
-        let mut ready = VecDeque::new();
+        let mut ready = Ready::default();
         hands.wake_due(7, &mut ready);
-        assert_eq!((ready.make_contiguous(), hands.next_deadline()), (&mut [2, 3][..], Some(9)));
+        assert_eq!((ready.iter().copied().collect::<Vec<_>>(), hands.next_deadline()), (vec![2, 3], Some(9)));
         assert_eq!(woken(&mut hands, Event::Signal), [0, 1]);
         assert_eq!((hands.next_deadline(), hands.asleep()), (None, 0));
     }

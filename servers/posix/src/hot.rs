@@ -4,27 +4,19 @@
 //! next, so it is copied at once: one copy instead of two faults, of which each costs several times as much. What is remembered here is a hint and
 //! nothing else: it is not saved, and a wrong one costs a copy.
 
-use alloc::vec;
-use alloc::vec::Vec;
-
 use abi::MapFlags;
 
 use crate::saved::{MAPS, MapIndex};
 use crate::server::Posix;
+use crate::sure::Table;
 use crate::vma::{PAGE, SHARED, WRITE};
 
 /// Pages remembered of each map: a C library with its data, heap and stack writes some six, a shell ten.
 const PAGES: usize = 12;
 
 /// Addresses of pages, the most recently written first; 0 is none.
-#[derive(Debug)]
-pub struct Hot(Vec<[u64; PAGES]>);
-
-impl Default for Hot {
-    fn default() -> Self {
-        Self(vec![[0; PAGES]; MAPS])
-    }
-}
+#[derive(Debug, Default)]
+pub struct Hot(Table<[u64; PAGES], MAPS>);
 
 impl Hot {
     /// The program of a map wrote to a page that it shared with a copy of itself.

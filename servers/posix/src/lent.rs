@@ -5,11 +5,11 @@
 //!
 //! Nothing of this is saved. Each answer is kept with a sum of its words, because a flipped bit would be another file's page in a program.
 
-use alloc::vec;
-use alloc::vec::Vec;
 use core::ops::Range;
 
 use protocols::vfs::{FileId, Pages};
+
+use crate::sure::{Sure, Table};
 
 /// How many answers are kept: the windows of a few large programs.
 const ANSWERS: usize = SETS * WAYS;
@@ -62,20 +62,20 @@ struct Answer {
 /// See the module.
 #[derive(Debug)]
 pub struct Lent {
-    answers: Vec<Answer>,
-    age: u64,
-    ages: Vec<u64>,
+    answers: Table<Answer, ANSWERS>,
+    age: Sure,
+    ages: Table<Sure, FILES>,
 }
 
 impl Default for Lent {
     fn default() -> Self {
-        Self { answers: vec![Answer::default(); ANSWERS], age: 1, ages: vec![0; FILES] }
+        Self { answers: Table::default(), age: Sure::new(1), ages: Table::default() }
     }
 }
 
 impl Lent {
     fn age_of(&self, file: FileId) -> Age {
-        [self.age, self.ages.get(file.inode as usize % FILES).copied().unwrap_or_default()]
+        [self.age.get(), self.ages[file.inode as usize % FILES].get()]
     }
 
     /// What vfs has answered.
@@ -103,14 +103,12 @@ impl Lent {
 
     /// Forgets a file.
     pub fn forget(&mut self, file: FileId) {
-        if let Some(age) = self.ages.get_mut(file.inode as usize % FILES) {
-            *age += 1;
-        }
+        self.ages[file.inode as usize % FILES].grow();
     }
 
     /// Forgets all.
     pub const fn forget_all(&mut self) {
-        self.age += 1;
+        self.age.grow();
     }
 }
 

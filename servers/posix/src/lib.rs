@@ -61,6 +61,7 @@ pub mod space;
 pub mod stack;
 pub mod stat;
 pub mod store;
+pub mod sure;
 pub mod syscall;
 pub mod table;
 mod text_busy;

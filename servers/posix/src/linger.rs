@@ -5,48 +5,45 @@
 //! next removal or renaming, because the bytes of a file that has no name are free when its last descriptor is closed. For the same reason none lingers that was removed
 //! while it was in use: only who was opened by a path since the last removal does.
 
-use alloc::collections::VecDeque;
-use alloc::vec;
-use alloc::vec::Vec;
-
 use protocols::vfs::FileId;
 
 use crate::fd::FOREIGN;
 use crate::saved::{NODES, Node};
 use crate::server::Posix;
 use crate::stat::mode;
+use crate::sure::{Queue, Sure, Table};
 
 /// How many linger.
 const MOST: usize = 16;
 /// Of how many files it is known that they have a name.
 const NAMED: usize = 64;
 
+/// Nodes of files that linger or did so, the longest first: for a moment one more than may.
+pub type Lingering = Queue<usize, { 2 * MOST }>;
+
 /// Which files have a name for certain.
 #[derive(Debug)]
 pub struct Named {
     /// A file, and how many removals there had been when a path last led to it.
-    files: Vec<(FileId, u64)>,
-    removals: u64,
+    files: Table<(FileId, u64), NAMED>,
+    removals: Sure,
 }
 
 impl Default for Named {
     fn default() -> Self {
-        Self { files: vec![Default::default(); NAMED], removals: 1 }
+        Self { files: Table::default(), removals: Sure::new(1) }
     }
 }
 
 impl Named {
     /// A path has led to a file.
     pub fn note(&mut self, file: FileId) {
-        let removals = self.removals;
-        if let Some(place) = self.files.get_mut(file.inode as usize % NAMED) {
-            *place = (file, removals);
-        }
+        self.files[file.inode as usize % NAMED] = (file, self.removals.get());
     }
 
     /// Whether one does for certain.
     fn has(&self, file: FileId) -> bool {
-        self.files.get(file.inode as usize % NAMED) == Some(&(file, self.removals))
+        self.files[file.inode as usize % NAMED] == (file, self.removals.get())
     }
 }
 
@@ -78,7 +75,7 @@ impl Posix<'_> {
             return;
         }
         self.store.set_references(index, 0);
-        if self.lingering.contains(&index) {
+        if self.lingering.iter().any(|other| *other == index) {
             return;
         }
         self.lingering.push_back(index);
@@ -99,16 +96,19 @@ impl Posix<'_> {
 
     /// A name is about to go: nothing lingers on. What is closed stays in the list, because this may be taken back.
     pub fn close_lingering(&mut self) {
-        self.named.removals += 1;
-        for at in 0..self.lingering.len() {
-            if let Some(index) = self.lingering.get(at).copied() {
+        self.named.removals.grow();
+        for _ in 0..self.lingering.len() {
+            if let Some(index) = self.lingering.pop_front() {
                 self.end_lingering(index);
+                self.lingering.push_back(index);
             }
         }
     }
 
     /// What lingered when the predecessor died.
-    pub(crate) fn find_lingering(&self) -> VecDeque<usize> {
-        (1..NODES).filter(|index| self.store.node(*index).lingers()).collect()
+    pub(crate) fn find_lingering(&self) -> Lingering {
+        let mut found = Lingering::default();
+        found.extend((1..NODES).filter(|index| self.store.node(*index).lingers()));
+        found
     }
 }

@@ -5,10 +5,7 @@
 //! Only what was just read from vfs is asked for, so vfs has seen to the time of the last read, which as on Linux (`relatime`) does not move again before the
 //! next change, or for a day: as long is nothing remembered.
 //!
-//! Nothing of this is saved. Every word is kept with its complement, because a flipped bit would be another file's bytes in a program.
-
-use alloc::vec;
-use alloc::vec::Vec;
+//! Nothing of this is saved. Every word is kept with its complement (see [`crate::sure`]), because a flipped bit would be another file's bytes in a program.
 
 use protocols::vfs::{self, FileId, MAX_MAPPED, Pages};
 
@@ -17,6 +14,7 @@ use crate::io::Vector;
 use crate::kernel::Port;
 use crate::lent::Lent;
 use crate::server::Posix;
+use crate::sure::{Sure, Table};
 use crate::vma::PAGE;
 
 /// Files of which something is remembered.
@@ -26,28 +24,6 @@ const WINDOW: u64 = MAX_MAPPED as u64;
 /// How long it is (ns).
 const LIFETIME_NS: u64 = 3_600_000_000_000;
 
-/// A word that is checked when it is used.
-#[derive(Clone, Copy, Debug, Default)]
-struct Checked {
-    word: u64,
-    complement: u64,
-}
-
-impl Checked {
-    const fn new(word: u64) -> Self {
-        Self { word, complement: !word }
-    }
-
-    /// The word.
-    ///
-    /// # Panics
-    /// If it is not what was put there: the successor starts without it.
-    fn get(self) -> u64 {
-        assert!(self.word == !self.complement, "where a file lies is not what vfs said");
-        self.word
-    }
-}
-
 /// A window of a file. One that is empty is of no file, and one of another age is forgotten.
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
@@ -55,9 +31,9 @@ struct Window {
     file: FileId,
     since_ns: u64,
     first: u64,
-    size: Checked,
+    size: Sure,
     /// One more than its place in the region; 0 for a hole, and beyond the end.
-    pages: [Checked; MAX_MAPPED],
+    pages: [Sure; MAX_MAPPED],
 }
 
 /// What is known of a byte of a file.
@@ -79,8 +55,8 @@ pub enum Known {
 /// See the module.
 #[derive(Debug)]
 pub struct Located {
-    windows: Vec<Window>,
-    age: u64,
+    windows: Table<Window, FILES>,
+    age: Sure,
     /// What was read from vfs last: a file, and the window's first page.
     last: (FileId, u64),
     /// Where what is mapped lies.
@@ -89,7 +65,7 @@ pub struct Located {
 
 impl Default for Located {
     fn default() -> Self {
-        Self { windows: vec![Window::default(); FILES], age: 1, last: Default::default(), lent: Lent::default() }
+        Self { windows: Table::default(), age: Sure::new(1), last: Default::default(), lent: Lent::default() }
     }
 }
 
@@ -114,22 +90,25 @@ impl Located {
 
     /// Forgets all.
     pub fn forget_all(&mut self) {
-        self.age += 1;
+        self.age.grow();
         self.last = Default::default();
         self.lent.forget_all();
     }
 
     fn put(&mut self, file: FileId, first: u64, (size, pages): (u64, &Pages), now_ns: u64) {
         let Some(window) = self.windows.get_mut(Self::index(file)) else { return };
-        *window = Window { age: self.age, file, since_ns: now_ns, first, size: Checked::new(size), pages: [Checked::new(0); MAX_MAPPED] };
+        *window = Window { age: self.age.get(), file, since_ns: now_ns, first, size: Sure::new(size), pages: [Sure::new(0); MAX_MAPPED] };
         for (to, page) in window.pages.iter_mut().zip(pages.iter()) {
-            *to = Checked::new(page.map_or(0, |page| u64::from(page) + 1));
+            *to = Sure::new(page.map_or(0, |page| u64::from(page) + 1));
         }
     }
 
     fn find(&self, file: FileId, offset: u64, now_ns: impl FnOnce() -> u64) -> Known {
         let Some(window) = self.windows.get(Self::index(file)) else { return Known::Nothing };
-        if window.age != self.age || window.file != file || window.first != window_of(offset) || now_ns().wrapping_sub(window.since_ns) > LIFETIME_NS
+        if window.age != self.age.get()
+            || window.file != file
+            || window.first != window_of(offset)
+            || now_ns().wrapping_sub(window.since_ns) > LIFETIME_NS
         {
             return Known::Nothing;
         }
@@ -266,13 +245,5 @@ mod tests {
             }
             assert_eq!(located.find(FILE, WINDOW * 4096, || 100), Known::Nothing);
         }
-    }
-
-    #[test]
-    #[should_panic = "not what vfs said"]
-    fn flipped_bit_is_no_other_page() {
-        let mut located = located();
-        located.windows[5].pages[0].word ^= 4;
-        located.find(FILE, WINDOW * 4096, || 100);
     }
 }

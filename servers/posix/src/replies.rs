@@ -4,12 +4,12 @@
 //! the slot into which it came, which is the lane's until it is answered or stale. Slots come from a pool of one for each lane and one more, so there always is one for
 //! the next message.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use abi::ReplyKind;
 
 use crate::saved::{LANES, Lane};
+use crate::sure::Table;
 
 /// First own slot for Replies.
 pub const REPLIES: u32 = libsys::slot::FREE + 32;
@@ -19,7 +19,7 @@ pub const NONE: u32 = 0;
 /// See the module.
 #[derive(Debug)]
 pub struct Replies {
-    kept: Vec<u32>,
+    kept: Table<u32, LANES>,
     free: Vec<u32>,
     current: Option<Current>,
 }
@@ -46,7 +46,7 @@ impl Replies {
     /// With the slots from `first` on.
     #[must_use]
     pub fn new(first: u32) -> Self {
-        Self { kept: vec![NONE; LANES], free: (first..=first + LANES as u32).rev().collect(), current: None }
+        Self { kept: Table::default(), free: (first..=first + LANES as u32).rev().collect(), current: None }
     }
 
     /// A message of a lane came, its Reply into `slot`.

@@ -4,7 +4,6 @@
 //! same request, delivered again after a crash, is answered and not done; what changed nothing is simply done again. A wait is not a state: the message is kept
 //! in hand (volatile), and run again from its start when what it waits for may have happened. After a restart the kernel delivers it again.
 
-use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -23,12 +22,16 @@ use crate::replies::{Ending, REPLIES, Replies};
 use crate::saved::{COUNTED_CALLS, Done, LANES, Lane, Load, PROCESSES, Process, ProcessIndex, State, Thread, flag, redo, slot, state};
 use crate::signal::deliver::Resume;
 use crate::store::Store;
+use crate::sure::{Queue, Table};
 use crate::syscall::ids::{identity, is_identity};
 use crate::table;
 use crate::wait::{Event, Wait};
 
 /// Bytes of the buffer through which data passes between programs and servers.
 pub const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Most that is planned at a time; each lane is once in each queue as a rule.
+const PLANNED: usize = 4 * LANES;
 
 /// What a lane's thread asks.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +74,9 @@ pub enum After {
     Redo(Lane),
 }
 
+/// Lanes whose message is to be run again.
+pub type Ready = Queue<Lane, PLANNED>;
+
 /// Posix.
 pub struct Posix<'k> {
     /// Saved state.
@@ -84,15 +90,15 @@ pub struct Posix<'k> {
     /// The message of each lane.
     pub hands: Hands,
     /// Lanes whose message is to be run again.
-    pub ready: VecDeque<Lane>,
+    pub ready: Ready,
     /// Data on its way; every page of it has been touched.
     pub buffer: Vec<u8>,
     /// This run's options.
     pub options: crate::options::Options,
     /// What is to be done to threads after the commit.
-    pub afterwards: VecDeque<After>,
+    pub afterwards: Queue<After, PLANNED>,
     /// The last request of each lane that this instance has heard of.
-    pub last_seen: Vec<Option<RequestNumber>>,
+    pub last_seen: Table<Option<RequestNumber>, LANES>,
     /// Lanes in use, an index of the saved records.
     pub lanes: Vec<Lane>,
     /// Lanes whose running threads are stopped in the kernel, likewise.
@@ -114,11 +120,11 @@ pub struct Posix<'k> {
     /// The region of [`crate::vdso`] is there.
     pub has_vdso: bool,
     /// How often each call was made since this instance began, by Linux's number; the last one counts what is above.
-    pub calls: Vec<u64>,
+    pub calls: Table<u64, COUNTED_CALLS>,
     /// /proc and the nodes of /dev are still to be made known to vfs.
     pub mount_due: bool,
     /// Nodes of files that were closed and that vfs counts as open, or were so, the longest first.
-    pub lingering: VecDeque<usize>,
+    pub lingering: crate::linger::Lingering,
     /// Files that have a name.
     pub named: crate::linger::Named,
     /// Files that were in messages which nobody will receive.
@@ -140,9 +146,9 @@ pub struct Posix<'k> {
     /// Texts of /proc that are being read.
     pub texts: crate::proc::Kept,
     /// Page faults of each process that this instance has answered.
-    pub faults: Vec<u64>,
+    pub faults: Table<u64, PROCESSES>,
     /// The last page fault of each lane that is to be believed only when it comes again.
-    pub(crate) refused: Vec<Option<crate::doubt::Fault>>,
+    pub(crate) refused: Table<Option<crate::doubt::Fault>, LANES>,
     /// Processes that wait for processor time.
     pub processor_timed: Vec<ProcessIndex>,
     /// When they are looked at next.
@@ -170,12 +176,12 @@ impl<'k> Posix<'k> {
             kernel,
             replies: Replies::new(REPLIES),
             frames,
-            hands: Hands::new(LANES),
-            ready: VecDeque::new(),
+            hands: Hands::default(),
+            ready: Queue::default(),
             buffer,
             options: crate::options::Options::parse(options),
-            afterwards: VecDeque::new(),
-            last_seen: vec![None; LANES],
+            afterwards: Queue::default(),
+            last_seen: Table::default(),
             lanes: Vec::new(),
             held: Vec::new(),
             processes: Vec::new(),
@@ -186,9 +192,9 @@ impl<'k> Posix<'k> {
             ahead: crate::ahead::Ahead::default(),
             random: crate::random::Random::default(),
             has_vdso: false,
-            calls: vec![0; COUNTED_CALLS],
+            calls: Table::default(),
             mount_due: true,
-            lingering: VecDeque::new(),
+            lingering: Queue::default(),
             named: crate::linger::Named::default(),
             orphans: Vec::new(),
             timers: Vec::new(),
@@ -199,8 +205,8 @@ impl<'k> Posix<'k> {
             pokes_due: Vec::new(),
             waits_changed: true,
             texts: crate::proc::Kept::default(),
-            faults: vec![0; PROCESSES],
-            refused: vec![None; LANES],
+            faults: Table::default(),
+            refused: Table::default(),
             processor_timed: Vec::new(),
             processor_alarm: None,
             load: Load::default(),
