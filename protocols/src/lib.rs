@@ -16,6 +16,7 @@
 pub mod call;
 pub mod console;
 pub mod crash;
+pub mod inference;
 pub mod manifest;
 pub mod memory;
 pub mod posix;

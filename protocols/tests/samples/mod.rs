@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 pub(crate) mod console;
+pub(crate) mod inference;
 pub(crate) mod memory;
 pub(crate) mod supervisor;
 pub(crate) mod vfs;
@@ -61,6 +62,10 @@ macro_rules! each_protocol {
             #[test]
             fn console() {
                 super::$check::<super::samples::console::Console>();
+            }
+            #[test]
+            fn inference() {
+                super::$check::<super::samples::inference::Inference>();
             }
             #[test]
             fn vfs() {

@@ -28,7 +28,7 @@ fn actor() -> Actor {
     Actor { uid: 1000, gid: 100, groups: heapless::Vec::from_slice(&[4, 24]).expect("fits"), root: ROOT }
 }
 
-fn largest_actor() -> Actor {
+pub(crate) fn largest_actor() -> Actor {
     let groups = heapless::Vec::from_slice(&[u32::MAX; MAX_GROUPS]).expect("fits");
     Actor { uid: u32::MAX, gid: u32::MAX, groups, root: LARGEST_FILE }
 }
