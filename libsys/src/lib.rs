@@ -35,6 +35,7 @@ pub mod serve;
 pub mod slot;
 pub mod start;
 pub mod syscall;
+pub mod text;
 pub mod thread;
 
 #[doc(hidden)]

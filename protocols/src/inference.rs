@@ -81,6 +81,7 @@ pub enum Reply {
 }
 
 /// Where work stands.
+#[allow(clippy::large_enum_variant, reason = "as a reply's")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// It waits, or its model is being loaded, or it is being done.

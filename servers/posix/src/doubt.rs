@@ -5,6 +5,8 @@
 //! second outcome is the one that counts. It is what a successor would do if this instance died here, under the same request number, and harmless for the same
 //! reason. A page fault or another exception that is to become a signal is left to the processor first: what really is wrong faults again.
 //!
+//! Where the code itself is wrong, both are: so what ends a program, and failures that are rare, come only after a look at it ([`libsys::text`]).
+//!
 //! A call that succeeds pays nothing for this. Not asked twice: what depends on the time or on what others do meanwhile.
 
 use abi::Frame;
@@ -26,6 +28,9 @@ const TRAPS: [u64; 2] = [DEBUG, BREAKPOINT];
 
 /// Linux's numbers of `clone`, `fork`, `vfork` and `clone3`, whose `EAGAIN` says that there is no room and not that there may be some later.
 const BIRTHS: [u64; 4] = [56, 57, 58, 435];
+
+/// Failures that programs hardly ever provoke, and that are believed only of code that is what it was: what is wrong in that is wrong both times.
+const UNHEARD_OF: [Errno; 3] = [Errno::EFAULT, Errno::ENOMEM, Errno::EIO];
 
 /// Whether a failure of a call may be one of ours and not the program's.
 fn is_doubtful(errno: Errno, call_number: u64) -> bool {
@@ -82,7 +87,11 @@ impl Call<'_, '_> {
         self.posix.hands.correct(self.lane, Incoming::Call { number: self.call_number, arguments: self.arguments, sum });
         self.process = self.posix.store.thread(self.lane).process as usize;
         self.map = self.posix.store.process(self.process).map as usize;
-        self.run(table::dispatch)
+        let outcome = self.run(table::dispatch);
+        if matches!(outcome, Err(Stop::Errno(errno)) if UNHEARD_OF.contains(&errno)) {
+            self.posix.kernel.check_code();
+        }
+        outcome
     }
 }
 
@@ -97,6 +106,9 @@ impl Posix<'_> {
         let Some(before) = self.refused.get_mut(lane) else { return true };
         let again = *before == Some(fault);
         *before = (!again).then_some(fault);
+        if again {
+            self.kernel.check_code();
+        }
         again
     }
 }

@@ -152,6 +152,9 @@ pub trait Kernel {
     /// What is done from here on is done for the lane whose Reply was kept in an own slot: it is to blame if we die of it.
     fn take_up(&mut self, slot: u32);
 
+    /// Ends this instance if its own code is not what it was when it began: see [`libsys::text`]. Where there is no code of its own there is nothing to look at.
+    fn check_code(&self) {}
+
     /// Nanoseconds since the machine started.
     fn now_ns(&mut self) -> u64;
     /// Unix time in nanoseconds at the start of the machine.

@@ -11,6 +11,7 @@ fn run() -> ! {
     use posix::native::Native;
     use posix::server::Posix;
 
+    libsys::text::note();
     let (area, opened) = Area::open(layout::SAVED);
     let mut kernel = Native::new();
     let mut server = Posix::new(area, &mut kernel, &start::info().options);

@@ -271,6 +271,10 @@ impl Kernel for Native {
         }
     }
 
+    fn check_code(&self) {
+        libsys::text::check();
+    }
+
     fn now_ns(&mut self) -> u64 {
         self.rate.ns(clock::now_ticks())
     }
