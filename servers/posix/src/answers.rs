@@ -25,7 +25,10 @@ const ANSWERS: usize = 64;
 const PATH_BYTES: usize = 64;
 
 /// What can be kept.
-trait Found: Clone {
+trait Found: Clone + PartialEq {
+    /// Whether it is what a call is made again for (see [`crate::doubt`]): it is an answer when it was heard twice, or the second attempt would hear the first one's again.
+    fn is_doubtful(&self) -> bool;
+
     /// A sum in which no bit can be changed alone.
     fn sum(&self) -> u64;
 }
@@ -40,6 +43,7 @@ struct Answer<T> {
     path: [u8; PATH_BYTES],
     actor: Actor,
     found: T,
+    heard_twice: bool,
     sum: u64,
 }
 
@@ -78,6 +82,10 @@ fn sum_of(words: &[u64], first: u64) -> u64 {
 }
 
 impl Found for Result<Stat, vfs::Error> {
+    fn is_doubtful(&self) -> bool {
+        self.is_err()
+    }
+
     fn sum(&self) -> u64 {
         let words = match self {
             Ok(stat) => stat.words(),
@@ -91,6 +99,10 @@ impl Found for Result<Stat, vfs::Error> {
 }
 
 impl Found for (OpenFlags, Opened) {
+    fn is_doubtful(&self) -> bool {
+        false
+    }
+
     fn sum(&self) -> u64 {
         let (flags, Opened { file, kind, permissions, uid, gid, device, size, created }) = *self;
         let pair = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
@@ -100,23 +112,37 @@ impl Found for (OpenFlags, Opened) {
 }
 
 impl<T: Found> Kept<T> {
-    fn find(&self, at: &At<'_>, actor: &Actor) -> Option<&T> {
+    fn heard(&self, at: &At<'_>, actor: &Actor) -> Option<&Answer<T>> {
         let answer = self.answers.get(place_of(at.start, at.path))?.as_ref()?;
         let is_asked = answer.age == self.age.get() && answer.start == at.start && answer.follow == at.follow;
         if !is_asked || answer.path.get(..answer.length) != Some(at.path) || answer.actor != *actor {
             return None;
         }
         assert!(answer.sum == answer.found.sum(), "an answer is not what vfs said");
-        Some(&answer.found)
+        Some(answer)
+    }
+
+    fn find(&self, at: &At<'_>, actor: &Actor) -> Option<&T> {
+        self.heard(at, actor).filter(|answer| answer.heard_twice || !answer.found.is_doubtful()).map(|answer| &answer.found)
     }
 
     fn keep(&mut self, at: &At<'_>, actor: &Actor, found: T) {
         let mut path = [0; PATH_BYTES];
+        let heard_twice = self.heard(at, actor).is_some_and(|answer| answer.found == found);
         let (Some(kept), Some(to)) = (self.answers.get_mut(place_of(at.start, at.path)), path.get_mut(..at.path.len())) else { return };
         to.copy_from_slice(at.path);
         let sum = found.sum();
-        *kept =
-            Some(Answer { age: self.age.get(), start: at.start, follow: at.follow, length: at.path.len(), path, actor: actor.clone(), found, sum });
+        *kept = Some(Answer {
+            age: self.age.get(),
+            start: at.start,
+            follow: at.follow,
+            length: at.path.len(),
+            path,
+            actor: actor.clone(),
+            found,
+            heard_twice,
+            sum,
+        });
     }
 }
 
@@ -221,7 +247,12 @@ mod tests {
             assert_eq!(answers.find(&at, &other), None);
         }
         answers.keep(&at, &root, Err(Error::NotFound));
+        assert_eq!(answers.find(&at, &root), None, "a failure that was heard once");
+        answers.keep(&at, &root, Err(Error::NotFound));
         assert_eq!(answers.find(&at, &root), Some(&Err(Error::NotFound)));
+        answers.keep(&at, &root, Err(Error::NotDirectory));
+        assert_eq!(answers.find(&at, &root), None, "another one");
+        answers.keep(&at, &root, Err(Error::NotDirectory));
         answers.age.grow();
         assert_eq!(answers.find(&at, &root), None);
     }
@@ -254,6 +285,7 @@ mod tests {
     fn flipped_bit_is_no_other_refusal() {
         let (mut answers, root) = (Kept::default(), Actor::superuser());
         let at = At { start: ROOT, path: b"f", follow: true };
+        answers.keep(&at, &root, Err(Error::NotFound));
         answers.keep(&at, &root, Err(Error::NotFound));
         if let Some(answer) = answers.answers.iter_mut().flatten().next() {
             answer.found = Err(Error::NotDirectory);

@@ -155,6 +155,27 @@ fn more_bytes_than_were_asked_for_were_not_transferred() {
     assert_eq!(system.call(lane, 8, [file, 0, 1, 0, 0, 0]), Some(8));
 }
 
+/// What vfs said once is not what it says when it is asked again: the answer that is kept for the next `stat` must not be the one to this.
+#[test]
+fn wrong_answer_about_a_path_is_not_heard_again_from_what_was_kept() {
+    const STAT: u64 = 4;
+    let (mut system, lane) = System::start();
+    file_of_ten(&mut system, lane);
+    let path = system.text(lane, 0, "/file");
+    assert_eq!(system.call(lane, STAT, [path, DATA + 64, 0, 0, 0, 0]), Some(0));
+    let absent = system.text(lane, 32, "/none");
+    for _ in 0..3 {
+        assert_eq!(system.call(lane, STAT, [absent, DATA + 64, 0, 0, 0, 0]), Some(ENOENT));
+        system.posix().answers.grow_old();
+        // `Err`, and the variant of what is no directory.
+        system.machine.0.borrow_mut().spoil_answer = Some(|answer, _| {
+            answer[..2].copy_from_slice(&[1, 3]);
+            2
+        });
+        assert_eq!(system.call(lane, STAT, [path, DATA + 64, 0, 0, 0, 0]), Some(0));
+    }
+}
+
 #[test]
 fn what_a_script_prints_is_not_lost_by_an_answer_that_the_console_cannot_give() {
     let (mut system, lane) = System::start();
