@@ -8,11 +8,14 @@
 //!
 //! Absent: clocks, text, and where records are kept. A full context is not shifted: a record that may not fit its session is refused before anything is read.
 
+use alloc::borrow::ToOwned;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::engine::{BATCH, Engine, Session, Want};
 use crate::error::Error;
+use crate::grammar::{Grammar, Matcher, Vocabulary};
 use crate::sampling::{Options, Sampler};
 use crate::team::Team;
 
@@ -63,7 +66,11 @@ pub struct Answer {
     end: Option<u32>,
     ended: Option<Why>,
     logits: Vec<f32>,
+    rules: Option<Rules>,
 }
+
+/// What an answer has to follow: its place in a grammar, and the vocabulary as the grammar sees it.
+type Rules = (Matcher<Arc<Grammar>>, Arc<Vocabulary>);
 
 impl Answer {
     /// Begins, or goes on with, the answer of `record`. What `session` has seen of it is not read again.
@@ -87,7 +94,22 @@ impl Answer {
         text.extend_from_slice(&record.said);
         session.reuse(&text);
         let ended = (left == 0).then_some(Why::Limit);
-        Ok(Self { session, sampler, text, left, end: record.end, ended, logits: Vec::with_capacity(engine.tokens()) })
+        Ok(Self { session, sampler, text, left, end: record.end, ended, logits: Vec::with_capacity(engine.tokens()), rules: None })
+    }
+
+    /// From here on, and in what it has said already, it follows `grammar`. `vocabulary` is that of its model.
+    ///
+    /// # Errors
+    /// The grammar is too ambiguous, or `said` does not follow it.
+    pub fn follow(&mut self, grammar: Arc<Grammar>, vocabulary: Arc<Vocabulary>, said: &[u32]) -> Result<(), Error> {
+        let mut matcher = Matcher::new(grammar)?;
+        for token in said {
+            if !matcher.advance(vocabulary.bytes_of(*token))? {
+                return Err(Error::Grammar("what was said does not follow it".to_owned()));
+            }
+        }
+        self.rules = Some((matcher, vocabulary));
+        Ok(())
     }
 
     /// One pass. After the end there is none, and the answer is the same again.
@@ -110,12 +132,22 @@ impl Answer {
     }
 
     fn choose(&mut self) -> Result<Step, Error> {
-        let token = self.sampler.choose(&self.logits)?;
-        if Some(token) == self.end {
+        if let Some((matcher, vocabulary)) = &mut self.rules {
+            matcher.mask(vocabulary, &mut self.logits)?;
+        }
+        let token = match self.sampler.choose(&self.logits) {
+            // The grammar's text is whole, and the model has no token for its end.
+            Err(Error::NoToken) if self.rules.as_ref().is_some_and(|(matcher, _)| matcher.is_finished()) => None,
+            token => Some(token?).filter(|token| Some(*token) != self.end),
+        };
+        let Some(token) = token else {
             self.ended = Some(Why::End);
             return Ok(Step::Ended(Why::End));
-        }
+        };
         self.sampler.accept(token)?;
+        if let Some((matcher, vocabulary)) = &mut self.rules {
+            matcher.advance(vocabulary.bytes_of(token))?;
+        }
         self.text.push(token);
         self.left -= 1;
         if self.left == 0 {
@@ -165,12 +197,25 @@ impl<K: Copy + PartialEq> Turns<K> {
     }
 
     /// Lets `step` do a step of the answer whose turn it is, which then waits for all others' turns, or leaves if that was its last. Nothing if there is no answer.
-    pub fn turn(&mut self, step: impl FnOnce(K, &mut Answer) -> Result<Step, Error>) -> Option<(K, Result<Step, Error>)> {
+    pub fn turn<E>(&mut self, step: impl FnOnce(K, &mut Answer) -> Result<Step, E>) -> Option<Turn<K, E>> {
         let (key, mut answer) = self.answers.pop_front()?;
         let done = step(key, &mut answer);
         if matches!(done, Ok(Step::Read | Step::Said(_))) {
             self.answers.push_back((key, answer));
+            return Some(Turn { key, done, left: None });
         }
-        Some((key, done))
+        Some(Turn { key, done, left: Some(answer) })
     }
+}
+
+/// A step that was made in turn.
+#[derive(Debug)]
+#[must_use]
+pub struct Turn<K, E> {
+    /// Of which answer.
+    pub key: K,
+    /// What it did.
+    pub done: Result<Step, E>,
+    /// The answer, if that was its last step.
+    pub left: Option<Answer>,
 }

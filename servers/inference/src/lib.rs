@@ -5,6 +5,7 @@
 //! - [`packed`] lays matrices out for the [`kernel`]s, [`input`] what they are multiplied by.
 //! - [`engine`] runs a model at speed, by a [`team`] of threads.
 //! - [`answer`] makes answers step by step, several in turn, and goes on with one from a record of what it has said.
+//! - [`server`] is all of the inference server but the system calls of its threads.
 //! - [`tokenizer`] turns text into tokens and back. [`sampling`] chooses the next one. [`chat`] writes conversations. [`grammar`] says which tokens may come.
 //!
 //! Absent: threads, files, clocks and system calls. Whoever uses the library brings the bytes of a file.
@@ -33,6 +34,7 @@ pub mod packed;
 pub mod quant;
 pub mod reference;
 pub mod sampling;
+pub mod server;
 mod shared;
 pub mod team;
 pub mod tokenizer;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Args;
 use inference::Error;
-use inference::answer::{Answer, Record, Step, Turns};
+use inference::answer::{Answer, Record, Step, Turn, Turns};
 use inference::chat::{Message, Role, Template};
 use inference::engine::{Session, Want};
 use inference::gguf::File;
@@ -155,7 +155,7 @@ fn together(runner: &Runner<'_>, tokenizer: &Tokenizer<'_>, how: &How, prompts: 
         turns.start(index, Answer::new(&runner.engine, runner.session(tokens.len() + how.n), &record)?)?;
     }
     let (started, mut made) = (Instant::now(), vec![Vec::new(); prompts.len()]);
-    while let Some((index, step)) = turns.turn(|_, answer| answer.step(&runner.engine, &runner.pool)) {
+    while let Some(Turn { key: index, done: step, .. }) = turns.turn(|_, answer| answer.step(&runner.engine, &runner.pool)) {
         match step? {
             Step::Read => {}
             Step::Said(token) => made[index].push(token),

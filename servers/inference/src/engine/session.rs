@@ -79,6 +79,12 @@ impl Session {
         self.truncate(0);
     }
 
+    /// Whether it has adapters.
+    #[must_use]
+    pub const fn is_adapted(&self) -> bool {
+        self.adapted.is_some()
+    }
+
     /// Bytes of keys and values for all tokens that there is room for.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {

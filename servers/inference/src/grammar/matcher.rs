@@ -9,6 +9,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Deref;
 
 use super::network::Node;
 use super::{Grammar, Vocabulary};
@@ -42,10 +43,10 @@ struct Set {
     after: Vec<u32>,
 }
 
-/// A text's place in its grammar.
+/// A text's place in its grammar, which it borrows or shares.
 #[derive(Clone, Debug)]
-pub struct Matcher<'g> {
-    grammar: &'g Grammar,
+pub struct Matcher<G> {
+    grammar: G,
     /// Where to return to, and the stack below.
     frames: Vec<Way>,
     frame_numbers: BTreeMap<Way, u32>,
@@ -55,12 +56,12 @@ pub struct Matcher<'g> {
     steps: usize,
 }
 
-impl<'g> Matcher<'g> {
+impl<G: Deref<Target = Grammar> + Clone> Matcher<G> {
     /// Before the first byte of a text.
     ///
     /// # Errors
     /// The grammar is too ambiguous.
-    pub fn new(grammar: &'g Grammar) -> Result<Self, Error> {
+    pub fn new(grammar: G) -> Result<Self, Error> {
         let mut matcher = Self {
             grammar,
             frames: Vec::new(),
@@ -71,7 +72,7 @@ impl<'g> Matcher<'g> {
             steps: 0,
         };
         matcher.number(Vec::new());
-        let start = grammar.network.rules.first().map(|start| (*start, BOTTOM));
+        let start = matcher.grammar.network.rules.first().map(|start| (*start, BOTTOM));
         matcher.here = matcher.close(start.into_iter().collect())?;
         Ok(matcher)
     }
@@ -178,7 +179,8 @@ impl<'g> Matcher<'g> {
     /// The set of all ways to which those in `todo` lead without a byte.
     fn close(&mut self, mut todo: Vec<Way>) -> Result<u32, Error> {
         let (mut seen, mut ways) = (BTreeSet::new(), Vec::new());
-        let network = &self.grammar.network;
+        let grammar = self.grammar.clone();
+        let network = &grammar.network;
         while let Some((node, stack)) = todo.pop() {
             if !seen.insert((node, stack)) {
                 continue;

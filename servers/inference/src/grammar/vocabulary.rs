@@ -49,6 +49,12 @@ impl Vocabulary {
         Self { tokens, bytes, end }
     }
 
+    /// The bytes of the token `number`; none of one that a grammar never allows.
+    #[must_use]
+    pub fn bytes_of(&self, number: u32) -> &[u8] {
+        self.tokens.iter().find(|token| token.number == number).map_or(&[], |token| self.text(token))
+    }
+
     /// The bytes of `token`.
     pub(super) fn text(&self, token: &Token) -> &[u8] {
         &self.bytes[token.start..token.start + token.length]

@@ -1,7 +1,7 @@
 //! Answers in turn, and answers that are gone on with after whoever made them is gone.
 
 use inference::Error;
-use inference::answer::{Answer, Record, Step, Turns, Why};
+use inference::answer::{Answer, Record, Step, Turn, Turns, Why};
 use inference::engine::{BATCH, Engine, Session, Want};
 use inference::quant::Kind;
 use inference::sampling::{Options, Sampler};
@@ -109,7 +109,7 @@ fn answers_take_turns_and_each_is_as_if_it_were_alone() {
             turns.start(key, begin(engine, record).expect("an answer")).expect("room");
         }
         let (mut said, mut steps, mut ended) = (vec![Vec::new(); 3], [0; 3], [false; 3]);
-        while let Some((key, step)) = turns.turn(|_, answer| answer.step(engine, &Alone)) {
+        while let Some(Turn { key, done: step, .. }) = turns.turn(|_, answer| answer.step(engine, &Alone)) {
             steps[key] += 1;
             match step.expect("a step") {
                 Step::Read => {}
@@ -138,10 +138,10 @@ fn an_answer_that_is_cancelled_leaves_its_turn_and_its_session() {
         (0..3).for_each(|_| drop(turns.turn(|_, answer| answer.step(engine, &Alone))));
         let session = turns.cancel('a').expect("it is there").into_session();
         assert!(turns.cancel('a').is_none());
-        assert_eq!(turns.turn(|key, answer| answer.step(engine, &Alone).map(|_| Step::Said(u32::from(key)))).map(|(key, _)| key), Some('b'));
+        assert_eq!(turns.turn(|key, answer| answer.step(engine, &Alone).map(|_| Step::Said(u32::from(key)))).map(|turn| turn.key), Some('b'));
         turns.start('c', Answer::new(engine, session, &second).expect("room")).expect("the place is free");
         let said: Vec<u32> = core::iter::from_fn(|| turns.turn(|_, answer| answer.step(engine, &Alone)))
-            .filter_map(|(key, step)| if let (Ok(Step::Said(token)), 'c') = (step, key) { Some(token) } else { None })
+            .filter_map(|turn| if let (Ok(Step::Said(token)), 'c') = (turn.done, turn.key) { Some(token) } else { None })
             .collect();
         assert_eq!(said, plainly(engine, &second), "what the session saw before does not matter");
     });

@@ -122,7 +122,7 @@ fn a_text_that_does_not_fit_changes_nothing() {
     assert!(matcher.is_finished());
 }
 
-fn allowed(matcher: &mut Matcher<'_>, vocabulary: &Vocabulary, tokens: usize) -> Vec<usize> {
+fn allowed(matcher: &mut Matcher<&Grammar>, vocabulary: &Vocabulary, tokens: usize) -> Vec<usize> {
     let mut logits = vec![1.0; tokens];
     matcher.mask(vocabulary, &mut logits).expect("within bounds");
     assert!(logits.iter().all(|logit| *logit == 1.0 || *logit == f32::NEG_INFINITY));

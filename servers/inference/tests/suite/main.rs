@@ -14,6 +14,7 @@ mod kernel;
 mod reference;
 mod sampling;
 mod schema;
+mod server;
 mod session;
 mod tokenizer;
 mod vectors;
