@@ -3,7 +3,7 @@
 use abi::{RequestNumber, call_sum};
 use protocols::call::CallError;
 use protocols::service::Service;
-use protocols::vfs;
+use protocols::{inference, vfs};
 
 use crate::errno::Errno;
 use crate::kernel::Port;
@@ -126,6 +126,11 @@ impl Posix<'_> {
     /// The client of the console.
     pub fn console(&mut self) -> protocols::console::Client<Port<'_>> {
         protocols::console::Client::new(Port { kernel: self.kernel, service: Service::Console })
+    }
+
+    /// The client of inference.
+    pub fn inference(&mut self) -> inference::Client<Port<'_>> {
+        inference::Client(Port { kernel: self.kernel, service: Service::Inference })
     }
 }
 

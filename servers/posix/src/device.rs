@@ -1,6 +1,6 @@
 //! Devices of memory, and the nodes of /dev.
 //!
-//! A device is a node of vfs whose number says what it is; posix plays it. None of them waits.
+//! A device is a node of vfs whose number says what it is; posix plays it. None of them waits, but for [`crate::llm`].
 
 use protocols::vfs::{Actor, At, Kind, Node, ROOT};
 
@@ -25,6 +25,10 @@ pub const URANDOM: u32 = 9;
 /// Major numbers.
 const MEMORY: u32 = 1;
 const TTY: u32 = 4;
+/// Of devices that are one of a kind.
+const MISC: u32 = 10;
+/// `/dev/llm`: of the minor numbers for local use (Linux: devices.txt).
+const LLM: u32 = 250;
 /// Of the terminals that stand for others: `/dev/tty`, `/dev/console`, `/dev/ptmx`.
 pub const TTY_SPECIAL: u32 = 5;
 const SERIAL: u32 = 64;
@@ -55,7 +59,7 @@ enum What {
 }
 
 /// What /dev holds.
-pub const NODES: [DeviceNode; 15] = [
+pub const NODES: [DeviceNode; 16] = [
     DeviceNode { path: "/dev", what: What::Directory(0o755) },
     DeviceNode { path: "/dev/null", what: What::Device(device(MEMORY, NULL), 0o666) },
     DeviceNode { path: "/dev/zero", what: What::Device(device(MEMORY, ZERO), 0o666) },
@@ -66,6 +70,7 @@ pub const NODES: [DeviceNode; 15] = [
     DeviceNode { path: "/dev/console", what: What::Device(device(TTY_SPECIAL, 1), 0o600) },
     DeviceNode { path: "/dev/ttyS0", what: What::Device(device(TTY, SERIAL), 0o600) },
     DeviceNode { path: "/dev/ptmx", what: What::Device(device(TTY_SPECIAL, PTMX), 0o666) },
+    DeviceNode { path: "/dev/llm", what: What::Device(device(MISC, LLM), 0o666) },
     DeviceNode { path: "/dev/shm", what: What::Directory(0o1777) },
     DeviceNode { path: "/dev/fd", what: What::Link("/proc/self/fd") },
     DeviceNode { path: "/dev/stdin", what: What::Link("/proc/self/fd/0") },
@@ -114,6 +119,7 @@ impl Call<'_, '_> {
             },
             (TTY_SPECIAL, 1) | (TTY, SERIAL) => Ok(terminal(CONSOLE)),
             (TTY_SPECIAL, PTMX) => self.open_master(flags, node),
+            (MISC, LLM) => Ok(self.posix.open_llm(file)),
             _ => Err(Errno::ENXIO),
         }
     }

@@ -42,6 +42,7 @@ pub fn can_be_watched(file: &File) -> bool {
     const RANDOM: [u32; 2] = [8, 9];
     match file.kind {
         kind::PIPE | kind::TERMINAL | kind::MASTER | kind::EVENT | kind::SOCKET | kind::EPOLL | kind::TIMER | kind::SIGNALS | kind::PROCESS => true,
+        kind::LLM => true,
         kind::DEVICE => RANDOM.contains(&file.object),
         _ => false,
     }
@@ -172,6 +173,7 @@ impl Posix<'_> {
             // The writes and the reads, counted in its detail.
             kind::EVENT => [file.detail & u64::from(u32::MAX), file.detail >> 32],
             kind::TIMER => [self.expirations(file).wrapping_add(file.offset), 0],
+            kind::LLM => self.activity_of_llm(file),
             kind::EPOLL => self.watches_of(file).into_iter().fold([0, 0], |[inwards, _], index| {
                 let below = self.store.file(self.store.watch(index).file as usize);
                 let [came, left] = if below.kind == kind::EPOLL { [0; 2] } else { self.activity(&below, ready) };

@@ -7,7 +7,9 @@
 mod cache;
 mod console;
 pub(crate) mod harness;
+mod inference;
 mod pointers;
+mod thread;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +24,11 @@ use crate::kernel::{CopyFault, Doing, Kernel, Origin, Processor, Source, Ticks, 
 use crate::saved::{Lane, slot};
 use cache::{CachePages, VfsArea, start_vfs};
 use console::FakeConsole;
+use inference::FakeInference;
+pub(crate) use inference::Work;
 use pointers::Pointers;
+use thread::FakeThread;
+pub(crate) use thread::Runs;
 
 const PAGE: usize = 4096;
 /// Page faults' tables: a space needs one for each so many pages.
@@ -60,30 +66,6 @@ struct Space {
     has_pager: bool,
 }
 
-/// What a fake thread does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Runs {
-    Stopped,
-    Running,
-    Calling,
-}
-
-pub(crate) struct FakeThread {
-    pub(crate) frame: Frame,
-    pub(crate) runs: Runs,
-    pub(crate) space: u32,
-    pub(crate) request: RequestNumber,
-    pub(crate) redeliver: bool,
-    /// Its registers were set during its call: they are the answer, even if the reply never comes.
-    pub(crate) frame_set: bool,
-    /// What it is in is no call but a fault, whose instruction it stands at.
-    pub(crate) is_faulting: bool,
-    pub(crate) lane: Lane,
-    pub(crate) ticks: Ticks,
-    pub(crate) level: u64,
-    pub(crate) processor: u64,
-}
-
 /// Changes an answer of so many bytes, which gets as many as it gives.
 pub(crate) type Spoil = fn(&mut [u8], usize) -> usize;
 
@@ -103,7 +85,7 @@ pub(crate) struct Machine {
     pub(crate) answers: Vec<(Lane, ReplyKind, u64)>,
     cache: Rc<RefCell<Vec<Bytes>>>,
     vfs: vfs::Vfs<CachePages>,
-    /// Done to the next answer of vfs or the console: as when it, or posix, had a wrong bit somewhere. Gives its new length.
+    /// Done to the next answer of a server: as when it, or posix, had a wrong bit somewhere. Gives its new length.
     pub(crate) spoil_answer: Option<Spoil>,
     /// Behind vfs, which uses it.
     vfs_area: VfsArea,
@@ -111,6 +93,7 @@ pub(crate) struct Machine {
     /// vfs has signalled.
     pub(crate) vfs_ready: Rc<Cell<bool>>,
     pub(crate) console: FakeConsole,
+    pub(crate) inference: FakeInference,
     pub(crate) now: u64,
     pub(crate) deadline: Option<u64>,
     pub(crate) log: Vec<String>,
@@ -145,6 +128,7 @@ impl Machine {
             options,
             vfs_ready,
             console: FakeConsole::default(),
+            inference: FakeInference::default(),
             now: 1_000_000,
             deadline: None,
             log: Vec::new(),
@@ -273,22 +257,7 @@ impl Kernel for Shared {
         machine.chunk_page(source.chunk, source.page)?.used = Use::Object(slot);
         match kind {
             ObjectKind::AddressSpace => drop(machine.spaces.insert(slot, Space::default())),
-            ObjectKind::Thread => {
-                let thread = FakeThread {
-                    frame: Frame::new(),
-                    runs: Runs::Stopped,
-                    space: 0,
-                    request: RequestNumber::default(),
-                    redeliver: false,
-                    frame_set: false,
-                    is_faulting: false,
-                    lane: 0,
-                    ticks: Ticks::default(),
-                    level: 0,
-                    processor: 0,
-                };
-                machine.threads.insert(slot, thread);
-            }
+            ObjectKind::Thread => drop(machine.threads.insert(slot, FakeThread::new())),
             _ => return Err(Error::InvalidArgument),
         }
         Ok(())
@@ -648,6 +617,10 @@ impl Kernel for Shared {
         let bytes = match service {
             Service::Vfs => machine.vfs.serve(&mut caller, message, reply).bytes,
             Service::Console => protocols::console::serve(&mut machine.console, &mut caller, message, reply).bytes,
+            Service::Inference => match machine.inference.refused {
+                Some(error) => return Err(error),
+                None => protocols::inference::serve(&mut machine.inference, &mut caller, message, reply).bytes,
+            },
             Service::Supervisor => {
                 if let Ok(protocols::supervisor::Request::PowerOff { status }) = protocols::wire::decode(message) {
                     machine.powered_off = Some(status);

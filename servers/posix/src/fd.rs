@@ -44,6 +44,8 @@ pub mod kind {
     pub const SIGNALS: u32 = 12;
     /// A process: the object is its record, the detail its number, the offset when it began; see [`crate::syscall::pidfd`].
     pub const PROCESS: u32 = 13;
+    /// Work of inference: the offset is in its text, the detail its name; see [`crate::llm`].
+    pub const LLM: u32 = 14;
     /// The master of a pseudo terminal: the object is the terminal's index.
     pub const MASTER: u32 = 16;
 }
@@ -217,6 +219,7 @@ impl Posix<'_> {
             kind::SOCKET => self.close_socket(file.object as usize),
             kind::EPOLL => self.close_epoll(&file),
             kind::PROC => self.texts.forget(index),
+            kind::LLM => self.close_llm(&file),
             _ => {}
         }
         match file.node as usize {

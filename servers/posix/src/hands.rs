@@ -195,6 +195,7 @@ fn queue_of(event: Event) -> Option<usize> {
         Event::Socket(number) => (5, number),
         Event::Child(number) => (6, number),
         Event::Lock(number) => (7, number),
+        Event::Inference => (8, 0),
     };
     Some(1 + (kind * 9 + number as usize) % (QUEUES - 1))
 }

@@ -209,6 +209,7 @@ impl Call<'_, '_> {
             kind::SOCKET => self.receive_message(file, &[to], 0, |_, _| Ok(Vec::new())),
             kind::TIMER => self.read_timer(index, file, to),
             kind::SIGNALS => self.read_signals(file, to),
+            kind::LLM => self.read_llm(index, file, to),
             _ => Err(Errno::EINVAL.into()),
         }
     }
@@ -283,6 +284,7 @@ impl Call<'_, '_> {
             kind::DEVICE => self.write_device(file.object, from.length()),
             kind::PROC => self.write_proc(file, from),
             kind::EVENT => self.write_event(index, file, from),
+            kind::LLM => self.write_llm(index, file, from),
             kind::SOCKET => self.send_message(file, &crate::socket::Outgoing { data: from, flags: 0, to: None, files: &[] }),
             _ => Err(Errno::EINVAL.into()),
         }

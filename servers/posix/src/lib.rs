@@ -36,6 +36,7 @@ pub mod io;
 pub mod kernel;
 pub mod lent;
 pub mod linger;
+pub mod llm;
 pub mod load;
 pub mod located;
 pub mod lock;

@@ -37,6 +37,7 @@ impl Call<'_, '_> {
             kind::TIMER => when(self.posix.expirations(file) > 0, IN),
             kind::SIGNALS => when(self.pending_of(file.detail) != 0, IN),
             kind::PROCESS => when(self.posix.has_ended(file), IN),
+            kind::LLM => self.ready_llm(file),
             _ => IN | OUT,
         };
         let normal_in = if found & IN != 0 { NORMAL_IN } else { 0 };

@@ -58,6 +58,8 @@ pub const QUEUED_SIGNALS: usize = 1024;
 pub const COUNTED_CALLS: usize = 512;
 /// vfs files that wait to be closed.
 pub const CLOSING: usize = 8192;
+/// Works of inference that wait to be ended: two for each file, which is when all are closed at once.
+pub const ENDING: usize = 2 * FILES;
 
 /// Index of a process.
 pub type ProcessIndex = usize;
@@ -78,36 +80,6 @@ pub mod state {
     pub const ZOMBIE: u32 = 3;
     /// A lane or map whose kernel objects are still to be destroyed.
     pub const DYING: u32 = 4;
-}
-
-/// Vault slots.
-pub mod slot {
-    use super::{LANES, Lane, MAPS, MapIndex};
-
-    /// First slot for bought memory.
-    pub const CHUNK: u32 = 16;
-    /// Slots for bought memory.
-    pub const CHUNKS: u32 = 240;
-    /// The region in which new pages are prepared.
-    pub const STAGE: u32 = 8;
-    /// The region of [`crate::vdso`].
-    pub const VDSO: u32 = 9;
-    const SPACE: u32 = 256;
-    const THREAD: u32 = SPACE + MAPS as u32;
-    /// All of them: `keeps` in services.toml must be at least this.
-    pub const END: u32 = THREAD + LANES as u32;
-
-    /// Slot of a map's AddressSpace.
-    #[must_use]
-    pub const fn space(map: MapIndex) -> u32 {
-        SPACE + map as u32
-    }
-
-    /// Slot of a lane's Thread.
-    #[must_use]
-    pub const fn thread(lane: Lane) -> u32 {
-        THREAD + lane as u32
-    }
 }
 
 libsys::plain! {
@@ -153,6 +125,12 @@ libsys::plain! {
         pub forks: u64,
         /// What is added to the wall clock.
         pub clock_offset_ns: u64,
+        /// How often /dev/llm was opened.
+        pub works: u64,
+        /// How many works of inference wait to be ended.
+        pub ending: u32,
+        /// First of them in the ring.
+        pub ending_first: u32,
     }
 
     /// A process.
@@ -617,6 +595,8 @@ libsys::plain! {
 
 pub mod flag;
 
+pub mod slot;
+
 mod machine;
 
 pub use machine::{Load, Name, Worked};
@@ -639,7 +619,7 @@ impl From<Id> for FileId {
 
 libsys::saved_state! {
     /// All of it. Order and sizes are the format: a change needs a new version.
-    pub struct State: 9 {
+    pub struct State: 10 {
         /// What belongs to no process.
         pub globals: Cell<Globals>,
         /// The load of the machine.
@@ -694,5 +674,7 @@ libsys::saved_state! {
         pub pipe_bytes: Bytes<{ LARGE_PIPES * PIPE_BYTES + (PIPES - LARGE_PIPES) * SMALL_PIPE_BYTES }>,
         /// The pseudo terminals' modes and queues; the first one is terminal 2.
         pub lines: [SavedLine; PTYS],
+        /// Names of works of inference to be ended, a ring.
+        pub ending: Array<u64, ENDING>,
     }
 }

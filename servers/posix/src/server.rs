@@ -313,6 +313,7 @@ impl<'k> Posix<'k> {
             }
         }
         self.drain_closes();
+        self.drain_ends();
         self.frames.give_back_surplus(self.kernel);
         self.settle_waits();
     }

@@ -132,6 +132,8 @@ impl Store {
         terminal set_terminal edit_terminal: Terminal = terminals;
         /// A vfs file that waits to be closed.
         closing set_closing edit_closing: Id = closing;
+        /// A work of inference that waits to be ended.
+        ending set_ending edit_ending: u64 = ending;
         /// How often an unknown call was made.
         unknown_calls set_unknown_calls edit_unknown_calls: u32 = unknown_calls;
         /// An action, by its place in the whole array: see [`Store::action`].

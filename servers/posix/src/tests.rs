@@ -9,6 +9,7 @@ mod events;
 mod files;
 mod handoff;
 mod linger;
+mod llm;
 mod locks;
 mod mapped;
 mod memory;

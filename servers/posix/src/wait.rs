@@ -28,6 +28,8 @@ pub enum Event {
     Vfs,
     /// Memory came back.
     Memory,
+    /// inference may have more to read.
+    Inference,
     /// This lock of a file was given back or changed.
     Lock(u32),
     /// The process goes on after a stop.

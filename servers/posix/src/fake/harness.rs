@@ -121,6 +121,11 @@ impl System {
         panic!("an attempt needs more than there ever is at once");
     }
 
+    /// inference says that there may be more to read.
+    pub(crate) fn hear_inference(&mut self) {
+        self.posix().notified(protocols::inference::event::READABLE);
+    }
+
     pub(crate) fn posix(&mut self) -> &mut Posix<'static> {
         self.posix.as_mut().expect("a living posix")
     }

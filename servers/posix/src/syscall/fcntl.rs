@@ -57,7 +57,7 @@ pub fn sys_fcntl(call: &mut Call<'_, '_>) -> SysResult {
         // O_LARGEFILE is always shown on x86_64's 64-bit side as 0.
         F_GETFL => Ok(u64::from(file.flags)),
         F_SETFL => {
-            if argument as u32 & O_ASYNC != 0 && matches!(file.kind, kind::PIPE | kind::SOCKET | kind::TERMINAL | kind::MASTER) {
+            if argument as u32 & O_ASYNC != 0 && matches!(file.kind, kind::PIPE | kind::SOCKET | kind::TERMINAL | kind::MASTER | kind::LLM) {
                 return Err(Errno::EINVAL.into());
             }
             call.posix.store.edit_file(index, |file| file.flags = file.flags & !CHANGEABLE | argument as u32 & CHANGEABLE);

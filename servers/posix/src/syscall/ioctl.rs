@@ -6,6 +6,7 @@ use crate::call::{Call, SysResult};
 use crate::device;
 use crate::errno::Errno;
 use crate::fd::{ACCESS_MODE, NONBLOCK, WRITE_ONLY, kind};
+use crate::llm;
 use crate::saved::File;
 use crate::signal::SIGTTOU;
 use crate::tty::pty::pty_of;
@@ -52,6 +53,7 @@ pub fn sys_ioctl(call: &mut Call<'_, '_>) -> SysResult {
         }
         request if file.kind == kind::TERMINAL => slave(call, &file, request, argument),
         request if file.kind == kind::MASTER => master(call, &file, request, argument),
+        llm::STATUS if file.kind == kind::LLM => call.tell_llm(&file, argument),
         // Linux: `random_ioctl`.
         _ if file.kind == kind::DEVICE && matches!(file.object, device::RANDOM | device::URANDOM) => Err(Errno::EINVAL.into()),
         FIONREAD => readable_bytes(call, index, &file, argument),

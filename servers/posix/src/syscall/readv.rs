@@ -131,6 +131,11 @@ fn gather(call: &mut Call<'_, '_>, index: usize, vectors: &[Vector], offset: Opt
         }
     }
     let (_, file) = call.posix.file_of(call.process, call.arguments[0])?;
+    let length: usize = vectors.iter().map(|vector| vector.length).sum();
+    if file.kind == kind::LLM && bytes.len() < length {
+        // A request is not asked in part.
+        return Err(if length > BUFFER_BYTES { Errno::EMSGSIZE } else { Errno::EFAULT }.into());
+    }
     match offset {
         Some(_) => call.write_to(index, &file, offset, Data::Bytes(&bytes)),
         None => call.write_on(index, &file, Data::Bytes(&bytes)),

@@ -12,17 +12,17 @@ fn error(number: i64) -> Option<u64> {
     Some((-number) as u64)
 }
 
-fn epoll(system: &mut System, lane: usize) -> u64 {
+pub(super) fn epoll(system: &mut System, lane: usize) -> u64 {
     system.call(lane, 291, [0; 6]).unwrap()
 }
 
-fn control(system: &mut System, lane: usize, epoll: u64, operation: u64, descriptor: u64, events: u32) -> Option<u64> {
+pub(super) fn control(system: &mut System, lane: usize, epoll: u64, operation: u64, descriptor: u64, events: u32) -> Option<u64> {
     system.poke(lane, DATA + 0x700, &[&events.to_le_bytes()[..], &descriptor.to_le_bytes()].concat());
     system.call(lane, 233, [epoll, operation, descriptor, DATA + 0x700, 0, 0])
 }
 
 /// What is reported now: events and data of each.
-fn report(system: &mut System, lane: usize, epoll: u64, most: u64) -> Vec<(u32, u64)> {
+pub(super) fn report(system: &mut System, lane: usize, epoll: u64, most: u64) -> Vec<(u32, u64)> {
     let count = system.call(lane, 232, [epoll, EVENTS, most, 0, 0, 0]).unwrap();
     let bytes = system.peek(lane, EVENTS, count as usize * 12);
     let event = |bytes: &[u8; 12]| (u32::from_le_bytes(bytes[..4].try_into().unwrap()), u64::from_le_bytes(bytes[4..].try_into().unwrap()));

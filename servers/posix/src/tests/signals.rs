@@ -10,18 +10,18 @@ fn error(number: i64) -> Option<u64> {
     Some((-number) as u64)
 }
 
-fn handle(system: &mut System, lane: usize, signal: u64, flags: u64) {
+pub(super) fn handle(system: &mut System, lane: usize, signal: u64, flags: u64) {
     let action = [HANDLER, flags | 0x0400_0000, RESTORER, 0].map(u64::to_le_bytes).concat();
     system.poke(lane, DATA + 0x800, &action);
     assert_eq!(system.call(lane, 13, [signal, DATA + 0x800, 0, 8, 0, 0]), Some(0));
 }
 
-fn frame(system: &System, lane: usize) -> abi::Frame {
+pub(super) fn frame(system: &System, lane: usize) -> abi::Frame {
     system.machine.0.borrow().threads[&slot::thread(lane)].frame
 }
 
 /// What the restorer does.
-fn return_from_handler(system: &mut System, lane: usize) {
+pub(super) fn return_from_handler(system: &mut System, lane: usize) {
     system.machine.0.borrow_mut().threads.get_mut(&slot::thread(lane)).unwrap().frame.rsp += 8;
     assert_eq!(system.call(lane, 15, [0; 6]), None);
 }

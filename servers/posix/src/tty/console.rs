@@ -5,6 +5,7 @@
 use abi::RequestNumber;
 use protocols::call::CallError;
 use protocols::console::{self, Patience, Signals};
+use protocols::inference;
 
 use super::CONSOLE;
 use crate::call::{ASK, Call, Stop, SysResult};
@@ -39,7 +40,7 @@ pub(crate) fn console_stop(error: CallError<console::Error>) -> Stop {
 }
 
 impl Posix<'_> {
-    /// Something happened at the console.
+    /// Something happened at the console, in vfs or in inference.
     pub fn events(&mut self, bits: u64) {
         if bits & protocols::posix::event::VFS_READY != 0 {
             self.wake(Event::Vfs);
@@ -47,6 +48,9 @@ impl Posix<'_> {
             if self.mount_due || self.session_due {
                 self.begin();
             }
+        }
+        if bits & inference::event::READABLE != 0 {
+            self.wake(Event::Inference);
         }
         if bits & console::event::SIGNAL != 0 {
             self.take_console_signals();
