@@ -42,8 +42,9 @@ const PLACES: [(&str, &str, Kind); 5] = [
 ];
 
 /// Programs of those places that are no cases, and why.
-const NO_CASES: [(&str, &str); 3] = [
+const NO_CASES: [(&str, &str); 4] = [
     ("bench", "what it prints is how fast the machine is"),
+    ("llm", "Linux has no device that answers"),
     ("stress", "what it prints is how much it did; tests/processors.rs runs it"),
     ("svc", "Linux has no servers to look at; tests/svc.rs runs it"),
 ];
@@ -137,7 +138,7 @@ mod tests {
             assert!(cases.iter().any(|case| case.name == name && case.kind == kind), "{name}");
         }
         assert!(cases.windows(2).all(|pair| pair[0].name != pair[1].name));
-        assert!(cases.iter().all(|case| !["bench", "stress", "svc"].contains(&case.name.as_str())));
+        assert!(cases.iter().all(|case| !["bench", "llm", "stress", "svc"].contains(&case.name.as_str())));
         let helpers = with_helpers(&crate::root()).expect("the project can be read");
         assert!(helpers.iter().any(|case| case.name == "stress" && case.kind == Kind::C));
     }
