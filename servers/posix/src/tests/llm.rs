@@ -112,7 +112,7 @@ fn ready(system: &mut System, lane: usize, file: u64) -> u32 {
 }
 
 #[test]
-fn text_is_read_as_it_is_made_up_to_its_end() {
+pub(super) fn text_is_read_as_it_is_made_up_to_its_end() {
     let (mut system, lane, file) = start();
     assert_eq!(read(&mut system, lane, file, 100), error(61), "ENODATA: nothing was asked");
     assert_eq!(ask(&mut system, lane, file, "\nhello"), Some(6));
@@ -153,7 +153,7 @@ fn long_text_is_read_in_pieces_and_a_short_buffer_is_no_loss() {
 }
 
 #[test]
-fn work_is_begun_for_who_asks_where_it_is() {
+pub(super) fn work_is_begun_for_who_asks_where_it_is() {
     let (mut system, lane, file) = start();
     let root = {
         ask(&mut system, lane, file, "there");
@@ -230,7 +230,7 @@ fn several_buffers_are_one_request() {
 }
 
 #[test]
-fn request_may_come_from_a_file() {
+pub(super) fn request_may_come_from_a_file() {
     let (mut system, lane, file) = start();
     system.install("/run/asked", b"from a file");
     let path = system.text(lane, 0, "/run/asked");

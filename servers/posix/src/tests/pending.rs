@@ -1,6 +1,6 @@
 //! vfs may answer any request but a close with `Pending`: nothing of it may show but the time it takes.
 
-use super::{counters, events, files, locks, memory, processes, signals};
+use super::{counters, events, files, llm, locks, memory, processes, signals};
 use crate::fake::Runs;
 use crate::fake::harness::{DATA, System};
 
@@ -19,7 +19,7 @@ const SIGUSR1: u64 = 10;
 const SEEDS: std::ops::Range<u64> = 1..60;
 
 /// What passes without it must pass with it.
-const TESTS: [(&str, fn()); 53] = [
+const TESTS: [(&str, fn()); 56] = [
     ("file_is_written_and_read_back", files::file_is_written_and_read_back),
     ("pipe_carries_bytes_and_ends", files::pipe_carries_bytes_and_ends),
     ("full_pipe_makes_its_writer_wait_and_loses_nothing", files::full_pipe_makes_its_writer_wait_and_loses_nothing),
@@ -76,6 +76,9 @@ const TESTS: [(&str, fn()); 53] = [
     ("a_wait_for_a_lock_ends_when_it_is_given_back", locks::a_wait_for_a_lock_ends_when_it_is_given_back),
     ("who_would_wait_for_itself_is_told", locks::who_would_wait_for_itself_is_told),
     ("a_table_that_is_full_says_so_and_keeps_what_is_locked", locks::a_table_that_is_full_says_so_and_keeps_what_is_locked),
+    ("text_is_read_as_it_is_made_up_to_its_end", llm::text_is_read_as_it_is_made_up_to_its_end),
+    ("work_is_begun_for_who_asks_where_it_is", llm::work_is_begun_for_who_asks_where_it_is),
+    ("request_may_come_from_a_file", llm::request_may_come_from_a_file),
 ];
 
 #[test]
