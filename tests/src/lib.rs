@@ -6,6 +6,7 @@
 pub mod compare;
 pub mod gdb;
 pub mod load;
+pub mod model;
 pub mod normalise;
 mod session;
 

@@ -22,7 +22,7 @@ const TABLE: usize = 64;
 const ENTRY_BYTES: usize = 64;
 
 /// Every server that has requests and that the probe may be declared to call; the supervisor may be called by all.
-const SERVERS: &str = r#"["memory", "vfs", "console", "posix", "victim"]"#;
+const SERVERS: &str = r#"["memory", "vfs", "console", "inference", "posix", "victim"]"#;
 
 /// Runs `script` with the C program `program` in `/run/programs`.
 fn run_with(program: &str, script: &str) -> Outcome {
@@ -56,7 +56,7 @@ fn every_server_answers_messages_that_are_no_requests() {
     let boot = Boot::new("garbage").services(&victim_and_probe(SERVERS)).with("--option", "probe=garbage");
     let script = "await '/usr/bin/svc log probe | grep -q \"probe: done\"'; echo alive > /tmp/f; cat /tmp/f\n";
     let outcome = boot.script(&format!("{AWAIT}{script}"));
-    for server in ["supervisor", "memory", "vfs", "console", "posix", "victim"] {
+    for server in ["supervisor", "memory", "vfs", "console", "inference", "posix", "victim"] {
         assert!(outcome.log.contains(&format!("probe: {server} ok")), "{server}: {outcome}");
         let answered = outcome.log.lines().find_map(|line| line.split_once(&format!("probe: {server} answered "))?.1.trim().parse::<usize>().ok());
         println!("{server}: {answered:?} messages");

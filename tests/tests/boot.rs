@@ -188,7 +188,7 @@ fn log_has_the_timeline_of_the_boot() {
         })
         .collect();
     let services: Vec<&str> = ups.iter().map(|(_, service)| *service).collect();
-    assert_eq!(services, ["memory", "vfs", "console", "posix"], "{outcome}");
+    assert_eq!(services, ["memory", "vfs", "console", "inference", "posix"], "{outcome}");
     assert!(ups.windows(2).all(|pair| pair[0].0 < pair[1].0), "{outcome}");
 }
 

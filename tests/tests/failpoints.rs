@@ -11,7 +11,7 @@ use std::io::Write as _;
 use libsys::fail::Failpoint;
 use tests::compare::expected::Expected;
 use tests::compare::staged::Staged;
-use tests::{AWAIT, Boot, root, victim_and_probe};
+use tests::{AWAIT, Boot, model, root, victim_and_probe};
 
 /// A service that is killed on purpose all the time is not in a loop.
 const MANY_DEATHS: &str = "burst = 2000\nbackoff_ms = [1, 1]";
@@ -19,6 +19,8 @@ const MANY_DEATHS: &str = "burst = 2000\nbackoff_ms = [1, 1]";
 const PROMPT: &str = "# ";
 /// Commands at the terminal until every point was hit.
 const MOST_COMMANDS: usize = 60;
+/// How often a model is asked.
+const MODEL_RUNS: usize = 12;
 /// How often a script runs the workload.
 const ROUNDS: usize = 2;
 
@@ -36,6 +38,7 @@ fn names<P: Failpoint>() -> Vec<String> {
 fn all() -> Vec<(&'static str, Vec<String>)> {
     vec![
         ("console", names::<console::point::Point>()),
+        ("inference", names::<inference::server::works::Point>()),
         ("memory", names::<memory::trade::Point>()),
         ("posix", posix::fail::names()),
         ("vfs", names::<vfs::fail::Point>()),
@@ -140,6 +143,15 @@ fn kill_victim(order: &Plan) -> Vec<(String, String)> {
     hits(&outcome.log, "victim", order)
 }
 
+/// Questions to a model, each of which has the same answer.
+fn kill_inference(order: &Plan) -> Vec<(String, String)> {
+    let boot = armed(Boot::new("failpoints-inference"), "inference", order).with("--add", format!("{}:/models", model::staged().display()));
+    let ask = format!("for i in $(seq {MODEL_RUNS}); do llm run {} -p '{}' -n 8 2> /dev/null; echo; done\n", model::PATH, model::PROMPT);
+    let outcome = boot.script(&ask);
+    outcome.expect_output(&(model::said(8) + "\n").repeat(MODEL_RUNS));
+    hits(&outcome.log, "inference", order)
+}
+
 /// Each step of each call of posix's table, in the order of the calls, and before that what is no step of one call.
 fn kill_posix(workload: &Workload) -> Vec<(String, String)> {
     let calls: BTreeSet<String> = posix::fail::names_of_calls().into_iter().collect();
@@ -167,6 +179,7 @@ fn every_failpoint_of_every_server_is_hit_and_no_program_notices() {
     let mut hit: BTreeSet<_> = kill_under_script(&workload, &with_files, Boot::new("failpoints-vfs"), ("", "", "")).into_iter().collect();
     hit.extend(kill_posix(&workload));
     hit.extend(kill_memory(&workload));
+    hit.extend(kill_inference(&plan("inference", |_| true)));
     hit.extend(kill_victim(&plan("victim", |_| true)));
     hit.extend(kill_console(&workload, &plan("console", |point| !script(point))));
 

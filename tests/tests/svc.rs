@@ -2,7 +2,7 @@
 
 use tests::{AWAIT, Boot, Outcome};
 
-const SERVERS: [&str; 4] = ["memory", "vfs", "console", "posix"];
+const SERVERS: [&str; 5] = ["memory", "vfs", "console", "inference", "posix"];
 
 /// A line for each piece of work, so that one that is lost or doubled shows; the command comes in between.
 fn under_work(commands: &str) -> String {
@@ -136,7 +136,7 @@ fn trace_shows_what_servers_and_programs_do_and_leaves_nothing_behind() {
     let (first, rest) = outcome.stdout.split_once('\n').unwrap_or_default();
     assert!(first.starts_with("{\"at_us\":") && first.contains(",\"who\":\"posix.") && first.ends_with("}"), "{outcome}");
     assert_eq!(rest, "400\noperation\ncall\nruns\nexception\nvfs receives\n0\n-r--------\n1\n", "{outcome}");
-    assert_eq!(SERVERS.map(|name| outcome.deaths(name)), [0; 4], "{outcome}");
+    assert_eq!(SERVERS.map(|name| outcome.deaths(name)), [0; 5], "{outcome}");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn commands_that_make_no_sense_are_errors_in_words() {
         outcome.stderr.contains("svc: restart nobody: No such process") && outcome.stderr.contains("svc: crash vfs gently: Invalid argument"),
         "{outcome}"
     );
-    assert_eq!(SERVERS.map(|name| outcome.deaths(name)), [0; 4], "{outcome}");
+    assert_eq!(SERVERS.map(|name| outcome.deaths(name)), [0; 5], "{outcome}");
 }
 
 /// The example server, which is given up at its second death, however long after the first.

@@ -8,7 +8,7 @@ use tests::{Boot, Outcome};
 /// Whom it strikes.
 const VICTIMS: [&str; 3] = ["vfs", "console", "posix"];
 /// Everybody, whom `all` means.
-const ALL: [&str; 4] = ["memory", "vfs", "console", "posix"];
+const ALL: [&str; 5] = ["memory", "vfs", "console", "inference", "posix"];
 /// And whom it does not.
 const SPARED: &str = "memory";
 /// How they die.

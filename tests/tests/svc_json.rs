@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tests::Boot;
 
-const SERVERS: [&str; 4] = ["memory", "vfs", "console", "posix"];
+const SERVERS: [&str; 5] = ["memory", "vfs", "console", "inference", "posix"];
 /// Fields of a server, in their order.
 const SERVER: [&str; 17] = [
     "name",
@@ -31,7 +31,7 @@ const ALWAYS: usize = 6;
 /// Fields of the request in hand.
 const REQUEST: [&str; 4] = ["kind", "number", "attempt", "refused"];
 /// What services.toml says of the priorities.
-const PRIORITIES: [u64; 4] = [28, 20, 20, 16];
+const PRIORITIES: [u64; 5] = [28, 20, 20, 16, 16];
 
 fn names(value: &Value) -> Vec<&str> {
     value.as_object().expect("an object").keys().map(String::as_str).collect()

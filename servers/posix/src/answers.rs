@@ -1,7 +1,8 @@
 //! What vfs has answered to `stat` and to opens since it was last asked for anything else: programs ask for the same few paths again and again, and for many that are not
 //! there.
 //!
-//! posix is the only one that asks vfs for changes, so an answer stays true until posix does. Which request changes what is hardly followed here: each one that is not made
+//! posix is the only one that asks vfs for changes, so an answer stays true until posix does, but for the time of a file's last read: inference reads models, and says so
+//! before anybody hears what came of it. Which request changes what is hardly followed here: each one that is not made
 //! through [`Posix::vfs_to_ask`] makes all answers to `stat` old, a read too, because it may move the time of the last read; and each one but those of
 //! [`Posix::vfs_to_read`] those to opens, which say where a path leads and who may go there. That a file was opened so before does not open it: vfs must still count
 //! it as open (see [`crate::linger`]).
@@ -147,6 +148,11 @@ impl<T: Found> Kept<T> {
 }
 
 impl Answers {
+    /// Somebody else may have read a file, which moves the time of its last read.
+    pub const fn was_read(&mut self) {
+        self.stats.age.grow();
+    }
+
     /// vfs is about to be asked for something that may change what it answered.
     pub const fn grow_old(&mut self) {
         self.stats.age.grow();
@@ -162,7 +168,7 @@ impl Posix<'_> {
 
     /// The client of vfs for a request that changes no name and no permission.
     pub fn vfs_to_read(&mut self) -> vfs::Client<Port<'_>> {
-        self.answers.stats.age.grow();
+        self.answers.was_read();
         vfs::Client(self.port_of_vfs())
     }
 

@@ -9,12 +9,13 @@ use abi::{Error, MAX_MESSAGE};
 use heapless::Vec;
 use protocols::call::Carrier;
 use protocols::service::Service;
-use protocols::{console, memory, supervisor, vfs, victim, wire};
+use protocols::{console, inference, memory, supervisor, vfs, victim, wire};
 
 use crate::Outside;
 
 /// The servers that it is for.
-pub const SERVICES: [Service; 6] = [Service::Supervisor, Service::Memory, Service::Vfs, Service::Console, Service::Posix, Service::Victim];
+pub const SERVICES: [Service; 7] =
+    [Service::Supervisor, Service::Memory, Service::Vfs, Service::Console, Service::Inference, Service::Posix, Service::Victim];
 /// Random messages to each.
 const RANDOM: usize = 300;
 /// First byte of an answer that is an error: the second variant of `Result`.
@@ -93,6 +94,7 @@ pub fn samples(service: Service) -> impl Iterator<Item = Sample> {
         Service::Memory => include_str!("../../../protocols/tests/golden/memory.txt"),
         Service::Vfs | Service::Posix => include_str!("../../../protocols/tests/golden/vfs.txt"),
         Service::Console => include_str!("../../../protocols/tests/golden/console.txt"),
+        Service::Inference => include_str!("../../../protocols/tests/golden/inference.txt"),
         Service::Victim => include_str!("../../../protocols/tests/golden/victim.txt"),
         _ => "",
     };
@@ -117,6 +119,7 @@ pub fn is_request(service: Service, bytes: &[u8]) -> bool {
         Service::Memory => wire::decode::<memory::Request>(bytes).is_ok(),
         Service::Vfs => wire::decode::<vfs::Request<'_>>(bytes).is_ok(),
         Service::Console => wire::decode::<console::Request<'_>>(bytes).is_ok(),
+        Service::Inference => wire::decode::<inference::Request>(bytes).is_ok(),
         Service::Victim => wire::decode::<victim::Request<'_>>(bytes).is_ok(),
         _ => false,
     }

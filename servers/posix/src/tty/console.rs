@@ -50,6 +50,7 @@ impl Posix<'_> {
             }
         }
         if bits & inference::event::READABLE != 0 {
+            self.answers.was_read();
             self.wake(Event::Inference);
         }
         if bits & console::event::SIGNAL != 0 {
