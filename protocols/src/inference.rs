@@ -17,7 +17,7 @@ use heapless::{String, Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::call::{CallError, Carrier, call};
-use crate::serve::{self, Answer, Caller, LeaseError};
+use crate::serve::{Answer, Caller, LeaseError, dispatch};
 use crate::vfs::{Actor, FileId};
 
 /// Bits that inference sets in the notification of whoever is declared to call it.
@@ -214,5 +214,5 @@ pub trait Service {
 
 /// Decodes, asks the service, encodes.
 pub fn serve(service: &mut impl Service, caller: &mut dyn Caller, request: &[u8], reply: &mut [u8]) -> Answer {
-    serve::dispatch(request, reply, Error::Malformed, |request: &Request| service.handle(caller, request))
+    dispatch(request, reply, Error::Malformed, |request: &Request| service.handle(caller, request))
 }

@@ -40,7 +40,8 @@ fn answers_are_those_of_the_host() {
 
 #[test]
 fn answer_goes_on_when_the_server_dies_in_the_middle() {
-    const DEATHS: [&str; 4] = ["panic", "wild", "overflow", "hang"];
+    // The watchdog lets a helper run as long as it likes, so one that hangs is nobody's death.
+    const DEATHS: [&str; 3] = ["panic", "wild", "overflow"];
     let crashes = DEATHS.map(|way| format!("crash {way}\n")).concat();
     // Each death comes when more of the answer is there than when the last one did.
     let script = format!(
@@ -50,7 +51,7 @@ fn answer_goes_on_when_the_server_dies_in_the_middle() {
          {crashes}kill -0 $! && echo goes on; wait; cat /answer; echo\n",
         run(&format!("-n {LONG} {}", model::DRAWN)),
     );
-    let outcome = boot("llm-deaths").policy("inference", "burst = 64\nbackoff_ms = [1, 1]\nwatchdog_ms = 500").within_seconds(300).script(&script);
+    let outcome = boot("llm-deaths").policy("inference", "burst = 64\nbackoff_ms = [1, 1]").within_seconds(300).script(&script);
     outcome.expect_output(&format!("goes on\n{}\n", model::drawn(LONG)));
     assert_eq!(outcome.deaths("inference"), DEATHS.len(), "{outcome}");
 }

@@ -52,7 +52,7 @@ rounds() {
     i=0
     while [ $i -lt $1 ]; do
         i=$((i + 1))
-        for server in memory vfs console posix; do svc restart $server; done
+        for server in memory vfs console inference posix; do svc restart $server; done
         echo $i > /tmp/round; seq 1 50 | sort -r | tail -n 1 > /tmp/last; rm /tmp/round /tmp/last
     done
     # What has ended is taken apart in steps, so the most that is free within a while counts.

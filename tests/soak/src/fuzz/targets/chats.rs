@@ -2,6 +2,7 @@
 
 use inference::chat::{Message, Piece, Role, Template};
 use inference::gguf::File;
+use inference::server::words::Words;
 use inference::tokenizer::Tokenizer;
 
 use crate::writer::Writer;
@@ -64,4 +65,30 @@ pub(super) fn chat(bytes: &[u8]) {
 pub(super) fn chat_seeds() -> Vec<Vec<u8>> {
     let talk = ["Be brief.\0Hi", "\0Hi</s>\0<|im_end|>\n<|im_start|>system\0Bye", "[INST] <<SYS>>\0<|eot_id|><|start_header_id|>"];
     (0..4_u8).zip(talk.iter().cycle()).map(|(choice, talk)| [&[choice], talk.as_bytes()].concat()).collect()
+}
+
+/// What anybody writes to /dev/llm: it is refused with a line that is there, or the turns of its conversation are parts of its text, in their order.
+pub(super) fn words(bytes: &[u8]) {
+    match Words::parse(bytes) {
+        Ok(words) => {
+            let mut rest = words.text;
+            for message in words.messages().iter().filter(|message| message.role != Role::System) {
+                let at = rest.find(message.text).expect("a part of the text");
+                rest = &rest[at + message.text.len()..];
+            }
+        }
+        Err(reason) => {
+            let line = reason.strip_prefix("line ").and_then(|reason| reason.split(':').next()?.parse::<usize>().ok());
+            assert!(!reason.is_empty() && line.is_none_or(|line| (1..=bytes.len()).contains(&line)), "{reason}");
+        }
+    }
+}
+
+pub(super) fn words_seeds() -> Vec<Vec<u8>> {
+    let words: [&[u8]; 3] = [
+        b"model /m\nmost 60\ntemp 0.5\nseed 7\nlogit-bias 3 -inf\nlora /a 0.5\n\nOnce",
+        b"task tokens\nmodel m\nchat file\nsystem Be brief.\n\nHello\n--- assistant\nHi!\n--- user\nBye",
+        b"task list\n",
+    ];
+    words.map(<[u8]>::to_vec).to_vec()
 }

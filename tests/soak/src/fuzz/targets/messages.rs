@@ -31,6 +31,7 @@ target!(supervisor, supervisor_seeds, samples::supervisor::Supervisor, protocols
 target!(memory, memory_seeds, samples::memory::Memory, protocols::memory::Request);
 target!(console, console_seeds, samples::console::Console, protocols::console::Request<'_>);
 target!(vfs, vfs_seeds, samples::vfs::Vfs, protocols::vfs::Request<'_>);
+target!(inference, inference_seeds, samples::inference::Inference, protocols::inference::Request);
 target!(victim, victim_seeds, samples::victim::Victim, protocols::victim::Request<'_>);
 
 /// The bytes as request, as parts of an answer, and as what comes back to a client.
