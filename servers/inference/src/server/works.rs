@@ -6,6 +6,7 @@
 //!
 //! A ticket, the number of the request that began the work, keeps late news of work that is over from being taken for its successor's in the same place.
 
+use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -24,6 +25,8 @@ pub const WORKS: usize = 16;
 pub const MAX_TOKENS: usize = 8192;
 /// Most bytes of what comes of work.
 pub const MAX_TEXT: usize = 128 * 1024;
+/// How often the server may die without a token in between. Then a piece of work is given up: it would end every successor, too.
+const MOST_DEATHS: u64 = 3;
 /// Bytes in which an actor and a place are encoded.
 const ACTOR_BYTES: usize = 256;
 
@@ -63,6 +66,8 @@ libsys::plain! {
         pub prompt_ns: u64,
         /// How long the tokens took (ns).
         pub tokens_ns: u64,
+        /// How often the server has died since it last made a token of this.
+        pub deaths: u64,
     }
 }
 
@@ -160,14 +165,23 @@ impl<'s, W: Worker> Works<'s, W> {
         for place in 0..WORKS {
             let work = works.work(place);
             if work.state == state::WORKING {
-                if work.tokens == 0 && work.text > 0 {
-                    // What has no tokens is made again from its start, and comes out the same.
-                    works.change(place, |transaction, cell| cell.set_field(transaction, field!(Work, text), 0));
-                }
-                works.hand_over(place);
+                works.resume(place, work);
             }
         }
         works
+    }
+
+    /// Has work of a predecessor gone on with, unless that is what servers die of.
+    fn resume(&mut self, place: usize, work: Work) {
+        let deaths = work.deaths + 1;
+        if deaths > MOST_DEATHS {
+            self.save(place, work, What::Failed("the server died of it, or of what came with it".to_owned()));
+            return;
+        }
+        // What has no tokens is made again from its start, and comes out the same.
+        let text = if work.tokens == 0 { 0 } else { work.text };
+        self.change(place, |transaction, cell| cell.set(transaction, Work { deaths, text, ..work }));
+        self.hand_over(place);
     }
 
     fn work(&self, place: usize) -> Work {
@@ -228,7 +242,10 @@ impl<'s, W: Worker> Works<'s, W> {
                 let is_full = stored == 0 || added < bytes.len() || work.tokens as usize + 1 == MAX_TOKENS;
                 let state = if is_full { state::WHOLE } else { work.state };
                 let tokens_ns = work.tokens_ns.saturating_add(ns);
-                cell.set(transaction, Work { tokens: work.tokens + stored as u32, text: work.text + added as u32, tokens_ns, state, ..work });
+                cell.set(
+                    transaction,
+                    Work { tokens: work.tokens + stored as u32, text: work.text + added as u32, tokens_ns, state, deaths: 0, ..work },
+                );
             }
             What::Text(bytes) => {
                 let added = text.write(transaction, work.text as usize, &bytes);

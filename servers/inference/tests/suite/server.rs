@@ -324,6 +324,28 @@ fn work_that_is_ended_makes_room_and_a_death_on_the_way_changes_nothing() {
     assert_eq!(server.whole(5, "task list"), format!("{} 0 {MODEL}\n", small().len()), "nobody uses it");
 }
 
+/// A model can be such that whoever runs it dies, of a lack of memory for one. Each successor would, and nobody would be answered any more.
+#[test]
+fn work_that_servers_die_of_is_given_up_and_a_death_after_a_token_is_another_matter() {
+    let mut server = Server::with_small();
+    server.begin(1, &asked("most 9\n", PROMPT)).expect("begun");
+    for tokens in [0, 0, 0, 1, 1, 1, 2] {
+        while server.status(1).tokens < tokens {
+            server.work();
+        }
+        assert_eq!(server.status(1).state, Stands::Working);
+        server.restart();
+    }
+    for _ in 0..2 {
+        assert_eq!(server.status(1).state, Stands::Working);
+        server.restart();
+    }
+    server.restart();
+    assert!(matches!(server.status(1).state, Stands::Failed(reason) if reason.starts_with("the server died of it")));
+    assert!(!server.work(), "its successor has nothing to do with it");
+    assert_eq!(server.rest(1, Vec::new()), Err(Error::Failed), "what came of it can be read, and then that it failed");
+}
+
 #[test]
 fn what_cannot_be_done_is_said_in_words() {
     let mut cut_off = small();
