@@ -9,7 +9,7 @@ echo "-- files"
 ls -laR /etc /home /root /bin /sbin /var | grep -v ' \.\.$'
 # Our own programs are of another size at each change.
 ls -la /usr | grep -v ' \.\.$'
-ls -la /usr/bin | grep -vE '^total| \.\.$| (rusttest|svc)$'; ls /usr/bin | grep -E '^(rusttest|svc)$'
+ls -la /usr/bin | grep -vE '^total| \.\.$| (llm|rusttest|svc)$'; ls /usr/bin | grep -E '^(llm|rusttest|svc)$'
 echo "-- devices"
 cd /dev && ls -la null zero full random urandom tty console ptmx pts/ptmx
 ls -ld pts fd
