@@ -5,7 +5,7 @@
 use tests::load::{LOAD, rounds};
 use tests::{Boot, Outcome};
 
-const SERVERS: [&str; 4] = ["memory", "vfs", "console", "posix"];
+const SERVERS: [&str; 5] = ["memory", "vfs", "console", "inference", "posix"];
 /// Deaths on purpose are no loop, and guest time does not depend on the host: a hang is found soon.
 const POLICY: &str = "burst = 64\nbackoff_ms = [1, 1]\nwatchdog_ms = 100";
 

@@ -35,7 +35,7 @@ const LINES: usize = 24;
 /// Where the output and the log of machines is kept that a fault was seen in, from the project's root.
 const KEPT: &str = "target/soak/faults";
 /// Every server.
-const SERVICES: [&str; 4] = ["memory", "vfs", "console", "posix"];
+const SERVICES: [&str; 5] = ["memory", "vfs", "console", "inference", "posix"];
 /// `run`'s status when the kernel panicked or the machine went off without a word.
 const PANICKED: i32 = 126;
 
