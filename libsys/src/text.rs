@@ -7,6 +7,7 @@
 use core::ptr::addr_of;
 use core::sync::atomic::{AtomicU64, Ordering};
 
+// SAFETY: both are names that the linker defines; only their addresses are used.
 unsafe extern "C" {
     /// The first byte of the image, and the first behind its code (GNU ld's names, which LLVM's defines too). What lies between them is never written.
     static __executable_start: u64;

@@ -105,31 +105,39 @@ fn refused(path: &str, error: CallError<vfs::Error>) -> Reason {
     }
 }
 
+/// Does something with a file while it is open.
+fn with_open<T>(
+    path: &str,
+    (actor, start): &(Actor, FileId),
+    run: impl FnOnce(&mut vfs::Client<Peer>, FileId) -> Result<T, CallError<vfs::Error>>,
+) -> Result<T, Reason> {
+    let mut client = vfs::Client(Peer::to(Service::Vfs));
+    let at = At::new(*start, path.as_bytes());
+    let opened = client.open(next_number(), at, actor, OpenFlags::READ, 0).map_err(|error| refused(path, error))?;
+    let outcome = if opened.kind == Kind::File { Some(run(&mut client, opened.file)) } else { None };
+    client.close(next_number(), opened.file).map_err(|error| refused(path, error))?;
+    outcome.ok_or_else(|| format!("{path}: not a file"))?.map_err(|error| refused(path, error))
+}
+
+fn version_of(client: &mut vfs::Client<Peer>, file: FileId, actor: &Actor) -> Result<Version, CallError<vfs::Error>> {
+    let attributes = client.stat(next_number(), At::file(file), actor)?;
+    let seconds = u64::try_from(attributes.modified.seconds).unwrap_or(0);
+    let written_ns = seconds.wrapping_mul(1_000_000_000).wrapping_add(u64::from(attributes.modified.nanoseconds));
+    Ok(Version { file, bytes: attributes.size, written_ns })
+}
+
 impl Machine for Native {
-    fn version(&mut self, path: &str, (actor, start): &(Actor, FileId)) -> Result<Version, Reason> {
-        let mut client = vfs::Client(Peer::to(Service::Vfs));
-        let at = At::new(*start, path.as_bytes());
+    fn version(&mut self, path: &str, actor: &(Actor, FileId)) -> Result<Version, Reason> {
         // Opened for the permission's sake: whoever may not read it learns nothing of it.
-        let opened = client.open(next_number(), at, actor, OpenFlags::READ, 0).map_err(|error| refused(path, error))?;
-        let attributes = client.stat(next_number(), At::file(opened.file), actor);
-        let closed = client.close(next_number(), opened.file);
-        closed.map_err(|error| refused(path, error))?;
-        let attributes = attributes.map_err(|error| refused(path, error))?;
-        if attributes.kind != Kind::File {
-            return Err(format!("{path}: not a file"));
-        }
-        let seconds = u64::try_from(attributes.modified.seconds).unwrap_or(0);
-        let written_ns = seconds.wrapping_mul(1_000_000_000).wrapping_add(u64::from(attributes.modified.nanoseconds));
-        Ok(Version { file: opened.file, bytes: attributes.size, written_ns })
+        with_open(path, actor, |client, file| version_of(client, file, &actor.0))
     }
 
-    fn read(&mut self, path: &str, (actor, start): &(Actor, FileId), mut room: Vec<u8>) -> Result<Vec<u8>, Reason> {
-        let mut client = vfs::Client(Peer::to(Service::Vfs));
-        let at = At::new(*start, path.as_bytes());
-        let opened = client.open(next_number(), at, actor, OpenFlags::READ, 0).map_err(|error| refused(path, error))?;
-        let read = read_all(&mut client, opened.file, &mut room);
-        client.close(next_number(), opened.file).map_err(|error| refused(path, error))?;
-        read.map_err(|error| refused(path, error)).map(|()| room)
+    fn read(&mut self, path: &str, actor: &(Actor, FileId), version: Version, mut room: Vec<u8>) -> Result<Vec<u8>, Reason> {
+        let after = with_open(path, actor, |client, file| {
+            read_all(client, file, &mut room)?;
+            version_of(client, file, &actor.0)
+        })?;
+        if after == version { Ok(room) } else { Err(format!("{path}: it changed while it was read")) }
     }
 
     fn left(&mut self) -> u64 {

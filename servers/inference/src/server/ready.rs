@@ -45,11 +45,11 @@ pub trait Machine {
     /// Why it cannot be read, in words.
     fn version(&mut self, path: &str, actor: &(Actor, FileId)) -> Result<Version, Reason>;
 
-    /// All bytes of a file, in room that was made for them.
+    /// All bytes of a file as it was, in room that was made for them.
     ///
     /// # Errors
-    /// As [`Machine::version`]'s.
-    fn read(&mut self, path: &str, actor: &(Actor, FileId), room: Vec<u8>) -> Result<Vec<u8>, Reason>;
+    /// As [`Machine::version`]'s; or it is another file now, or was written to since: what is kept under this version would be something else for everybody.
+    fn read(&mut self, path: &str, actor: &(Actor, FileId), version: Version, room: Vec<u8>) -> Result<Vec<u8>, Reason>;
 
     /// How many bytes of memory are left.
     fn left(&mut self) -> u64;
@@ -194,7 +194,7 @@ impl Models {
         }
         let mut room = Vec::new();
         room.try_reserve_exact(usize::try_from(version.bytes).unwrap_or(usize::MAX)).map_err(|_| format!("{path}: larger than there is room for"))?;
-        let bytes = machine.read(path, actor, room)?;
+        let bytes = machine.read(path, actor, version, room)?;
         let whole = Whole::try_new(bytes, |bytes| {
             let file = File::read(bytes)?;
             let model = Model::read(&file)?;
@@ -268,5 +268,5 @@ pub(super) fn read_whole(machine: &mut impl Machine, path: &str, actor: &(Actor,
     }
     let mut room = Vec::new();
     room.try_reserve_exact(version.bytes as usize).map_err(|_| format!("{path}: larger than there is room for"))?;
-    machine.read(path, actor, room)
+    machine.read(path, actor, version, room)
 }

@@ -14,7 +14,7 @@ use protocols::vfs::{Actor, FileId};
 
 use super::ready::{Machine, Models, Version, adapters, read_whole, words as in_words};
 use super::words::{Reason, Task, Words};
-use super::works::{Job, MAX_TOKENS, News, WORKS, What};
+use super::works::{AT_ONCE, Job, MAX_TOKENS, News, WORKS, What};
 use crate::answer::{Answer, Record, Step, Turn, Turns};
 use crate::chat::Template;
 use crate::engine::{Pooling, Session};
@@ -41,6 +41,11 @@ struct Making {
     prompt_tokens: u32,
     /// How long its prompt has taken so far; `None` once it is read.
     prompt_ns: Option<u64>,
+}
+
+/// Tells of a text, in parts that are saved one by one.
+fn tell_text(text: &[u8], tell: &mut impl FnMut(What)) {
+    text.chunks(AT_ONCE).for_each(|part| tell(What::Text(part.to_vec())));
 }
 
 /// See the module.
@@ -141,7 +146,7 @@ impl<M: Machine> Worker<M> {
         let words = Words::parse(&waiting.words)?;
         match words.task {
             Task::List => {
-                tell(What::Text(self.models.list().into_bytes()));
+                tell_text(self.models.list().as_bytes(), tell);
                 tell(What::Whole);
                 return Ok(());
             }
@@ -159,8 +164,8 @@ impl<M: Machine> Worker<M> {
         }
         match words.task {
             Task::Answer => return self.begin_answer(waiting, &words, index),
-            Task::Tokens => tell(What::Text(self.tokens(index, &words)?)),
-            Task::Embedding => tell(What::Text(self.embedding(waiting, index, &words)?)),
+            Task::Tokens => tell_text(&self.tokens(index, &words)?, tell),
+            Task::Embedding => tell_text(&self.embedding(waiting, index, &words)?, tell),
             Task::Load | Task::Unload | Task::List => {}
         }
         tell(What::Whole);
@@ -229,9 +234,11 @@ impl<M: Machine> Worker<M> {
         if let Some(rules) = rules {
             answer.follow(rules, ready.vocabulary(), &record.said).map_err(|error| in_words(&error))?;
         }
-        ready.users += 1;
-        self.making.push(Making { place: waiting.place, ticket: waiting.ticket, model: ready.version, prompt_tokens, prompt_ns: Some(0) });
-        self.turns.start(waiting.ticket, answer).map_err(|error| in_words(&error))
+        let model = ready.version;
+        self.turns.start(waiting.ticket, answer).map_err(|error| in_words(&error))?;
+        self.models.at(index).users += 1;
+        self.making.push(Making { place: waiting.place, ticket: waiting.ticket, model, prompt_tokens, prompt_ns: Some(0) });
+        Ok(())
     }
 
     /// What the answer must follow.

@@ -25,6 +25,8 @@ pub const WORKS: usize = 16;
 pub const MAX_TOKENS: usize = 8192;
 /// Most bytes of what comes of work.
 pub const MAX_TEXT: usize = 128 * 1024;
+/// Most bytes that are saved at once: what was there before has to fit the undo log.
+pub const AT_ONCE: usize = 32 * 1024;
 /// How often the server may die without a token in between. Then a piece of work is given up: it would end every successor, too.
 const MOST_DEATHS: u64 = 3;
 /// Bytes in which an actor and a place are encoded.
@@ -130,7 +132,7 @@ pub struct News {
 pub enum What {
     /// A token was made, which stands for these bytes, and so many nanoseconds after the one before.
     Said(u32, Vec<u8>, u64),
-    /// Lines of numbers.
+    /// Lines of numbers, at most [`AT_ONCE`] bytes of them.
     Text(Vec<u8>),
     /// The model was loaded for it, in so many nanoseconds.
     Loaded(u64),
@@ -154,8 +156,7 @@ pub trait Worker {
 /// The receiver's side of the server.
 pub struct Works<'s, W> {
     area: &'s Area<State>,
-    /// The worker.
-    pub worker: W,
+    worker: W,
 }
 
 impl<'s, W: Worker> Works<'s, W> {
@@ -205,7 +206,7 @@ impl<'s, W: Worker> Works<'s, W> {
 
     fn hand_over(&mut self, place: usize) {
         let (work, saved) = (self.work(place), self.area.state());
-        let mut words = vec![0; work.words as usize];
+        let mut words = vec![0; MAX_WORDS.min(work.words as usize)];
         let mut actor = [0; ACTOR_BYTES];
         saved.words[place].read(0, &mut words);
         saved.actors[place].read(0, &mut actor);
@@ -238,7 +239,7 @@ impl<'s, W: Worker> Works<'s, W> {
         self.change(place, |transaction, cell| match what {
             What::Said(token, bytes, ns) => {
                 let stored = saved.tokens[place].set_range(transaction, work.tokens as usize, &[token]);
-                let added = text.write(transaction, work.text as usize, &bytes);
+                let added = text.write(transaction, work.text as usize, at_once(&bytes));
                 let is_full = stored == 0 || added < bytes.len() || work.tokens as usize + 1 == MAX_TOKENS;
                 let state = if is_full { state::WHOLE } else { work.state };
                 let tokens_ns = work.tokens_ns.saturating_add(ns);
@@ -248,7 +249,7 @@ impl<'s, W: Worker> Works<'s, W> {
                 );
             }
             What::Text(bytes) => {
-                let added = text.write(transaction, work.text as usize, &bytes);
+                let added = text.write(transaction, work.text as usize, at_once(&bytes));
                 let state = if added < bytes.len() { state::FAILED } else { work.state };
                 let reason = if added < bytes.len() { reason.write(transaction, 0, b"more than there is room for") } else { 0 };
                 cell.set(transaction, Work { text: work.text + added as u32, state, reason: reason as u32, ..work });
@@ -334,6 +335,11 @@ impl<'s, W: Worker> Works<'s, W> {
             self.worker.give(Job::End { ticket });
         }
     }
+}
+
+/// As much of it as is saved at once; what is left out counts as what there is no room for.
+fn at_once(bytes: &[u8]) -> &[u8] {
+    bytes.get(..AT_ONCE).unwrap_or(bytes)
 }
 
 fn service_of(caller: &dyn Caller) -> u32 {

@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) tied: bool,
     pub(crate) biased: bool,
     pub(crate) context: usize,
+    /// Bytes of each piece that is neither a byte nor special; 0 for a few letters.
+    pub(crate) piece_bytes: usize,
     pub(crate) seed: u64,
 }
 
@@ -43,6 +45,7 @@ impl Plan {
             tied: false,
             biased: false,
             context: 1024,
+            piece_bytes: 0,
             seed,
         }
     }
@@ -190,6 +193,7 @@ fn vocabulary(plan: &Plan, writer: &mut Writer) {
     pieces.extend(letters.chars().map(String::from).chain(pairs).map(String::into_bytes));
     pieces.truncate(plan.tokens);
     pieces.extend((pieces.len()..plan.tokens).map(|index| format!("<{index}>").into_bytes()));
+    pieces.iter_mut().skip(259).filter(|piece| piece.len() < plan.piece_bytes).for_each(|piece| piece.resize(plan.piece_bytes, b'x'));
     let score = |index: usize| if index < 259 { 0.0 } else { 259.0 - index as f32 };
     let kind = |index: usize| [2, 3, 3].get(index).copied().unwrap_or(if index < 259 { 6 } else { 1 });
     writer.text("tokenizer.ggml.model", "llama");

@@ -36,6 +36,8 @@ struct Files {
     left: u64,
     now: u64,
     reads: usize,
+    /// A file that becomes another one once it was looked at.
+    swapped: Option<(String, String)>,
 }
 
 type Shared = Rc<RefCell<Files>>;
@@ -52,10 +54,17 @@ impl Machine for Host {
         Ok(Version { file: FileId { inode: index as u32 + 2, generation: 1 }, bytes: bytes.len() as u64, written_ns: 0 })
     }
 
-    fn read(&mut self, path: &str, _actor: &(Actor, FileId), mut room: Vec<u8>) -> Result<Vec<u8>, Reason> {
+    fn read(&mut self, path: &str, _actor: &(Actor, FileId), version: Version, mut room: Vec<u8>) -> Result<Vec<u8>, Reason> {
         let mut files = self.0.borrow_mut();
         files.reads += 1;
+        if let Some((name, other)) = files.swapped.take() {
+            let bytes = files.files[&other].clone();
+            files.files.insert(name, bytes);
+        }
         room.extend_from_slice(&files.files[path]);
+        if room.len() as u64 != version.bytes {
+            return Err(format!("{path}: it changed while it was read"));
+        }
         Ok(room)
     }
 
@@ -412,6 +421,33 @@ fn tokens_and_embeddings_are_lines() {
     assert!(server.read(3, 0).is_ok());
     server.restart();
     assert_eq!(server.rest(3, Vec::new()).expect("all of it"), embedding.as_bytes());
+}
+
+/// What is saved at once has to fit the undo log, however much of it there is.
+#[test]
+fn long_results_are_saved_in_parts_and_too_long_ones_are_refused() {
+    // Each on a fresh server: what lies there already is not saved again.
+    let mut server = Server::with_small();
+    assert!(server.reason(1, &asked("task tokens\n", &"a ".repeat(15_000))).contains("more than there is room for"));
+    let lines = Server::with_small().whole(1, &asked("task tokens\n", &"a ".repeat(10_000)));
+    assert!(lines.len() > 64 * 1024 && lines.lines().count() >= 10_000, "{} bytes", lines.len());
+    // A file may say that a token stands for anything.
+    let mut server = Server::new(&[("/long", model(&Plan { piece_bytes: 300_000, ..Plan::small(Kind::Q8_0, 5) }))]);
+    assert_eq!(server.begin(1, "model /long\nmost 4\nlogit-bias 270 1e6\n\nx"), Ok(Reply::Done));
+    while server.status(1).state == Stands::Working {
+        assert!(server.work());
+    }
+    let status = server.status(1);
+    assert_eq!((status.state, status.bytes), (Stands::Whole, works::AT_ONCE as u64));
+}
+
+/// Whose file is changed for another between a look at it and its reading must not have others use that one.
+#[test]
+fn file_that_is_another_one_when_it_is_read_is_no_model() {
+    let mut server = Server::new(&[(MODEL, small()), ("/other", model(&Plan::small(Kind::Q4_0, 9)))]);
+    server.files.borrow_mut().swapped = Some(("/other".to_owned(), MODEL.to_owned()));
+    assert!(server.reason(1, "model /other\n\nx").contains("changed"));
+    assert_eq!(server.whole(2, "task list"), "");
 }
 
 #[test]
