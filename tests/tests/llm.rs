@@ -101,6 +101,19 @@ fn interrupt_ends_the_work() {
     session.expect(PROMPT);
 }
 
+/// As inference's README has it: a shell at a terminal prints line by line, and each write is a request.
+#[test]
+fn device_is_of_use_to_a_shell_alone() {
+    let mut session = boot("llm-shell").session();
+    session.expect(PROMPT);
+    session.send(&format!("printf 'task tokens\\nmodel {}\\n\\nno' > /tmp/words\n", model::PATH));
+    session.expect(PROMPT);
+    session.send("exec 3<> /dev/llm\n");
+    session.expect(PROMPT);
+    session.send("cat /tmp/words >&3; cat <&3; echo status $?\n");
+    session.expect("no\"\r\nstatus 0\r\n");
+}
+
 /// A model that people know, where it is.
 #[test]
 fn stories_are_those_of_the_host() {
