@@ -22,9 +22,11 @@ pub const START_INFO_PAGES: u64 = 4;
 /// The page of the instance's last log lines.
 pub const LOG: u64 = 0x7000_0008_0000;
 /// Bytes of that page that are the log's.
-pub const LOG_BYTES: u64 = PAGE_SIZE - size_of::<u64>() as u64;
+pub const LOG_BYTES: u64 = PAGE_SIZE - (MAX_THREADS + 1) * WORD;
+/// Behind it a word for each thread: how often it said that it gets on. The supervisor reads those of helpers.
+pub const BEATS: u64 = LOG + LOG_BYTES;
 /// The page's last word: how many allocations are left until the one that is to fail; 0 for none. The supervisor alone sets it, in a run with faults.
-pub const REFUSAL: u64 = LOG + LOG_BYTES;
+pub const REFUSAL: u64 = BEATS + MAX_THREADS * WORD;
 /// Message page of thread 0; the others follow.
 pub const MESSAGE_PAGES: u64 = 0x7000_0010_0000;
 /// Bottom of thread 0's stack range.
@@ -37,6 +39,15 @@ pub const STACK_PAGES: u64 = 32;
 pub const MAX_THREADS: u64 = 16;
 
 const STACK_STRIDE_SHIFT: u32 = 20;
+
+/// Bytes of a word.
+const WORD: u64 = size_of::<u64>() as u64;
+
+/// Address of the word in which a thread counts how often it said that it gets on.
+#[must_use]
+pub const fn beats(thread: u64) -> u64 {
+    BEATS + thread * WORD
+}
 
 /// Address of a thread's message page.
 #[must_use]

@@ -1,5 +1,6 @@
-//! Which thread runs, told from its stack pointer: no register and no thread-local storage is spent on it.
-#![allow(unsafe_code, reason = "reads the stack pointer")]
+//! Which thread runs, told from its stack pointer: no register and no thread-local storage is spent on it. And how a
+//! helper says that it gets on.
+#![allow(unsafe_code, reason = "reads the stack pointer, and writes to a page that the supervisor mapped")]
 
 use crate::layout;
 
@@ -18,6 +19,21 @@ pub fn message_page() -> u64 {
         None => abi::BOOT_MESSAGE_PAGE,
     }
 }
+
+/// Says that the running thread, a helper, gets on: it did some of its work. `helper_watchdog_ms` in the manifest says how long it may compute without.
+#[cfg(target_os = "none")]
+#[inline]
+pub fn beat() {
+    let Some(thread) = layout::thread_of_stack(stack_pointer()).filter(|thread| *thread < layout::MAX_THREADS) else { return };
+    // SAFETY: the supervisor maps this page, zeroed and writable, for the life of every instance that it starts, and only such have threads with these stacks;
+    // the word is aligned, and every access to it is atomic.
+    let beats = unsafe { &*core::ptr::with_exposed_provenance::<core::sync::atomic::AtomicU64>(layout::beats(thread) as usize) };
+    beats.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+}
+
+/// On the host nobody watches.
+#[cfg(not(target_os = "none"))]
+pub const fn beat() {}
 
 #[cfg(target_os = "none")]
 #[inline]

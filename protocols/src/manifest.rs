@@ -64,6 +64,8 @@ pub struct Policy {
     pub per_ms: u32,
     /// How long a request, or a queue of callers without receiver, may stand still.
     pub watchdog_ms: u32,
+    /// How long a helper may compute without a sign that it gets on; 0: as long as it likes.
+    pub helper_watchdog_ms: u32,
     /// What giving up means.
     pub on_giving_up: OnGivingUp,
 }

@@ -1,7 +1,24 @@
 //! A load that never writes anything else, whatever happens to the servers: by its output alone one knows whether a byte is wrong.
 
+use crate::{Boot, model};
+
+/// Every server that may die.
+pub const SERVERS: [&str; 5] = ["memory", "vfs", "console", "inference", "posix"];
+/// The one that has helpers which are watched.
+const HAS_HELPERS: &str = "inference";
+
 /// One to any number of rounds (`rounds=N` before it; -1 never ends), whose steps are counted from 1 each time that it is begun, and begin with a stamp.
 pub const LOAD: &str = include_str!("../soak/src/chaos/block.sh");
+
+/// A boot with the model that the load asks, in which these servers die on purpose, which is no loop, and one that stands still for so long hangs.
+#[must_use]
+pub fn boot(name: &str, servers: &[&str], watchdog_ms: u32) -> Boot {
+    let boot = Boot::new(name).with("--add", format!("{}:/models", model::staged().display()));
+    servers.iter().fold(boot, |boot, server| {
+        let helpers = if *server == HAS_HELPERS { format!("helper_watchdog_ms = {watchdog_ms}\n") } else { String::new() };
+        boot.policy(server, &format!("burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = {watchdog_ms}\n{helpers}"))
+    })
+}
 
 /// What each time that the load was begun wrote, without the time in its stamps.
 #[must_use]

@@ -2,14 +2,13 @@
 
 use std::fs;
 
-use tests::load::{LOAD, rounds};
+use tests::load::{self, LOAD, SERVERS, rounds};
 use tests::{AWAIT, Boot};
 
-const SERVERS: [&str; 4] = ["memory", "vfs", "console", "posix"];
 /// How to die, and what the log then says.
 const WAYS: [(&str, &str); 4] = [("panic", "invalid instruction"), ("wild", "page fault"), ("overflow", "stack overflow"), ("hang", "hung")];
-/// Deaths on purpose are no loop. Two seconds without progress are a hang, on a busy host too.
-const POLICY: &str = "burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = 2000";
+/// So long without progress is a hang, on a busy host too.
+const WATCHDOG_MS: u32 = 2000;
 
 /// Shell functions: `crash SERVER WAY THEN` lets a server die, does something, and leaves the load alone for a while, in any case until a hang was found and the
 /// server is back.
@@ -18,12 +17,15 @@ const CRASH: &str = "\
     is_later() { now=$(instance $1); [ ${now:-0} -gt $2 ]; }\n\
     crash() { dead=$(instance $1); /usr/bin/svc crash $1 $2; eval \"$3\"; sleep 0.3; await \"is_later $1 $dead\"; }\n";
 
-/// Beside it, what is done again and again all day, and a storm of forks. What it writes is the same each time, and each time is a line of the log.
+/// Beside it, what is done again and again all day, a storm of forks, and a model that is asked all the time. What it writes is the same each time, and each
+/// time is a line of the log.
 const BESIDE: &str = "\
+    ask() { llm run /models/small.gguf -p 'ab ba' -n 40 2> /figures; }; ask > /answer; [ -s /answer ] || cat /figures\n\
+    (until [ -e /over ]; do ask | cmp - /answer || cat /figures; done) &\n\
     n=0; until [ -e /over ]; do n=$((n + 1))\n\
     date >> /log || echo date; ls /bin | wc -l; sha256sum /bin/busybox; seq 1 99 | cat | cat | cat | cat | cat | cat | cat | tail -n 1\n\
     storm=; for i in 1 2 3 4 5 6 7 8 9; do (exit $i) & storm=\"$storm $!\"; done\n\
-    ended=; for one in $storm; do wait $one; ended=\"$ended $?\"; done; echo storm$ended; done > /beside 2>&1\n\
+    ended=; for one in $storm; do wait $one; ended=\"$ended $?\"; done; echo storm$ended; done > /beside 2>&1; wait\n\
     [ $(wc -l < /log) = $n ] || echo \"$n times, and the log is\" $(wc -l < /log)\n\
     awk 'NF != 6 || $4 !~ /^[0-2][0-9]:[0-5][0-9]:[0-6][0-9]$/ || $3 == day && $4 < time { print \"out of place:\", $0 } { day = $3; time = $4 }' /log\n\
     [ $(wc -l < /beside) = $((4 * n)) ] || cat /beside; sort -u /beside | wc -l; grep storm /beside | sort -u\n";
@@ -62,8 +64,7 @@ fn script(times: usize, servers: &[&str]) -> String {
 
 fn boot(name: &str, times: usize, servers: &[&str]) -> Boot {
     assert!(!servers.is_empty(), "SYNOS_CRASH_SERVERS names no server");
-    let boot = Boot::new(name).within_seconds(400 + 60 * (times * servers.len()) as u32);
-    servers.iter().fold(boot, |boot, server| boot.policy(server, POLICY))
+    load::boot(name, servers, WATCHDOG_MS).within_seconds(400 + 60 * (times * servers.len()) as u32)
 }
 
 /// How many deaths of a server came while it had a request in hand.

@@ -2,17 +2,15 @@
 //!
 //! How many faults a system survives is measured by `cargo xtask soak chaos --faults`; here a few must be to the letter.
 
-use tests::load::{LOAD, rounds};
-use tests::{Boot, Outcome};
+use tests::Outcome;
+use tests::load::{LOAD, SERVERS, boot, rounds};
 
-const SERVERS: [&str; 5] = ["memory", "vfs", "console", "inference", "posix"];
-/// Deaths on purpose are no loop, and guest time does not depend on the host: a hang is found soon.
-const POLICY: &str = "burst = 64\nbackoff_ms = [1, 1]\nwatchdog_ms = 100";
+/// Guest time does not depend on the host: a hang is found soon.
+const WATCHDOG_MS: u32 = 100;
 
 /// Injects what `option` says under the load, again and again until the last fault is over and the power goes off.
 fn inject(name: &str, option: &str) -> Outcome {
-    let boot = SERVERS.into_iter().fold(Boot::new(name), |boot, server| boot.policy(server, POLICY));
-    let boot = boot.flag("--icount").with("--smp", "1").with("--option", format!("inject={option}")).within_seconds(400);
+    let boot = boot(name, &SERVERS, WATCHDOG_MS).flag("--icount").with("--smp", "1").with("--option", format!("inject={option}")).within_seconds(400);
     boot.script(&format!("while :; do rounds=1\n{LOAD}done\n"))
 }
 

@@ -22,6 +22,7 @@ const SERVER: [&str; 17] = [
     "burst",
     "per_ms",
     "watchdog_ms",
+    "helper_watchdog_ms",
     "on_giving_up",
 ];
 /// Fields of a death; those that a death need not have come last.

@@ -14,7 +14,7 @@ const COUNT_BYTES: usize = size_of::<u64>();
 /// Bytes that are kept.
 pub const ROOM: usize = layout::LOG_BYTES as usize - COUNT_BYTES;
 
-/// The page, without its last word, which is not the log's.
+/// The page, without its last words, which are not the log's.
 #[derive(Debug)]
 #[repr(C)]
 struct Ring {

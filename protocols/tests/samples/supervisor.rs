@@ -67,6 +67,7 @@ fn health() -> Health {
         burst: u32::MAX,
         per_ms: u32::MAX,
         watchdog_ms: u32::MAX,
+        helper_watchdog_ms: u32::MAX,
         on_giving_up: OnGivingUp::PowerOff,
     };
     let status = Status { state: State::GivenUp, instance: u32::MAX };

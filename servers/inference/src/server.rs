@@ -4,6 +4,7 @@
 
 pub mod mailbox;
 pub mod ready;
+mod watched;
 pub mod words;
 pub mod worker;
 pub mod works;

@@ -112,7 +112,7 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         let instance = record.instance;
         let Some(mut doom) = record.doom.take_if(|doom| doom.stepping == Some(instance)) else { return false };
         let Some(target) = self.target_of(index).map(|target| Target { thread, held: true, ..target }) else { return true };
-        let left = if self.works(&target) { &mut doom.left.at_work } else { &mut doom.left.idle };
+        let left = if self.works(index, &target) { &mut doom.left.at_work } else { &mut doom.left.idle };
         *left -= 1;
         if *left == 0 {
             self.fulfil(index, doom, target);
@@ -125,16 +125,17 @@ impl<'a, K: Kernel> Supervisor<'a, K> {
         true
     }
 
-    /// Whether the thread has a request in hand.
-    fn works(&mut self, target: &Target<'_>) -> bool {
-        self.kernel.counters(target.handle()).is_ok_and(|counters| counters.in_hand)
+    /// Whether the thread has a request in hand. A helper has none, and works when it runs.
+    fn works(&mut self, index: usize, target: &Target<'_>) -> bool {
+        let helps = self.services.get(index).is_some_and(|record| target.thread >= u32::from(record.spec.threads));
+        helps || self.kernel.counters(target.handle()).is_ok_and(|counters| counters.in_hand)
     }
 
     fn fulfil(&mut self, index: usize, doom: Doom, target: Target<'a>) {
         let Some(record) = self.services.get_mut(index) else { return };
         let (name, instance) = (record.spec.service.name(), record.instance);
         record.doomed = instance;
-        let how = if self.works(&target) { "at work" } else { "without a request" };
+        let how = if self.works(index, &target) { "at work" } else { "without a request" };
         match strike::die(&mut self.kernel, &target, doom.how) {
             Ok(Struck::Thread { rip }) => self.say(format_args!("{name}, instance {instance}, is made to die: {:?} {how}, at {rip:#x}", doom.how)),
             Ok(_) => {}

@@ -201,4 +201,6 @@ pub struct Counters {
     pub calls: u64,
     /// Ticks that it ran on its own account.
     pub own_ticks: u64,
+    /// How often it said that it gets on: not the kernel's, and 0 for those that are not asked.
+    pub beats: u64,
 }

@@ -138,7 +138,7 @@ impl Kernel for Native {
     fn counters(&mut self, thread: u32) -> Result<Counters, Error> {
         let found = syscall::counters(thread)?;
         let in_hand = syscall::blame(thread, 0)?.is_some();
-        Ok(Counters { doing: doing(found.state), in_hand, received_at: found.received_at, calls: found.calls, own_ticks: found.own_ticks })
+        Ok(Counters { doing: doing(found.state), in_hand, received_at: found.received_at, calls: found.calls, own_ticks: found.own_ticks, beats: 0 })
     }
 
     fn blame(&mut self, thread: u32, limit: u32) -> Result<Option<InHand>, Error> {

@@ -95,6 +95,7 @@ mod tests {
         burst: 8,
         per_ms: 1000,
         watchdog_ms: 5000,
+        helper_watchdog_ms: 0,
         on_giving_up: OnGivingUp::Close,
     };
 

@@ -12,7 +12,8 @@ use crate::autopsy;
 use crate::kernel::Kernel;
 use crate::life::{Life, Supervisor};
 use crate::slot;
-use crate::watchdog::{Hung, SAMPLES, STARTING_FACTOR};
+use crate::watchdog::{Hung, Limits, SAMPLES, STARTING_FACTOR};
+use libsys::layout;
 
 /// Who may end and revive others: the one who knows who is root.
 pub(crate) const MAY_CONTROL: Service = Service::Posix;
@@ -197,12 +198,21 @@ impl<K: Kernel> Supervisor<'_, K> {
         };
         let limit = u64::from(record.spec.policy.watchdog_ms).saturating_mul(u64::from(factor)).div_ceil(interval_ms);
         let mut threads = Vec::<_, { MAX_THREADS as usize }>::new();
+        let helper_ms = u64::from(record.spec.policy.helper_watchdog_ms);
         for thread in 0..record.spec.all_threads() {
+            let mut counters = self.kernel.counters(block.thread(thread)).ok()?;
+            if helper_ms != 0 && thread >= u32::from(record.spec.threads) {
+                let mut beats = [0; size_of::<u64>()];
+                self.kernel.copy_from(block.space(), layout::beats(u64::from(thread)), &mut beats).ok()?;
+                counters.beats = u64::from_le_bytes(beats);
+            }
             // The manifest's limit is the array's.
-            let _full = threads.push(self.kernel.counters(block.thread(thread)).ok()?);
+            let _full = threads.push(counters);
         }
+        let helper_ticks = (helper_ms != 0).then(|| helper_ms.saturating_mul(self.facts.tsc_hz / 1000));
+        let limits = Limits { samples: u32::try_from(limit).unwrap_or(u32::MAX), helper_ticks };
         let unattended = self.kernel.is_unattended(slot::endpoint(record.spec.service)).ok()? && matches!(record.life, Life::Up(_));
-        let hung = record.watch.sample(usize::from(record.spec.threads), &threads, unattended, u32::try_from(limit).unwrap_or(u32::MAX))?;
+        let hung = record.watch.sample(usize::from(record.spec.threads), &threads, unattended, limits)?;
         Some((Badge::new(record.spec.service, record.instance), hung))
     }
 }

@@ -59,6 +59,7 @@ const POLICY: Policy = Policy {
     burst: 32,
     per_ms: 10_000,
     watchdog_ms: 5000,
+    helper_watchdog_ms: 0,
     on_giving_up: OnGivingUp::Close,
 };
 const ESSENTIAL: Policy = Policy { on_giving_up: OnGivingUp::PowerOff, ..POLICY };
@@ -488,7 +489,7 @@ fn memory_hangs(samples_to_start: u64, mut posix: impl FnMut(u64) -> Counters) -
     for service in [Service::Memory, Service::Vfs, Service::Posix] {
         up(&mut supervisor, service, 1);
     }
-    let hangs = Counters { doing: Doing::Running, in_hand: true, received_at: 1, calls: 0, own_ticks: 0 };
+    let hangs = Counters { doing: Doing::Running, in_hand: true, received_at: 1, calls: 0, own_ticks: 0, beats: 0 };
     let threads = [Service::Memory, Service::Posix].map(|service| supervisor.kernel().running(service)[0]);
     let mut starting = 0;
     let instances = (0..20).map(|tick| {
@@ -509,7 +510,7 @@ fn memory_hangs(samples_to_start: u64, mut posix: impl FnMut(u64) -> Counters) -
 
 #[test]
 fn hang_is_laid_to_the_one_that_kept_the_others_from_running() {
-    let starved = Counters { doing: Doing::Running, in_hand: true, received_at: 7, calls: 0, own_ticks: 0 };
+    let starved = Counters { doing: Doing::Running, in_hand: true, received_at: 7, calls: 0, own_ticks: 0, beats: 0 };
     for samples_to_start in 0..3 {
         let hangs_too = memory_hangs(samples_to_start, |_| starved);
         let found = hangs_too.iter().position(|instances| *instances == (2, 1)).expect("memory is found first") as u64;
@@ -535,7 +536,10 @@ fn watchdog_of_a_service_is_its_own() {
     }
     for service in [Service::Vfs, Service::Posix] {
         let thread = supervisor.kernel().running(service)[0];
-        supervisor.kernel().counters.insert(thread, Counters { doing: Doing::Running, in_hand: true, received_at: 1, calls: 0, own_ticks: 0 });
+        supervisor
+            .kernel()
+            .counters
+            .insert(thread, Counters { doing: Doing::Running, in_hand: true, received_at: 1, calls: 0, own_ticks: 0, beats: 0 });
     }
     let start = supervisor.kernel().ticks;
     let mut found = Vec::new();
@@ -549,6 +553,47 @@ fn watchdog_of_a_service_is_its_own() {
         supervisor.kernel().ticks = next;
     }
     assert!(found[0].0 == "vfs" && (500..=700).contains(&found[0].1) && (5000..=5200).contains(&found[1].1), "{found:?}");
+}
+
+#[test]
+fn helper_that_computes_on_without_a_beat_is_found_where_there_is_a_limit() {
+    let mut specs = specs();
+    for spec in &mut specs[1..] {
+        (spec.helpers, spec.helper_priority) = (1, 3);
+    }
+    specs[1].policy.helper_watchdog_ms = 1000;
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
+    supervisor.start_due();
+    for service in [Service::Memory, Service::Vfs, Service::Posix] {
+        up(&mut supervisor, service, 1);
+    }
+    let instances = |supervisor: &mut Supervisor<'_, Fake>, beats: fn(u64) -> u64| {
+        for tick in 0..20 {
+            let next = supervisor.watch();
+            for service in [Service::Vfs, Service::Posix] {
+                let thread = *supervisor.kernel().running(service).last().expect("a helper");
+                let own_ticks = supervisor.kernel().ticks;
+                let counters = Counters { doing: Doing::Running, own_ticks, ..Counters::default() };
+                supervisor.kernel().counters.insert(thread, counters);
+                let space = supervisor
+                    .services
+                    .iter()
+                    .find(|record| record.spec.service == service)
+                    .and_then(|record| record.body())
+                    .expect("up")
+                    .0
+                    .block
+                    .space();
+                let bytes = u64::to_le_bytes(beats(tick));
+                supervisor.kernel().memory.extend((layout::beats(1)..).zip(bytes).map(|(address, byte)| ((space, address), byte)));
+            }
+            supervisor.kernel().ticks = next;
+        }
+        [Service::Vfs, Service::Posix].map(|service| start_info(supervisor, service).instance)
+    };
+    assert_eq!(instances(&mut supervisor, |tick| tick), [1, 1], "twenty seconds of work");
+    assert_eq!(instances(&mut supervisor, |_| 7), [2, 1], "one says nothing any more, the other never had to");
+    assert!(supervisor.kernel().log.iter().any(|line| line.contains("vfs died, instance 1: hung")), "{:?}", supervisor.kernel().log);
 }
 
 #[test]

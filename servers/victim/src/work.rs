@@ -70,7 +70,9 @@ impl Worker for Victim<'_> {
 /// When the kernel refuses to wait: the server was wired wrongly.
 pub fn run(_thread: u64) -> ! {
     loop {
-        while WORK.step() {}
+        while WORK.step() {
+            libsys::thread::beat();
+        }
         if let Err(error) = syscall::wait(slot::NOTIFICATION) {
             panic!("the helper cannot wait: {error:?}");
         }

@@ -164,6 +164,14 @@ pub(crate) fn policy(entry: &Entry<'_>) -> Result<Policy, Error> {
         );
         return Err(entry.policy_error(written.watchdog_ms.span(), what));
     }
+    let helper_watchdog_ms = *written.helper_watchdog_ms.get_ref();
+    if helper_watchdog_ms != 0 && *written.helpers.get_ref() == 0 {
+        return Err(entry.policy_error(written.helper_watchdog_ms.span(), "helper_watchdog_ms without helpers".into()));
+    }
+    if (1..LEAST_WATCHDOG_MS).contains(&helper_watchdog_ms) {
+        let what = format!("helper_watchdog_ms {helper_watchdog_ms} is below {LEAST_WATCHDOG_MS}, and not 0, with which a helper may do as it likes");
+        return Err(entry.policy_error(written.helper_watchdog_ms.span(), what));
+    }
     let restart = match written.restart.get_ref() {
         source::Restart::Always => manifest::Restart::Always,
         source::Restart::Never => manifest::Restart::Never,
@@ -172,7 +180,7 @@ pub(crate) fn policy(entry: &Entry<'_>) -> Result<Policy, Error> {
         source::OnGivingUp::Close => manifest::OnGivingUp::Close,
         source::OnGivingUp::PowerOff => manifest::OnGivingUp::PowerOff,
     };
-    Ok(Policy { restart, backoff_ms: first, backoff_most_ms: most, burst, per_ms, watchdog_ms, on_giving_up })
+    Ok(Policy { restart, backoff_ms: first, backoff_most_ms: most, burst, per_ms, watchdog_ms, helper_watchdog_ms, on_giving_up })
 }
 
 /// Ports and lines exist, and belong to one service only.

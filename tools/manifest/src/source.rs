@@ -27,6 +27,7 @@ struct Patch {
     burst: Option<Spanned<u32>>,
     per_ms: Option<Spanned<u32>>,
     watchdog_ms: Option<Spanned<u32>>,
+    helper_watchdog_ms: Option<Spanned<u32>>,
     on_giving_up: Option<OnGivingUp>,
     buys_percent: Option<Spanned<u8>>,
     buys_pages: Option<Spanned<u32>>,
@@ -89,6 +90,8 @@ pub(crate) struct Service {
     pub(crate) per_ms: Spanned<u32>,
     #[serde(default = "watchdog_ms")]
     pub(crate) watchdog_ms: Spanned<u32>,
+    #[serde(default = "helper_watchdog_ms")]
+    pub(crate) helper_watchdog_ms: Spanned<u32>,
     #[serde(default = "close")]
     pub(crate) on_giving_up: OnGivingUp,
     #[serde(default)]
@@ -150,6 +153,10 @@ fn watchdog_ms() -> Spanned<u32> {
     unwritten(5000)
 }
 
+fn helper_watchdog_ms() -> Spanned<u32> {
+    unwritten(0)
+}
+
 fn close() -> OnGivingUp {
     OnGivingUp::Close
 }
@@ -200,6 +207,7 @@ impl<'a> Entry<'a> {
         put(&mut self.service.burst, patch.burst);
         put(&mut self.service.per_ms, patch.per_ms);
         put(&mut self.service.watchdog_ms, patch.watchdog_ms);
+        put(&mut self.service.helper_watchdog_ms, patch.helper_watchdog_ms);
         put(&mut self.service.on_giving_up, patch.on_giving_up);
         put(&mut self.service.buys_percent, patch.buys_percent);
         self.service.buys_pages = patch.buys_pages.or(self.service.buys_pages.take());

@@ -145,6 +145,7 @@ fn policy_has_defaults_and_each_of_its_fields_can_be_written() {
     let default = policy("");
     assert_eq!((default.restart, default.on_giving_up), (Restart::Always, OnGivingUp::Close));
     assert_eq!([default.backoff_ms, default.backoff_most_ms, default.burst, default.per_ms, default.watchdog_ms], [10, 10_000, 10, 8000, 5000]);
+    assert_eq!(default.helper_watchdog_ms, 0);
     let written = policy("restart = \"never\"\non_giving_up = \"power-off\"\nbackoff_ms = [1, 2]\nburst = 3\nper_ms = 4\nwatchdog_ms = 500");
     assert_eq!((written.restart, written.on_giving_up), (Restart::Never, OnGivingUp::PowerOff));
     assert_eq!([written.backoff_ms, written.backoff_most_ms, written.burst, written.per_ms, written.watchdog_ms], [1, 2, 3, 4, 500]);
@@ -160,6 +161,8 @@ fn policy_that_makes_no_sense_is_named_with_its_line() {
         ("burst = 0", "burst 0"),
         ("per_ms = 0", "per_ms 0"),
         ("watchdog_ms = 99", "watchdog_ms 99"),
+        ("helper_watchdog_ms = 500", "helper_watchdog_ms without helpers"),
+        ("helper_watchdog_ms = 99\nhelpers = 1\nhelper_priority = 4", "helper_watchdog_ms 99"),
     ] {
         let text = error(&vfs(line));
         assert!(text.starts_with("services.toml:10: ") && text.contains(what), "{text}");
@@ -174,6 +177,8 @@ fn helpers_run_below_the_threads_that_receive() {
     assert!(error(&vfs("helpers = 1\nhelper_priority = 20")).starts_with("services.toml:11: helper_priority 20"));
     assert!(error(&vfs("helpers = 1")).contains("helper_priority 0"));
     assert!(error(&vfs("helper_priority = 4")).starts_with("services.toml:10: helper_priority without"));
+    let watched = parse(&vfs("helpers = 1\nhelper_priority = 19\nhelper_watchdog_ms = 500")).expect("valid");
+    assert_eq!(watched.manifest.services[1].policy.helper_watchdog_ms, 500);
     assert!(error(&vfs("threads = 5\nhelpers = 4\nhelper_priority = 4")).starts_with("services.toml:11: 5 threads and 4 helpers"));
 }
 

@@ -14,7 +14,7 @@ const LISTS: [&str; 3] = ["words", "return", "log"];
 /// The request that a thread had in hand when it died.
 const REQUEST: &str = "request";
 /// Columns of a policy, in the words of services.toml.
-const POLICY: [&str; 7] = ["restart", "backoff_ms", "backoff_most_ms", "burst", "per_ms", "watchdog_ms", "on_giving_up"];
+const POLICY: [&str; 8] = ["restart", "backoff_ms", "backoff_most_ms", "burst", "per_ms", "watchdog_ms", "helper_watchdog_ms", "on_giving_up"];
 
 /// All servers.
 pub(crate) fn list(services: &[Service], json: bool, colours: bool) -> String {

@@ -199,7 +199,7 @@ impl Models {
             let file = File::read(bytes)?;
             let model = Model::read(&file)?;
             let tokenizer = Tokenizer::read(&file)?;
-            let engine = Engine::new(&model, Processor::detect(), |_, _| ());
+            let engine = Engine::new(&model, Processor::detect(), |_, _| libsys::thread::beat());
             Ok(Parts { model, engine, tokenizer, template: Template::of(&file) })
         });
         let whole = whole.map_err(|error: Error| format!("{path}: {error}"))?;

@@ -13,13 +13,13 @@ use alloc::vec::Vec;
 use protocols::vfs::{Actor, FileId};
 
 use super::ready::{Machine, Models, Version, adapters, read_whole, words as in_words};
+use super::watched::Watched;
 use super::words::{Reason, Task, Words};
 use super::works::{AT_ONCE, Job, MAX_TOKENS, News, WORKS, What};
 use crate::answer::{Answer, Record, Step, Turn, Turns};
 use crate::chat::Template;
 use crate::engine::{Pooling, Session};
 use crate::grammar::{Grammar, schema};
-use crate::team::Alone;
 
 /// Sessions have room for a multiple of so many tokens, so that one is large enough for a text that goes on.
 const ROUND: usize = 512;
@@ -108,7 +108,7 @@ impl<M: Machine> Worker<M> {
             let model = making.iter().find(|making| making.ticket == ticket).and_then(|making| models.get_mut(making.model));
             let ready = model.ok_or_else(|| "its model is gone".to_owned())?;
             let started = machine.now_ns();
-            let done = ready.with(|parts| answer.step(&parts.engine, &Alone));
+            let done = ready.with(|parts| answer.step(&parts.engine, &Watched));
             elapsed = machine.now_ns().saturating_sub(started);
             done.map_err(|error| in_words(&error))
         });
@@ -199,7 +199,7 @@ impl<M: Machine> Worker<M> {
         let tokens = self.prompt(index, words)?;
         let mut session = self.session(waiting, index, words, tokens.len())?;
         session.truncate(0);
-        let numbers = self.models.at(index).with(|parts| parts.engine.embed(&mut session, &tokens, Pooling::Mean, &Alone));
+        let numbers = self.models.at(index).with(|parts| parts.engine.embed(&mut session, &tokens, Pooling::Mean, &Watched));
         self.models.at(index).give_back(session);
         let numbers = numbers.map_err(|error| in_words(&error))?;
         Ok(numbers.iter().map(|number| format!("{number:e}\n")).collect::<String>().into_bytes())

@@ -38,7 +38,7 @@ const MAX_COMMAND: usize = 64;
 /// Bytes of a log that are shown: what an instance keeps.
 const LOG_BYTES: usize = libsys::log::ring::ROOM;
 
-const TITLES: &str = "name state instance deaths age_us pause_us own_us calls threads priority restart backoff_ms backoff_most_ms burst per_ms watchdog_ms on_giving_up";
+const TITLES: &str = "name state instance deaths age_us pause_us own_us calls threads priority restart backoff_ms backoff_most_ms burst per_ms watchdog_ms helper_watchdog_ms on_giving_up";
 
 /// The place of a name.
 pub(super) fn find(name: &[u8]) -> Option<u16> {
@@ -227,9 +227,10 @@ fn line(health: &Health) -> String {
         OnGivingUp::PowerOff => "power-off",
     };
     let (name, state, instance) = (service_name(service), state_name(status.state), status.instance);
-    let [first, most, burst, per, watchdog] = [policy.backoff_ms, policy.backoff_most_ms, policy.burst, policy.per_ms, policy.watchdog_ms];
+    let [first, most, burst, per] = [policy.backoff_ms, policy.backoff_most_ms, policy.burst, policy.per_ms];
+    let (watchdog, helper) = (policy.watchdog_ms, policy.helper_watchdog_ms);
     format!(
-        "{name} {state} {instance} {deaths} {age_us:16} {pause_us:16} {own_us:16} {calls:16} {threads} {priority} {restart} {first} {most} {burst} {per} {watchdog} {giving_up}\n"
+        "{name} {state} {instance} {deaths} {age_us:16} {pause_us:16} {own_us:16} {calls:16} {threads} {priority} {restart} {first} {most} {burst} {per} {watchdog} {helper} {giving_up}\n"
     )
 }
 

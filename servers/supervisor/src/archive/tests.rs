@@ -31,8 +31,16 @@ fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
     header
 }
 
-const POLICY: Policy =
-    Policy { restart: Restart::Always, backoff_ms: 1, backoff_most_ms: 2, burst: 3, per_ms: 4, watchdog_ms: 500, on_giving_up: OnGivingUp::Close };
+const POLICY: Policy = Policy {
+    restart: Restart::Always,
+    backoff_ms: 1,
+    backoff_most_ms: 2,
+    burst: 3,
+    per_ms: 4,
+    watchdog_ms: 500,
+    helper_watchdog_ms: 600,
+    on_giving_up: OnGivingUp::Close,
+};
 
 fn entry(name: &str) -> Entry {
     Entry {

@@ -153,7 +153,7 @@ fn watchdog_leaves_alone_who_traps_after_each_instruction() {
     let thread = supervisor.kernel().running(Service::Vfs)[0];
     assert_eq!(supervisor.crash(POSIX, number(1), Service::Vfs.id(), How::Wild), Ok(()));
     supervisor.kernel().ticks += HZ / 100;
-    supervisor.kernel().counters.insert(thread, Counters { doing: Doing::Running, in_hand: false, received_at: 1, calls: 0, own_ticks: 0 });
+    supervisor.kernel().counters.insert(thread, Counters { doing: Doing::Running, in_hand: false, received_at: 1, calls: 0, own_ticks: 0, beats: 0 });
     assert!(supervisor.fulfil_dooms().is_some());
     for _ in 0..100 {
         supervisor.kernel().ticks += HZ / 10;

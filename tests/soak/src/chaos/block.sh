@@ -25,6 +25,7 @@ while [ $rounds -ne 0 ]; do
     stamp; dd if=/bin/busybox of=big bs=4096 count=32 2>/dev/null && sha256sum < big && truncate -s 5 big && wc -c < big
     stamp; i=0; while [ $i -lt 20 ]; do i=$((i + 1)); echo $i; done | (read a; read b; echo "$a $b"; cat | wc -l)
     stamp; seq 1 60 | cat | cat | tac | cat | sort -n | tail -n 2
+    stamp; llm run /models/small.gguf -p "ab ba" -n 6 2> figures || cat figures; echo " status $?"
     stamp; chmod 600 f && ls -l f | cut -c 1-10 && test ! -e nothing && echo absent
     stamp; cd / && rm -r /tmp/load && ls /tmp | wc -l
 done

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use ::tests::load::{self, LOAD};
 use ::tests::{Boot, Outcome};
 
 use super::kept::keep;
@@ -17,25 +18,20 @@ use super::record::Record;
 use super::table::Table;
 use super::verdict::{Fate, Judged, judge};
 
-/// What runs in the guest, after a line that says for how many rounds.
-const LOAD: &str = include_str!("block.sh");
 /// Rounds in which nobody dies, to learn what is right.
 const GOLDEN_ROUNDS: usize = 2;
 /// Faults of one machine. Always the same number, because a machine with more of them is another one from the first on.
 const FAULTS: usize = 25;
 /// Machines at a time.
 const MACHINES: usize = 2;
-/// Whoever is killed on purpose all the time is not in a loop, and its successor need not wait. A hang is found soon, since guest time does not depend
-/// on how busy the host is.
-const POLICY: &str = "burst = 64\nbackoff_ms = [1, 1]\nwatchdog_ms = 100";
+/// A hang is found soon, since guest time does not depend on how busy the host is.
+const WATCHDOG_MS: u32 = 100;
 /// Seconds for a boot: many times what it takes on a busy machine.
 const BOOT_SECONDS: u32 = 900;
 /// Lines of the log to show of what came after a fault that was seen.
 const LINES: usize = 24;
 /// Where the output and the log of machines is kept that a fault was seen in, from the project's root.
 const KEPT: &str = "target/soak/faults";
-/// Every server.
-const SERVICES: [&str; 5] = ["memory", "vfs", "console", "inference", "posix"];
 /// `run`'s status when the kernel panicked or the machine went off without a word.
 const PANICKED: i32 = 126;
 
@@ -69,8 +65,7 @@ pub fn run(count: usize, seed: u64, what: &str) -> Result<usize, String> {
 }
 
 fn boot(name: &str) -> Boot {
-    let boot = Boot::new(&format!("faults-{name}")).within_seconds(BOOT_SECONDS);
-    SERVICES.into_iter().fold(boot, |boot, service| boot.policy(service, POLICY))
+    load::boot(&format!("faults-{name}"), &load::SERVERS, WATCHDOG_MS).within_seconds(BOOT_SECONDS)
 }
 
 fn machine(seed: u64, what: &str) -> Outcome {
