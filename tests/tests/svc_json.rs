@@ -5,7 +5,7 @@ use tests::Boot;
 
 const SERVERS: [&str; 5] = ["memory", "vfs", "console", "inference", "posix"];
 /// Fields of a server, in their order.
-const SERVER: [&str; 17] = [
+const SERVER: [&str; 18] = [
     "name",
     "state",
     "instance",
