@@ -3,7 +3,7 @@
 //! All under `--icount`, where an instruction is a nanosecond of guest time. The times are the supervisor's own, of deaths at instructions that its
 //! injector chose: from the death, which for a hang is when the watchdog found it, to the successor's first answered request. `restart_p50_*` and `restart_p99_*` end
 //! with the successor's word that it is up. How long the watchdog took to find a hang is a row of its own, from the strike on. The loss is that of a shell
-//! that works with files or with pipes for a while, with a server killed once a second, against the same while without deaths. Linux has no such figures. The goals are
+//! that works with files or with pipes, or asks a model, for a while, with a server killed once a second, against the same while without deaths. Linux has no such figures. The goals are
 //! promises: the command fails when one is missed.
 
 use std::fs;
@@ -18,20 +18,24 @@ pub(super) const NAME: &str = "restart";
 const DEATHS: usize = 100;
 /// So many faults are injected for them: the last successor goes down with the machine, and not every fault is possible when its turn comes.
 const FAULTS: usize = 120;
-const SERVERS: [&str; 4] = ["console", "memory", "posix", "vfs"];
+const SERVERS: [&str; 5] = ["console", "inference", "memory", "posix", "vfs"];
 const KINDS: [&str; 2] = ["panic", "hang"];
 /// The functions of [`LOSS`].
-const WORKLOADS: [&str; 2] = ["file", "pipe"];
+const WORKLOADS: [&str; 3] = ["file", "pipe", "answer"];
 const P50_GOAL_US: f64 = 10_000.0;
 const P99_GOAL_US: f64 = 100_000.0;
 const DETECTION_GOAL_US: f64 = 500_000.0;
 const LOSS_GOAL_PERCENT: f64 = 10.0;
 /// Whoever is killed on purpose is not in a loop. Guest time counts instructions, so that the watchdog need not allow for a busy host.
 const POLICY: &str = "burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = 100\n";
+/// The same for those that have helpers.
+const HELPERS: &str = "helper_watchdog_ms = 100\n";
 /// The same, with the pauses that ship: whether they cost programs anything is the question.
 const SHIPPED_PAUSES: &str = "burst = 255\n";
 /// Work until the injector turns the power off, by which a server is asked for something all the time: memory only when pages are wanted.
 const PAGES: &str = "while :; do dd if=/dev/zero of=/tmp/big bs=64k count=64 2>/dev/null; rm /tmp/big; done\n";
+/// Asks the model that the tests make.
+const ANSWERS: &str = "while :; do llm run /models/small.gguf -p 'ab ba' -n 20 > /dev/null 2>&1; done\n";
 const FILES: &str = "while :; do seq 1 100 | cat > /tmp/file; sort -r /tmp/file | tail -n 1; rm /tmp/file; done\n";
 /// Rounds of each workload in ten seconds, first without deaths and then with each server killed in the middle of each second. What is compared differs in the deaths
 /// alone: caches are warm from a window that does not count, and beside the undisturbed work runs the same job, which asks for a list instead of a death. Without
@@ -40,6 +44,7 @@ const LOSS: &str = r#"
 now() { read -r up rest < /proc/uptime; echo $((${up%.*} * 100 + 1${up#*.} - 100)); }
 file() { seq 1 100 > /tmp/file; sort -r /tmp/file > /tmp/sorted; rm /tmp/file /tmp/sorted; }
 pipe() { seq 1 100 | sort -r | cat | tail -n 1 > /dev/null; }
+answer() { llm run /models/small.gguf -p 'ab ba' -n 4 > /dev/null 2>&1; }
 rounds() {
     end=$(($(now) + $3)); count=0
     while [ $(now) -lt $end ]; do $1; count=$((count + 1)); done
@@ -69,9 +74,13 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
             continue;
         }
         let option = vec![format!("inject=1:{FAULTS}:{server}:{kind}")];
-        let load = if server == "memory" { PAGES } else { FILES };
-        let services = Some(overlay(bench, POLICY)?);
-        let seen = counted::boot(bench.workspace, NAME, load, ImageOptions { option, services, ..ImageOptions::default() })?;
+        let load = match server {
+            "memory" => PAGES,
+            "inference" => ANSWERS,
+            _ => FILES,
+        };
+        let services = Some(overlay(bench, POLICY, HELPERS)?);
+        let seen = counted::boot(bench.workspace, NAME, load, ImageOptions { option, services, add: vec![models()], ..ImageOptions::default() })?;
         figures.extend(restarts(&seen.log, server, kind)?);
     }
     for workload in WORKLOADS {
@@ -99,8 +108,8 @@ fn losses(bench: &Bench<'_>, workload: &str) -> Result<Vec<Figure>> {
         return Ok(Vec::new());
     }
     let script = format!("{LOSS}losses {workload} \"{}\"\n", servers.join(" "));
-    let services = Some(overlay(bench, SHIPPED_PAUSES)?);
-    let seen = counted::boot(bench.workspace, NAME, &script, ImageOptions { services, ..ImageOptions::default() })?;
+    let services = Some(overlay(bench, SHIPPED_PAUSES, "")?);
+    let seen = counted::boot(bench.workspace, NAME, &script, ImageOptions { services, add: vec![models()], ..ImageOptions::default() })?;
     let mut figures = Vec::new();
     for server in servers {
         let deaths = seen.log.lines().filter_map(timed).filter(|(_, text)| text.starts_with(&format!("{server} died, "))).count();
@@ -141,12 +150,18 @@ fn figure(name: String, value: f64, unit: &'static str, goal: f64) -> Figure {
     Figure { name: name.into(), value, unit, goal: Some(goal), linux: None }
 }
 
-/// An overlay of services by which every server has this policy.
-fn overlay(bench: &Bench<'_>, policy: &str) -> Result<std::path::PathBuf> {
+/// The folder that has the model, as an image takes it.
+fn models() -> String {
+    format!("{}:/models", tests::model::staged().display())
+}
+
+/// An overlay of services by which every server has this policy, and those with helpers one for these.
+fn overlay(bench: &Bench<'_>, policy: &str, helpers: &str) -> Result<std::path::PathBuf> {
     let folder = bench.workspace.built("bench").join(NAME);
     fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
     let path = folder.join("overlay.toml");
-    let text: String = SERVERS.iter().map(|server| format!("[[policy]]\nname = \"{server}\"\n{policy}")).collect();
+    let helpers_of = |server: &str| if server == "inference" { helpers } else { "" };
+    let text: String = SERVERS.iter().map(|server| format!("[[policy]]\nname = \"{server}\"\n{policy}{}", helpers_of(server))).collect();
     fs::write(&path, text).map_err(Error::io("writing", &path))?;
     Ok(path)
 }
