@@ -100,7 +100,7 @@ const BENCHES: [(&str, Measure, &[Row]); 6] = [
 /// Whether a bench is to run.
 fn is_wanted(part: Option<&str>, bench: &str, rows: &[Row]) -> bool {
     // What takes an hour has to be asked for.
-    part.map_or(bench != inference::NAME, |part| bench.contains(part) || part.contains(bench) || rows.iter().any(|(row, _)| row.contains(part)))
+    part.map_or(bench != inference::NAME, |part| bench.contains(part) || part.starts_with(bench) || rows.iter().any(|(row, _)| row.contains(part)))
 }
 
 /// The command `bench`.
@@ -180,6 +180,7 @@ mod tests {
         assert_eq!(run(Some("call_reply_empty")), [ipc::NAME]);
         assert_eq!(run(Some("ipc")), [ipc::NAME, linux::NAME]);
         assert_eq!(run(Some("kernel_lines")), [lines::NAME]);
+        assert_eq!(run(Some("restart_p50_inference")), [restart::NAME], "a row's name begins with its bench's");
         assert_eq!(run(Some("nothing_like_it")), [""; 0]);
         assert_eq!(run(None).len(), BENCHES.len() - 1);
     }
