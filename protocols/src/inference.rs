@@ -109,6 +109,12 @@ pub struct Status {
     pub prompt_ns: u64,
     /// How long making the tokens took (ns).
     pub tokens_ns: u64,
+    /// Within how long half of the tokens were made (ns), at most an eighth too long.
+    pub p50_ns: u64,
+    /// The same for 99 of a hundred.
+    pub p99_ns: u64,
+    /// What its model and what is kept of its text take (bytes).
+    pub memory: u64,
 }
 
 /// Why inference refuses.

@@ -17,7 +17,7 @@ impl inference::Service for Stub {
 }
 
 fn status(state: State) -> Status {
-    Status { state, bytes: u64::MAX, prompt_tokens: 3, tokens: 4, load_ns: 5, prompt_ns: 6, tokens_ns: u64::MAX }
+    Status { state, bytes: u64::MAX, prompt_tokens: 3, tokens: 4, load_ns: 5, prompt_ns: 6, tokens_ns: u64::MAX, p50_ns: 7, p99_ns: 8, memory: 9 }
 }
 
 impl Protocol for Inference {

@@ -4,6 +4,7 @@
 
 pub mod mailbox;
 pub mod ready;
+pub mod times;
 mod watched;
 pub mod words;
 pub mod worker;

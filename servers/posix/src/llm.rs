@@ -27,11 +27,11 @@ const _: () = {
 };
 
 /// Bytes of what [`STATUS`] tells.
-pub const STATUS_BYTES: usize = 4 * 4 + 4 * 8 + MAX_REASON;
+pub const STATUS_BYTES: usize = 4 * 4 + 7 * 8 + MAX_REASON;
 /// `ioctl`: how far the file's work is. `_IOR('l', 0x80, struct llm_status)`, which has, without gaps:
 ///
 /// `u32 state` (0 nothing was asked, 1 working, 2 whole, 3 failed), `u32 prompt_tokens`, `u32 tokens`, `u32` zero, `u64 bytes`, `u64 load_ns`, `u64 prompt_ns`,
-/// `u64 tokens_ns`, `char reason[200]` (why it failed, zeros behind it).
+/// `u64 tokens_ns`, `u64 p50_ns`, `u64 p99_ns`, `u64 memory`, `char reason[200]` (why it failed, zeros behind it).
 pub const STATUS: u64 = 2 << 30 | (STATUS_BYTES as u64) << 16 | (b'l' as u64) << 8 | 0x80;
 
 /// What there is of a file's work.
@@ -88,7 +88,8 @@ fn encode(status: &Status) -> [u8; STATUS_BYTES] {
     let mut bytes = [0; STATUS_BYTES];
     let reason: &[u8] = if let State::Failed(reason) = &status.state { reason.as_bytes() } else { &[] };
     let words = [state_number(&status.state), status.prompt_tokens, status.tokens, 0].into_iter().flat_map(u32::to_le_bytes);
-    let long = [status.bytes, status.load_ns, status.prompt_ns, status.tokens_ns].into_iter().flat_map(u64::to_le_bytes);
+    let Status { bytes: text, load_ns, prompt_ns, tokens_ns, p50_ns, p99_ns, memory, .. } = *status;
+    let long = [text, load_ns, prompt_ns, tokens_ns, p50_ns, p99_ns, memory].into_iter().flat_map(u64::to_le_bytes);
     for (to, byte) in bytes.iter_mut().zip(words.chain(long).chain(reason.iter().copied())) {
         *to = byte;
     }

@@ -1,6 +1,6 @@
 //! How fast a model is: the same request some times, and the median of what it took.
 
-use crate::status::{Status, figure, seconds};
+use crate::status::{Status, figure, mebibytes, seconds};
 
 /// How often it is asked, unless said otherwise.
 pub(crate) const TIMES: usize = 3;
@@ -24,6 +24,9 @@ pub(crate) fn report(rounds: &[Status]) -> String {
     }
     text.push_str(&row("prompt", rounds.iter().map(|status| (status.prompt_tokens, status.prompt_rate()))));
     text.push_str(&row("answer", rounds.iter().map(|status| (status.tokens, status.rate()))));
+    if let Some(last) = rounds.iter().max_by_key(|status| status.p99_ns) {
+        text.push_str(&format!("worst  {}\nmemory {:>6} MiB\n", last.percentiles(), mebibytes(last.memory)));
+    }
     text
 }
 
@@ -70,11 +73,15 @@ mod tests {
             load_ns,
             prompt_ns: 2_000_000_000,
             tokens_ns,
+            p50_ns: tokens_ns / 80,
+            p99_ns: tokens_ns / 20,
+            memory: 5 << 20,
             ..Status::default()
         };
         let rounds = [status(1_500_000_000, 8_000_000_000), status(0, 4_000_000_000), status(0, 2_000_000_000)];
         let rows = "prompt    128 tokens     64.0 tokens/s\nanswer     64 tokens     16.0 tokens/s\n";
-        assert_eq!(report(&rounds), format!("load    1.50 s\n{rows}"));
-        assert_eq!(report(&rounds[1..2]), rows);
+        let worst = |figures| format!("worst   ({figures})\nmemory      5 MiB\n");
+        assert_eq!(report(&rounds), format!("load    1.50 s\n{rows}{}", worst("p50 100 ms, p99 400 ms")));
+        assert_eq!(report(&rounds[1..2]), format!("{rows}{}", worst("p50 50.0 ms, p99 200 ms")));
     }
 }

@@ -122,6 +122,12 @@ impl Ready {
         self.whole.with_dependent(|_, parts| run(parts))
     }
 
+    /// Bytes of the file, and of its matrices laid out anew.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.version.bytes + self.with(|parts| parts.engine.bytes() as u64)
+    }
+
     /// The vocabulary as grammars see it.
     pub fn vocabulary(&mut self) -> Arc<Vocabulary> {
         let made = self.vocabulary.take().unwrap_or_else(|| self.with(|parts| Arc::new(Vocabulary::new(&parts.tokenizer))));

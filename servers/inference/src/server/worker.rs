@@ -163,7 +163,11 @@ impl<M: Machine> Worker<M> {
             tell(What::Loaded(ns));
         }
         match words.task {
-            Task::Answer => return self.begin_answer(waiting, &words, index),
+            Task::Answer => {
+                let memory = self.begin_answer(waiting, &words, index)?;
+                tell(What::Takes(memory));
+                return Ok(());
+            }
             Task::Tokens => tell_text(&self.tokens(index, &words)?, tell),
             Task::Embedding => tell_text(&self.embedding(waiting, index, &words)?, tell),
             Task::Load | Task::Unload | Task::List => {}
@@ -216,7 +220,8 @@ impl<M: Machine> Worker<M> {
         Ok(session)
     }
 
-    fn begin_answer(&mut self, waiting: &Waiting, words: &Words<'_>, index: usize) -> Result<(), Reason> {
+    /// Begins an answer; what it takes in bytes.
+    fn begin_answer(&mut self, waiting: &Waiting, words: &Words<'_>, index: usize) -> Result<u64, Reason> {
         let rules = self.rules(waiting, words)?;
         let prompt = self.prompt(index, words)?;
         let context = self.models.at(index).with(|parts| parts.engine.config().context);
@@ -227,6 +232,7 @@ impl<M: Machine> Worker<M> {
         let most = words.most.min(room - prompt.len()).min(MAX_TOKENS);
         let end = self.models.at(index).with(|parts| parts.tokenizer.end());
         let session = self.session(waiting, index, words, (prompt.len() + most).next_multiple_of(ROUND).min(room))?;
+        let memory = self.models.at(index).bytes() + session.kept_bytes() as u64;
         let prompt_tokens = prompt.len() as u32;
         let record = Record { prompt, said: waiting.said.clone(), most, end, options: words.options.clone() };
         let ready = self.models.at(index);
@@ -238,7 +244,7 @@ impl<M: Machine> Worker<M> {
         self.turns.start(waiting.ticket, answer).map_err(|error| in_words(&error))?;
         self.models.at(index).users += 1;
         self.making.push(Making { place: waiting.place, ticket: waiting.ticket, model, prompt_tokens, prompt_ns: Some(0) });
-        Ok(())
+        Ok(memory)
     }
 
     /// What the answer must follow.

@@ -11,6 +11,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::times::{LENGTHS, length_of, percentile};
 use libsys::field;
 use libsys::saved::{Area, Array, Bytes, Cell};
 use protocols::inference::{Error, MAX_READ, MAX_REASON, MAX_WORDS, Reply, Request, Service, State as Stands, Status};
@@ -68,6 +69,8 @@ libsys::plain! {
         pub prompt_ns: u64,
         /// How long the tokens took (ns).
         pub tokens_ns: u64,
+        /// What its model and what is kept of its text take (bytes).
+        pub memory: u64,
         /// How often the server has died since it last made a token of this.
         pub deaths: u64,
     }
@@ -75,13 +78,14 @@ libsys::plain! {
 
 libsys::saved_state! {
     /// What outlives an instance.
-    pub struct State: 1 {
+    pub struct State: 2 {
         works: Array<Work, WORKS>,
         words: [Bytes<MAX_WORDS>; WORKS],
         actors: [Bytes<ACTOR_BYTES>; WORKS],
         tokens: [Array<u32, MAX_TOKENS>; WORKS],
         text: [Bytes<MAX_TEXT>; WORKS],
         reasons: [Bytes<MAX_REASON>; WORKS],
+        times: [Array<u32, LENGTHS>; WORKS],
     }
 }
 
@@ -136,6 +140,8 @@ pub enum What {
     Text(Vec<u8>),
     /// The model was loaded for it, in so many nanoseconds.
     Loaded(u64),
+    /// What its model and what is kept of its text take (bytes).
+    Takes(u64),
     /// Its prompt was read: so many tokens, in so many nanoseconds.
     Read(u32, u64),
     /// It is whole.
@@ -243,6 +249,10 @@ impl<'s, W: Worker> Works<'s, W> {
                 let is_full = stored == 0 || added < bytes.len() || work.tokens as usize + 1 == MAX_TOKENS;
                 let state = if is_full { state::WHOLE } else { work.state };
                 let tokens_ns = work.tokens_ns.saturating_add(ns);
+                // The first came with the prompt.
+                if let Some(count) = saved.times[place].get(length_of(ns)).filter(|_| ns > 0) {
+                    count.set(transaction, count.get().saturating_add(1));
+                }
                 cell.set(
                     transaction,
                     Work { tokens: work.tokens + stored as u32, text: work.text + added as u32, tokens_ns, state, deaths: 0, ..work },
@@ -255,6 +265,7 @@ impl<'s, W: Worker> Works<'s, W> {
                 cell.set(transaction, Work { text: work.text + added as u32, state, reason: reason as u32, ..work });
             }
             What::Loaded(load_ns) => cell.set_field(transaction, field!(Work, load_ns), load_ns),
+            What::Takes(memory) => cell.set_field(transaction, field!(Work, memory), memory),
             What::Read(prompt_tokens, prompt_ns) => cell.set(transaction, Work { prompt_tokens, prompt_ns, ..work }),
             What::Whole => cell.set_field(transaction, field!(Work, state), state::WHOLE),
             What::Failed(why) => {
@@ -281,6 +292,7 @@ impl<'s, W: Worker> Works<'s, W> {
         let saved = self.area.state();
         self.change(place, |transaction, cell| {
             let words = saved.words[place].write(transaction, 0, &words) as u32;
+            saved.times[place].iter().filter(|count| count.get() != 0).for_each(|count| count.set(transaction, 0));
             let actor = saved.actors[place].write(transaction, 0, encoded.get(..actor_bytes).unwrap_or_default()) as u32;
             cell.set(transaction, Work { name, ticket, caller: service, state: state::WORKING, words, actor, ..Work::default() });
             libsys::fail::hit(Point::Effect);
@@ -314,8 +326,10 @@ impl<'s, W: Worker> Works<'s, W> {
             state::WHOLE => Stands::Whole,
             _ => Stands::Failed(self.reason(place, work.reason)),
         };
-        let Work { prompt_tokens, tokens, load_ns, prompt_ns, tokens_ns, text, .. } = work;
-        Ok(Reply::Status(Status { state, bytes: u64::from(text), prompt_tokens, tokens, load_ns, prompt_ns, tokens_ns }))
+        let Work { prompt_tokens, tokens, load_ns, prompt_ns, tokens_ns, text, memory, .. } = work;
+        let times = self.area.state().times[place].iter().map(Cell::get);
+        let [p50_ns, p99_ns] = [50, 99].map(|percent| percentile(times.clone(), percent));
+        Ok(Reply::Status(Status { state, bytes: u64::from(text), prompt_tokens, tokens, load_ns, prompt_ns, tokens_ns, p50_ns, p99_ns, memory }))
     }
 
     fn reason(&self, place: usize, length: u32) -> heapless::String<MAX_REASON> {

@@ -260,11 +260,16 @@ fn an_answer_is_read_as_it_is_made() {
     let status = server.status(1);
     assert_eq!((status.state.clone(), status.bytes, status.tokens), (Stands::Whole, text.len() as u64, 20));
     assert!(status.prompt_tokens > 2 && status.load_ns > 0 && status.prompt_ns > 0 && status.tokens_ns > 0, "{status:?}");
+    assert!(status.p50_ns > 0 && status.p50_ns <= status.p99_ns && status.p99_ns <= status.tokens_ns * 9 / 8, "{status:?}");
+    assert!(status.memory > small().len() as u64, "{status:?}");
     assert_eq!(server.read(1, 3).expect("again"), text[3..10], "from any byte, as often as one likes");
     assert_eq!(server.read(1, 1 << 40), Ok(Vec::new()));
     server.end(1);
     server.end(1);
     assert_eq!(server.read(1, 0), Err(Error::NoSuchWork));
+    server.begin(2, &asked("most 1\n", PROMPT)).expect("the same place");
+    server.rest(2, Vec::new()).expect("all of it");
+    assert_eq!(server.status(2).p99_ns, 0, "nothing of the work before, and its one token came with the prompt");
 }
 
 /// What a reader does, under something that may end the server on the way: whether it did.

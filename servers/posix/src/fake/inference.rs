@@ -59,6 +59,9 @@ impl inference::Service for FakeInference {
                     load_ns: 13,
                     prompt_ns: 14,
                     tokens_ns: 15,
+                    p50_ns: 16,
+                    p99_ns: 17,
+                    memory: 18,
                 }))
             }
             Request::End { name } => {

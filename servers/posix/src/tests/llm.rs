@@ -322,25 +322,25 @@ fn epoll_tells_of_each_piece_once_at_an_edge() {
 #[test]
 fn status_says_how_far_it_is() {
     let (mut system, lane, file) = start();
-    assert_eq!((STATUS, STATUS_BYTES), (0x80f8_6c80, 248));
+    assert_eq!((STATUS, STATUS_BYTES), (0x8110_6c80, 272));
     let status = |system: &mut System| {
         system.poke(lane, TEXT, &[0xff; STATUS_BYTES + 1]);
         assert_eq!(system.call(lane, IOCTL, [file, STATUS, TEXT, 0, 0, 0]), Some(0));
         let bytes = system.peek(lane, TEXT, STATUS_BYTES + 1);
         let short: Vec<u32> = bytes[..16].as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
-        let long: Vec<u64> = bytes[16..48].as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let long: Vec<u64> = bytes[16..72].as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
         assert_eq!(bytes[STATUS_BYTES], 0xff, "no more than its size");
-        let reason = String::from_utf8(bytes[48..STATUS_BYTES].to_vec()).unwrap();
+        let reason = String::from_utf8(bytes[72..STATUS_BYTES].to_vec()).unwrap();
         (short, long, reason.trim_end_matches('\0').to_owned())
     };
-    assert_eq!(status(&mut system), (vec![0; 4], vec![0; 4], String::new()));
+    assert_eq!(status(&mut system), (vec![0; 4], vec![0; 7], String::new()));
     ask(&mut system, lane, file, "words");
     say(&mut system, "abc");
-    assert_eq!(status(&mut system), (vec![1, 11, 12, 0], vec![3, 13, 14, 15], String::new()));
+    assert_eq!(status(&mut system), (vec![1, 11, 12, 0], vec![3, 13, 14, 15, 16, 17, 18], String::new()));
     end(&mut system, State::Whole);
     assert_eq!(status(&mut system).0[0], 2);
     end(&mut system, failed("the model is no model"));
-    assert_eq!(status(&mut system), (vec![3, 11, 12, 0], vec![3, 13, 14, 15], "the model is no model".into()));
+    assert_eq!(status(&mut system), (vec![3, 11, 12, 0], vec![3, 13, 14, 15, 16, 17, 18], "the model is no model".into()));
     end(&mut system, failed(&"x".repeat(200)));
     assert_eq!(status(&mut system).2.len(), 200);
     assert_eq!(system.call(lane, IOCTL, [file, STATUS, 0x1000, 0, 0, 0]), error(14));
