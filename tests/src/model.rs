@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use inference::answer::{Answer, Record, Step};
+use inference::chat::{Message, Role, Template};
 use inference::engine::{Engine, Session};
 use inference::gguf::File;
 use inference::kernel::Processor;
@@ -72,11 +73,35 @@ pub fn drawn(most: usize) -> String {
 /// The file is no model.
 #[must_use]
 pub fn answer(file: &[u8], prompt: &str, most: usize, options: Options) -> String {
+    continued(file, |tokenizer| tokenizer.begin().into_iter().chain(tokenizer.tokens(prompt, true)).collect(), most, options)
+}
+
+/// What a conversation with it comes to by the template llama2: an answer to each of what somebody says, the most likely tokens.
+///
+/// # Panics
+/// The model has no tokens for it.
+#[must_use]
+pub fn conversation(said: &[&str], most: usize) -> Vec<String> {
+    let (file, mut answers) = (generator::model(&plan()), Vec::<String>::new());
+    for so_far in 1..=said.len() {
+        let mut messages = Vec::new();
+        for (index, text) in said[..so_far].iter().enumerate() {
+            messages.push(Message { role: Role::User, text });
+            messages.extend(answers.get(index).map(|text| Message { role: Role::Assistant, text: text.trim_ascii_end() }));
+        }
+        let pieces = Template::Llama2.pieces(&messages).expect("a conversation");
+        answers.push(continued(&file, |tokenizer| tokenizer.chat(&pieces).expect("tokens"), most, Options::default()));
+    }
+    answers
+}
+
+/// What the model in a file says after some tokens.
+fn continued(file: &[u8], prompt: impl Fn(&Tokenizer<'_>) -> Vec<u32>, most: usize, options: Options) -> String {
     let file = File::read(file).expect("a file");
     let tokenizer = Tokenizer::read(&file).expect("a tokenizer");
     let model = Model::read(&file).expect("a model");
     let engine = Engine::new(&model, Processor::detect(), |_, _| ());
-    let prompt: Vec<u32> = tokenizer.begin().into_iter().chain(tokenizer.tokens(prompt, true)).collect();
+    let prompt = prompt(&tokenizer);
     let session = Session::new(&engine, prompt.len() + most, 1);
     let record = Record { prompt, most, end: tokenizer.end(), options, ..Record::default() };
     let mut answer = Answer::new(&engine, session, &record).expect("an answer");

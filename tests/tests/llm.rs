@@ -102,6 +102,24 @@ fn interrupt_ends_the_work() {
     session.expect(PROMPT);
 }
 
+#[test]
+fn conversation_has_an_answer_to_each_line_that_knows_what_was_said_before() {
+    let says = ["ab ba", "a b", "no"];
+    let script = format!("printf '{}\\n' | llm chat {} --chat llama2 -n 10\n", says.join("\\n\\n"), model::PATH);
+    let answers = model::conversation(&says, 10).iter().map(|answer| format!("{}\n", answer.trim_end_matches('\n'))).collect::<String>();
+    boot("llm-chat").script(&script).expect_output(&answers);
+    let mut session = boot("llm-chat-typed").session();
+    session.expect(PROMPT);
+    session.send(&format!("llm chat {} --chat llama2 -n 10\n", model::PATH));
+    for line in says {
+        session.expect("> ");
+        session.send(&format!("{line}\n"));
+    }
+    session.expect("> ");
+    session.send("\x04");
+    session.expect(PROMPT);
+}
+
 /// As inference's README has it: a shell at a terminal prints line by line, and each write is a request.
 #[test]
 fn device_is_of_use_to_a_shell_alone() {

@@ -17,10 +17,10 @@ impl Conversation {
         self.turn(words.as_bytes());
     }
 
-    /// And was answered.
+    /// And was answered. An answer that is at its end in length may be cut off within a character, and a request is text.
     pub(crate) fn answered(&mut self, answer: &[u8]) {
         self.mark(ANSWER);
-        self.turn(answer.trim_ascii_end());
+        self.turn(String::from_utf8_lossy(answer).trim_ascii_end().as_bytes());
     }
 
     /// The text of the request that asks for the next answer.
@@ -58,6 +58,14 @@ mod tests {
         conversation.answered(b"Hi.\nWhat is it?\n\n");
         conversation.say("Nothing");
         assert_eq!(conversation.text(), b"Hello\n--- assistant\nHi.\nWhat is it?\n--- user\nNothing");
+    }
+
+    #[test]
+    fn answer_that_is_cut_off_within_a_character_is_text_all_the_same() {
+        let mut conversation = Conversation::default();
+        conversation.say("a");
+        conversation.answered(b"caf\xc3\xa9 \xe2\x82");
+        assert_eq!(conversation.text(), "a\n--- assistant\ncaf\u{e9} \u{fffd}".as_bytes());
     }
 
     #[test]

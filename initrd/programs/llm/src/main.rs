@@ -112,10 +112,11 @@ fn talk(options: &Options) -> Outcome {
         if by_hand {
             print(PROMPT.as_bytes())?;
         }
-        let mut line = String::new();
-        if io::stdin().lock().read_line(&mut line)? == 0 {
+        let mut line = Vec::new();
+        if io::stdin().lock().read_until(b'\n', &mut line)? == 0 {
             return Ok(());
         }
+        let line = String::from_utf8_lossy(&line);
         if line.trim().is_empty() {
             continue;
         }
