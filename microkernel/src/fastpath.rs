@@ -78,6 +78,7 @@ const _: () = assert!(offset_of!(Thread, served_ticks) == offset_of!(Thread, own
 const _: () = assert!(offset_of!(Thread, vault) == offset_of!(Thread, table) + 8 && abi::VAULT == 8 << 20);
 const _: () = assert!(Operation::Call as u32 == 0 && Operation::ReplyReceive as u32 == 0x40);
 const _: () = assert!(Operation::Wait as u32 == Operation::Signal as u32 + 1);
+const _: () = assert!(Operation::Poll as u32 > 0x80 && Operation::Signal as u32 > 0x80 && Operation::Yield as u32 > 0x80);
 
 /// Where `syscall` arrives: in ring 0, on the user's stack, `rcx` and `r11` being its instruction pointer and flags.
 #[unsafe(naked)]
@@ -96,14 +97,11 @@ pub extern "C" fn entry() {
         "mov [rsp + {rsp}], rcx",
         lock!("71f"),
         "70:",
-        "mov r11, rax",
-        "shr r11, 32",
-        "cmp r11d, {inline}",
-        "ja 91f",
         "mov r14, [rsp + {table}]",
         "lea ecx, [rax - {first_handle}]",
         "cmp ecx, [r14 + {handles}]",
         "jae 30f",
+        take_label!(),
         // A call: words in rdi rsi rdx r8 r9 r10 r12 r13, number in r15, label in r11.
         look_up!("{callable}"),
         find_receiver!("91f"),
@@ -117,11 +115,13 @@ pub extern "C" fn entry() {
         "mov r14, r15",
         leave!(),
         phase!(entry),
-        // A poll.
+        // Most operations have the highest bit, which the comparison left as the sign; an answer has not.
         "30:",
+        "jns 31f",
+        // A poll.
         "lea ecx, [rax + {minus_poll_handle}]",
         "cmp ecx, [r14 + {handles}]",
-        "jae 31f",
+        "jae 52f",
         look_up!("{waitable}", "r11d", "r11"),
         phase!(transfer),
         "mov rdi, [r14 + {word}]",
@@ -134,7 +134,8 @@ pub extern "C" fn entry() {
         "31:",
         "lea ecx, [rax - {reply_receive_handle}]",
         "cmp ecx, [r14 + {handles}]",
-        "jae 52f",
+        "jae 91f",
+        take_label!(),
         look_up!("{receivable}"),
         "cmp qword ptr [r14 + {callers_head}], 0",
         "jne 91f",

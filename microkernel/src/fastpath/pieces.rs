@@ -190,6 +190,17 @@ macro_rules! settle_fpu_trap {
     };
 }
 
+/// `r11` is the label of the message that the current thread sends, if the fast path can carry it.
+macro_rules! take_label {
+    () => {
+        "mov r11, rax
+        shr r11, 32
+        cmp r11d, {inline}
+        ja 91f
+        "
+    };
+}
+
 /// Finds the object that index `ecx` of table `r14` names, of the kind and with the rights in `wanted`: `r14` is it, `rcx` its slot. A scratch register
 /// is `rbx` or another.
 macro_rules! look_up {
