@@ -284,6 +284,13 @@ mod tests {
     }
 
     #[test]
+    fn only_a_traced_machine_has_a_monitor() {
+        let traced = line(&Machine { trace: true, ..machine() });
+        assert!(traced.contains("socket,id=monitor,path=/run/monitor -mon chardev=monitor"), "{traced}");
+        assert!(!line(&machine()).contains("monitor"));
+    }
+
+    #[test]
     fn counting_instructions_masks_the_string_extensions_and_refuses_kvm() {
         let counting = Machine { icount: true, accel: Accel::Auto, ..machine() };
         assert!(line(&counting).contains("-cpu max,-erms,-fsrm -icount shift=0,sleep=off"));
