@@ -26,6 +26,7 @@ pub mod host;
 pub mod lane;
 pub mod layout;
 pub mod log;
+pub mod mark;
 mod once;
 pub mod opaque;
 mod peer;

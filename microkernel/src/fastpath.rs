@@ -78,11 +78,13 @@ const _: () = assert!(offset_of!(Thread, served_ticks) == offset_of!(Thread, own
 const _: () = assert!(offset_of!(Thread, vault) == offset_of!(Thread, table) + 8 && abi::VAULT == 8 << 20);
 const _: () = assert!(Operation::Call as u32 == 0 && Operation::ReplyReceive as u32 == 0x40);
 const _: () = assert!(Operation::Wait as u32 == Operation::Signal as u32 + 1);
+const _: () = assert!(Operation::Poll as u32 > 0x80 && Operation::Signal as u32 > 0x80 && Operation::Yield as u32 > 0x80);
 
 /// Where `syscall` arrives: in ring 0, on the user's stack, `rcx` and `r11` being its instruction pointer and flags.
 #[unsafe(naked)]
 pub extern "C" fn entry() {
     offset_asm!(
+        phase!(entry),
         ring0!(swapgs),
         "mov gs:[{user_rsp}], rsp",
         "mov rsp, gs:[{current}]",
@@ -95,14 +97,11 @@ pub extern "C" fn entry() {
         "mov [rsp + {rsp}], rcx",
         lock!("71f"),
         "70:",
-        "mov r11, rax",
-        "shr r11, 32",
-        "cmp r11d, {inline}",
-        "ja 91f",
         "mov r14, [rsp + {table}]",
         "lea ecx, [rax - {first_handle}]",
         "cmp ecx, [r14 + {handles}]",
         "jae 30f",
+        take_label!(),
         // A call: words in rdi rsi rdx r8 r9 r10 r12 r13, number in r15, label in r11.
         look_up!("{callable}"),
         find_receiver!("91f"),
@@ -115,22 +114,28 @@ pub extern "C" fn entry() {
         switch!(),
         "mov r14, r15",
         leave!(),
-        // A poll.
+        phase!(entry),
+        // Most operations have the highest bit, which the comparison left as the sign; an answer has not.
         "30:",
+        "jns 31f",
+        // A poll.
         "lea ecx, [rax + {minus_poll_handle}]",
         "cmp ecx, [r14 + {handles}]",
-        "jae 31f",
+        "jae 52f",
         look_up!("{waitable}", "r11d", "r11"),
+        phase!(transfer),
         "mov rdi, [r14 + {word}]",
         "mov qword ptr [r14 + {word}], 0",
         "mov dword ptr [rip + {lock}], 0",
         "xor eax, eax",
         exit_same!(),
+        phase!(entry),
         // An answer, and the wait for the next message.
         "31:",
         "lea ecx, [rax - {reply_receive_handle}]",
         "cmp ecx, [r14 + {handles}]",
-        "jae 52f",
+        "jae 91f",
+        take_label!(),
         look_up!("{receivable}"),
         "cmp qword ptr [r14 + {callers_head}], 0",
         "jne 91f",
@@ -164,6 +169,7 @@ pub extern "C" fn entry() {
         "xor ebx, ebx",
         "xor r14d, r14d",
         leave!(),
+        phase!(lookup),
         // Somebody waits who is as important as the caller: the timer must be set for the end of the slice already. Or more: no fast path.
         "35:",
         "shr ecx, 1",
@@ -198,6 +204,7 @@ pub extern "C" fn entry() {
         "test dword ptr [rbp + {rflags}], {steps}",
         "jnz 38f",
         leave_all!(),
+        phase!(exit),
         // It executes one instruction at a time: after SYSRET it would trap before the first.
         "38:",
         "mov rcx, [rbp + {rip}]",
@@ -205,6 +212,7 @@ pub extern "C" fn entry() {
         "mov rcx, [rbp + {rflags}]",
         "mov [rbp + {r11}], rcx",
         "jmp 36f",
+        phase!(lookup),
         // The caller faulted: its registers are all as they were.
         "39:",
         "mov cl, [rbp + {odd}]",
@@ -219,6 +227,7 @@ pub extern "C" fn entry() {
         settle_fpu_trap!(),
         "36:",
         return_all!(),
+        phase!(entry),
         // A thread of which not everything is ordinary: all its registers are stored.
         "40:",
         store!("rsp": rax rbx rcx rdx rsi rdi rbp r8 r9 r10 r11 r12 r13 r14 r15),
@@ -261,6 +270,7 @@ pub extern "C" fn entry() {
         "xor r15, r9",
         "xor r15, r10",
         leave!(),
+        phase!(exit),
         // Back to the thread itself.
         "51:",
         "mov dword ptr [rip + {lock}], 0",
@@ -268,6 +278,7 @@ pub extern "C" fn entry() {
         "xor ebx, ebx",
         load!("rsp": rbp),
         exit_same!(),
+        phase!(entry),
         // Signal, wait and yield. The handle may be one of the vault.
         "52:",
         "cmp eax, {no_message}",
@@ -293,12 +304,14 @@ pub extern "C" fn entry() {
         "test r11d, r11d",
         "jz 55f",
         look_up!("{waitable}"),
+        phase!(transfer),
         "mov rbp, [r14 + {word}]",
         "test rbp, rbp",
         "jz 54f",
         "mov rdi, rbp",
         "mov qword ptr [r14 + {word}], 0",
         "jmp 51b",
+        phase!(switch),
         // It waits, and the first thread in the queue runs. If that can come back by SYSRET it has called, so nothing of a program is lost here.
         "54:",
         "cmp qword ptr [r14 + {waiter}], 0",
@@ -313,6 +326,7 @@ pub extern "C" fn entry() {
         // A signal. Whoever waits must be of this processor and not more important, and the timer must be set for the end of the slice where they share it then.
         "55:",
         look_up!("{signallable}"),
+        phase!(transfer),
         "mov rbp, [r14 + {waiter}]",
         "test rbp, rbp",
         "jnz 56f",
@@ -351,6 +365,7 @@ pub extern "C" fn entry() {
         "bts ebx, ecx",
         "mov gs:[{occupied}], ebx",
         "jmp 51b",
+        phase!(switch),
         // A yield to a thread that is as important. One that is more would run already, or takes over at the exit.
         "58:",
         "movzx ecx, byte ptr [rsp + {priority}]",
@@ -378,11 +393,13 @@ pub extern "C" fn entry() {
         "2:",
         switch!(),
         leave_all!(),
+        phase!(exit),
         // All is done, but the timer is still to be set.
         "60:",
         "mov gs:[{current}], rbp",
         "mov byte ptr gs:[{reschedule}], 1",
         ring0!(resume),
+        phase!(entry),
         // Another processor has the lock. What C does not preserve is stored meanwhile, in either way of entry.
         "71:",
         store!("rsp": rax rdx rsi rdi r8 r9 r10),
@@ -393,6 +410,7 @@ pub extern "C" fn entry() {
         wait!(),
         load!("rsp": rdx rsi rdi r8 r9 r10),
         "jmp 72b",
+        phase!(entry),
         // A thread whose registers are all stored, to the slow path.
         "92:",
         ring0!(slow),

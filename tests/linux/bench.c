@@ -4,6 +4,7 @@
  * and servers together; on any other machine they are ticks. Runs unmodified on Linux, so that both systems can be compared.
  * `bench exit` ends at once: the static program that fork_exec_static executes. The argument of `bench PATH` is the tiny one.
  * `bench PATH peers` measures more: what a Linux program has in the place of operations of SynOS' own, under their names.
+ * `bench PATH repeat NAME` repeats that row for ever when its turn comes, for whoever traces it, and prints "NAME repeats" before.
  *
  * Build: gcc -static -O2 -pthread -o bench bench.c
  */
@@ -26,8 +27,17 @@
 
 enum { MANY = 1000, FEW = 30, PAGE = 4096, PAGES = 256, FAR = 16 };
 
+/* The address behind it and eight letters, in a section that is not loaded: to whoever traces, an operation begins there, or has ended.
+ * No instruction. */
+#define MARK(letters) \
+	__asm__ volatile(".pushsection .marks,\"\",@progbits\n.quad 99f\n.ascii \"" letters "\"\n.popsection\n99:" ::: "memory")
+#define ROUND MARK("round   ")
+#define END MARK("end     ")
+
 static const char *self;
 static const char *tiny;
+/* The row that is repeated when its turn comes, or NULL. */
+static const char *repeated;
 
 static unsigned long ticks(void)
 {
@@ -43,6 +53,27 @@ static void fail(const char *what)
 	exit(1);
 }
 
+static int repeats(const char *name)
+{
+	if (repeated == NULL || strcmp(repeated, name) != 0)
+		return 0;
+	printf("%s repeats\n", name);
+	fflush(stdout);
+	return 1;
+}
+
+static unsigned long repeat(int rounds, void (*body)(void))
+{
+	unsigned long start = ticks();
+
+	for (int round = 0; round < rounds; round++) {
+		ROUND;
+		body();
+		END;
+	}
+	return ticks() - start;
+}
+
 /* Runs `body` some times to warm up and then `rounds` times; prints what a round took, less the loop around it. */
 static void measure(const char *name, int rounds, void (*body)(void))
 {
@@ -50,14 +81,14 @@ static void measure(const char *name, int rounds, void (*body)(void))
 
 	for (int round = 0; round < rounds / 10 + 1; round++)
 		body();
+	if (repeats(name))
+		for (;;)
+			repeat(rounds, body);
 	start = ticks();
 	for (int round = 0; round < rounds; round++)
 		__asm__ volatile("" ::"r"(body) : "memory");
 	empty = ticks() - start;
-	start = ticks();
-	for (int round = 0; round < rounds; round++)
-		body();
-	total = ticks() - start;
+	total = repeat(rounds, body);
 	printf("%s %lu\n", name, (total - empty) / rounds);
 	fflush(stdout);
 }
@@ -140,21 +171,33 @@ static void fork_exec_static(void)
 	wait_for(child);
 }
 
-/* Page faults, each `stride` pages from the last, in memory that is new. */
-static void page_faults(const char *name, int stride)
+/* Page faults, each `stride` pages from the last, in memory that is new; what each took. */
+static unsigned long fault_pages(int stride)
 {
 	size_t length = (size_t)PAGES * stride * PAGE;
 	char *memory = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	unsigned long start;
+	unsigned long start, total;
 
 	if (memory == MAP_FAILED)
 		fail("mmap");
 	start = ticks();
-	for (int page = 0; page < PAGES; page++)
+	for (int page = 0; page < PAGES; page++) {
+		ROUND;
 		*(volatile char *)(memory + (size_t)page * stride * PAGE) = 1;
-	printf("%s %lu\n", name, (ticks() - start) / PAGES);
-	fflush(stdout);
+		END;
+	}
+	total = ticks() - start;
 	munmap(memory, length);
+	return total / PAGES;
+}
+
+static void page_faults(const char *name, int stride)
+{
+	if (repeats(name))
+		for (;;)
+			fault_pages(stride);
+	printf("%s %lu\n", name, fault_pages(stride));
+	fflush(stdout);
 }
 
 static char buffer[PAGE];
@@ -383,7 +426,9 @@ int main(int count, char **arguments)
 {
 	if (count == 2 && strcmp(arguments[1], "exit") == 0)
 		return 0;
-	if (count != 2 && !(count == 3 && strcmp(arguments[2], "peers") == 0))
+	if (count == 4 && strcmp(arguments[2], "repeat") == 0)
+		repeated = arguments[3];
+	else if (count != 2 && !(count == 3 && strcmp(arguments[2], "peers") == 0))
 		return 2;
 	self = arguments[0];
 	tiny = arguments[1];

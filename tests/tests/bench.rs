@@ -6,11 +6,16 @@ use std::process::Stdio;
 use serde_json::Value;
 use tests::{Boot, xtask};
 
+/// Its instructions are told, too, each by whose it is.
 #[test]
-fn row_that_a_guest_measures_is_printed_and_written_to_the_file() {
+fn row_that_a_guest_measures_is_printed_written_to_the_file_and_explained() {
     let path = Boot::new("bench").path("figures.json");
-    let output =
-        xtask().args(["bench", "native_null", "--without-linux", "--json"]).arg(&path).stdin(Stdio::null()).output().expect("xtask can be run");
+    let output = xtask()
+        .args(["bench", "native_null", "--without-linux", "--phases", "--json"])
+        .arg(&path)
+        .stdin(Stdio::null())
+        .output()
+        .expect("xtask can be run");
     assert!(output.status.success(), "{output:?}");
     let figures: Value = serde_json::from_slice(&fs::read(&path).expect("the file was written")).expect("it is JSON");
     let value = figures[0]["value"].as_f64().expect("a number");
@@ -20,6 +25,15 @@ fn row_that_a_guest_measures_is_printed_and_written_to_the_file() {
     let table = String::from_utf8_lossy(&output.stdout);
     let row = table.lines().find_map(|line| line.strip_prefix("native_null ")).expect("the table has it");
     assert_eq!(row.split_whitespace().next().and_then(|text| text.parse().ok()), Some(value), "{table}");
+    let (_, phases) = table.split_once("\nnative_null: ").expect("it is explained");
+    let number =
+        |after: &str| phases.split_once(after).and_then(|(_, rest)| rest.split_whitespace().next()?.trim_end_matches(',').parse::<f64>().ok());
+    let parts = ["microkernel", "probe"].map(|who| number(who).expect("it takes part"));
+    let traced = number("; ").expect("it was traced");
+    assert!((parts.iter().sum::<f64>() - traced).abs() < 0.1 && (traced - value).abs() <= 2.0, "{table}");
+    let phases = ["entry", "lookup", "transfer", "exit"].map(|phase| number(phase).expect("it has this phase"));
+    assert!((phases.iter().sum::<f64>() - parts[0]).abs() < 0.1, "{table}");
+    assert_eq!((number("swapgs"), number("CR3"), number("MSR")), (Some(2.0), None, None), "{table}");
 }
 
 /// One of the boots of `bench restart`; the command fails when a goal is missed.

@@ -23,6 +23,7 @@ const _: () = assert!(FaultAccess::WRITE == 1 && FaultAccess::EXECUTE == 2 && Fa
 #[unsafe(naked)]
 pub extern "C" fn page_fault() {
     offset_asm!(
+        phase!(entry),
         "test byte ptr [rsp + 16], 3",
         "jz 94f",
         ring0!(swapgs),
@@ -47,6 +48,7 @@ pub extern "C" fn page_fault() {
         check_port!("93f"),
         find_receiver!("93f"),
         // Address, access, instruction and the processor's code, bit 1 of which is a write, bit 4 a fetch and bit 0 that the page is present.
+        phase!(transfer),
         "mov r8d, edx",
         "shr edx, 1",
         "mov esi, edx",
@@ -77,6 +79,7 @@ pub extern "C" fn page_fault() {
         "mov r14, r15",
         leave!(),
         // To the slow path, with the code and the address.
+        phase!(entry),
         "93:",
         "mov rsi, rdi",
         "mov rdi, rdx",

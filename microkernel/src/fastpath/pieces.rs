@@ -7,6 +7,29 @@ macro_rules! offset_asm {
     };
 }
 
+/// From here on, to the next mark or the function's end, the text is of this phase to whoever reads a trace (`cargo xtask bench --phases`). A mark is the
+/// address and eight letters in a section that no image has: it costs no instruction.
+macro_rules! phase {
+    (entry) => {
+        phase!("entry   ")
+    };
+    (lookup) => {
+        phase!("lookup  ")
+    };
+    (transfer) => {
+        phase!("transfer")
+    };
+    (switch) => {
+        phase!("switch  ")
+    };
+    (exit) => {
+        phase!("exit    ")
+    };
+    ($letters:literal) => {
+        concat!(".pushsection .marks,\"\",@progbits\n.quad 99f\n.ascii \"", $letters, "\"\n.popsection\n99:\n")
+    };
+}
+
 /// Stores registers in the frame at `at`.
 macro_rules! store {
     ($at:literal: $($register:ident)+) => {
@@ -51,7 +74,9 @@ macro_rules! ring0 {
             mov rsp, gs:[{stack}]
             xor ebp, ebp
             call {native}
-            test al, al
+            ",
+            phase!(exit),
+            "test al, al
             jz 61f
             mov rbp, gs:[{current}]
             mov dword ptr [rip + {lock}], 0
@@ -123,6 +148,7 @@ macro_rules! ring0 {
 macro_rules! check_port {
     ($slow:literal) => {
         concat!(
+            phase!(lookup),
             "test r14, r14\njz ",
             $slow,
             "\nmov rcx, r14
@@ -164,6 +190,17 @@ macro_rules! settle_fpu_trap {
     };
 }
 
+/// `r11` is the label of the message that the current thread sends, if the fast path can carry it.
+macro_rules! take_label {
+    () => {
+        "mov r11, rax
+        shr r11, 32
+        cmp r11d, {inline}
+        ja 91f
+        "
+    };
+}
+
 /// Finds the object that index `ecx` of table `r14` names, of the kind and with the rights in `wanted`: `r14` is it, `rcx` its slot. A scratch register
 /// is `rbx` or another.
 macro_rules! look_up {
@@ -172,6 +209,7 @@ macro_rules! look_up {
     };
     ($wanted:literal, $half:literal, $scratch:literal) => {
         concat!(
+            phase!(lookup),
             "shl rcx, 5\n",
             "add rcx, r14\n",
             "mov ",
@@ -245,6 +283,7 @@ macro_rules! find_receiver {
 macro_rules! deliver {
     ($awaits:literal) => {
         concat!(
+            phase!(transfer),
             "mov rax, [rbp + {next}]
             mov [r14 + {receivers}], rax
             test rax, rax
@@ -306,6 +345,7 @@ macro_rules! wait {
 macro_rules! charge {
     () => {
         concat!(
+            phase!(switch),
             "mov r14, rdx\n",
             ring0!(now),
             "shl rdx, 32
@@ -432,6 +472,7 @@ macro_rules! charge_call {
 macro_rules! switch {
     () => {
         concat!(
+            phase!(switch),
             "mov gs:[{current}], rbp
             mov rcx, [rbp + {space}]
             mov ecx, [rcx + {space_root}]
@@ -458,7 +499,7 @@ macro_rules! exit {
 /// Back to the current thread itself, whose `rbp` is still in its register: what the ABI gives up and has the kernel's values is cleared.
 macro_rules! exit_same {
     () => {
-        concat!("xor r14d, r14d\nmov rcx, [rsp + {rip}]\nmov r11, [rsp + {rflags}]\n", load!("rsp": rsp), ring0!(leave))
+        concat!(phase!(exit), "xor r14d, r14d\nmov rcx, [rsp + {rip}]\nmov r11, [rsp + {rflags}]\n", load!("rsp": rsp), ring0!(leave))
     };
 }
 
@@ -466,6 +507,7 @@ macro_rules! exit_same {
 macro_rules! leave_all {
     () => {
         concat!(
+            phase!(exit),
             "mov dword ptr [rip + {lock}], 0\n",
             load!("rbp": rax rbx rdx rsi rdi r8 r9 r10 r12 r13 r14 r15),
             exit!(),
@@ -477,6 +519,7 @@ macro_rules! leave_all {
 macro_rules! return_all {
     () => {
         concat!(
+            phase!(exit),
             "mov dword ptr [rip + {lock}], 0
             mov rsp, gs:[{stack}]
             push {user_data}
@@ -495,6 +538,7 @@ macro_rules! return_all {
 macro_rules! leave {
     () => {
         concat!(
+            phase!(exit),
             "mov dword ptr [rip + {lock}], 0
             mov rax, r11
             shl rax, 32
@@ -509,6 +553,7 @@ macro_rules! leave {
 macro_rules! answer {
     ($answered:literal) => {
         concat!(
+            phase!(transfer),
             "mov qword ptr [rbx + {rights}], 0
             mov rcx, [rbp + {instance_next}]
             mov rax, [rsp + {table}]
@@ -542,4 +587,4 @@ macro_rules! answer {
 }
 
 #[cfg(target_os = "none")]
-pub(crate) use {load, offset_asm, store};
+pub(crate) use {load, offset_asm, phase, store};

@@ -187,7 +187,7 @@ fn give_base(world: &mut World, handle: u32) {
     world.must(handle, Operation::ThreadStart, &[]);
 }
 
-/// Signals, waits, polls or yields. A notification that has no right, and a handle that names none, are met too.
+/// Signals, waits, polls or yields. A notification that has no right, and a handle that names none, are met too, and labels, which mean nothing there.
 fn notify(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &Tally) {
     let operation = dice.pick(&[Operation::Signal, Operation::Signal, Operation::Wait, Operation::Wait, Operation::Poll, Operation::Yield]);
     let handle = match dice.below(20) {
@@ -200,7 +200,8 @@ fn notify(world: &mut World, current: Ref<Thread>, dice: &mut Dice, tally: &Tall
     if tally.show {
         println!("{current:?} {operation:?} on {handle:#x} bits {:#x}", words[0]);
     }
-    world.prepare_syscall(current, Control::new(operation, handle), Label::default(), &words, dice.next());
+    let label = Label(if dice.chance(20) { dice.next() as u32 } else { 0 });
+    world.prepare_syscall(current, Control::new(operation, handle), label, &words, dice.next());
     world.execute_syscall(current);
 }
 

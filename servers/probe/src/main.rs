@@ -43,13 +43,13 @@ mod machine {
 
     /// Other threads than the first are the bench's.
     pub(super) fn help(_thread: u64) -> ! {
-        probe::bench::help()
+        probe::bench::help(&libsys::start::info().options)
     }
 
     pub(super) fn run() -> ! {
         libsys::start::up();
         if libsys::start::info().options.lines().any(|line| line == probe::bench::OPTION) {
-            probe::bench::run();
+            probe::bench::run(&libsys::start::info().options);
         } else if probe::wants_garbage(&libsys::start::info().options) {
             probe::send_garbage(Peer::to, &mut Machine);
         } else if libsys::start::info().options.lines().any(|line| line == probe::attack::OPTION) {

@@ -4,13 +4,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use abi::boot::EXIT_PANIC;
 
-use crate::machine::SCRIPT_CHANNELS;
+use crate::machine::{MONITOR, SCRIPT_CHANNELS};
 use crate::{Console, Error, Firmware, Machine, PROGRAM, ScriptOutput, Serial};
 
 /// How long QEMU may take to connect to the sockets it was given.
@@ -19,6 +19,10 @@ const CONNECT: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often a wait looks whether QEMU has ended.
 const INTERVAL: Duration = Duration::from_millis(10);
+
+/// What makes the monitor write every instruction to QEMU's standard output: its bytes when it is translated, and a line whenever it is executed.
+/// The second line is what QEMU 8.1 and later call the first; whichever is unknown changes nothing.
+const TRACE: &str = "stop\nsinglestep on\none-insn-per-tb on\nlogfile /dev/stdout\nlog in_asm,exec,nochain\ncont\n";
 
 /// How a guest ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub enum Outcome {
 pub struct Guest {
     child: Child,
     console: Option<Console>,
+    monitor: Option<UnixStream>,
     log: PathBuf,
     errors: PathBuf,
     deadline: Option<Instant>,
@@ -73,12 +78,14 @@ impl Machine {
         }
         let sockets = Sockets::new()?;
         let console = if self.serial == Serial::Console { Some(sockets.listen("console")?) } else { None };
+        let monitor = if self.trace { Some(sockets.listen(MONITOR)?) } else { None };
         let mut channels = Vec::new();
         for (name, _) in SCRIPT_CHANNELS.iter().filter(|_| self.script) {
             channels.push(sockets.listen(name)?);
         }
         let mut guest = self.spawn(&self.arguments(accel, &sockets.0))?;
         guest.console = console.map(|listener| guest.accept(&listener)).transpose()?.map(Console::new);
+        guest.monitor = monitor.map(|listener| guest.accept(&listener)).transpose()?;
         let streams: Result<Vec<_>, _> = channels.iter().map(|listener| guest.accept(listener)).collect();
         let output = <[UnixStream; 3]>::try_from(streams?).ok().map(|streams| ScriptOutput::start(streams, out, err));
         Ok((guest, output))
@@ -90,12 +97,12 @@ impl Machine {
         let mut command = crate::command();
         command.args(arguments).stderr(error_file);
         if self.serial != Serial::Terminal {
-            command.stdin(Stdio::null()).stdout(Stdio::null());
+            command.stdin(Stdio::null()).stdout(if self.trace { Stdio::piped() } else { Stdio::null() });
         }
         let child = command.spawn().map_err(|error| Error::Io(format!("starting {PROGRAM}"), error))?;
         let started = Instant::now();
         let deadline = self.timeout.map(|timeout| started + timeout);
-        Ok(Guest { child, console: None, log: self.log(), errors, deadline, started })
+        Ok(Guest { child, console: None, monitor: None, log: self.log(), errors, deadline, started })
     }
 }
 
@@ -103,6 +110,18 @@ impl Guest {
     /// The guest's terminal, when the machine was started with [`Serial::Console`].
     pub fn console(&mut self) -> Option<&mut Console> {
         self.console.as_mut()
+    }
+
+    /// From now on tells every instruction, in the words of QEMU's `-d in_asm,exec` with one instruction a block. The guest waits while nobody reads.
+    ///
+    /// # Errors
+    /// [`Error::Options`] when the machine was not started for that, or is traced already; [`Error::Io`] when QEMU does not listen.
+    pub fn trace(&mut self) -> Result<ChildStdout, Error> {
+        let (Some(monitor), Some(told)) = (self.monitor.as_mut(), self.child.stdout.take()) else {
+            return Err(Error::Options("a machine is traced once, and if it was started for that"));
+        };
+        monitor.write_all(TRACE.as_bytes()).map_err(|error| Error::Io("asking QEMU's monitor".into(), error))?;
+        Ok(told)
     }
 
     /// When QEMU was started.

@@ -87,6 +87,8 @@ pub struct Machine {
     pub accel: Accel,
     /// One tick of guest time per instruction: exact and repeatable.
     pub icount: bool,
+    /// Lets [`crate::Guest::trace`] tell every instruction.
+    pub trace: bool,
     /// Further disks, as virtio-blk in this order.
     pub disks: Vec<PathBuf>,
     /// Wait for a debugger on TCP port 1234.
@@ -110,6 +112,7 @@ impl Machine {
             cpu: DEFAULT_CPU.into(),
             accel: Accel::Auto,
             icount: false,
+            trace: false,
             disks: Vec::new(),
             gdb: false,
             timeout: None,
@@ -154,6 +157,10 @@ impl Machine {
         self.drives(&mut arguments);
         self.serial(&mut arguments, sockets);
         self.channels(&mut arguments, sockets);
+        if self.trace {
+            arguments.add("-chardev", &socket(MONITOR, sockets));
+            arguments.add("-mon", &format!("chardev={MONITOR}"));
+        }
         if self.gdb {
             arguments.flag("-s");
             arguments.flag("-S");
@@ -215,6 +222,9 @@ impl Machine {
 /// A script's channels: name of the socket, and port.
 pub(crate) const SCRIPT_CHANNELS: [(&str, u16); 3] = [("stdout", SCRIPT_STDOUT_PORT), ("stderr", SCRIPT_STDERR_PORT), ("status", SCRIPT_STATUS_PORT)];
 
+/// The socket of QEMU's monitor.
+pub(crate) const MONITOR: &str = "monitor";
+
 /// The host listens and QEMU connects as it starts, so that no byte comes before its reader.
 fn socket(name: &str, sockets: &Path) -> String {
     format!("socket,id={name},path={}", escaped(&sockets.join(name)))
@@ -271,6 +281,13 @@ mod tests {
         for port in ["0xea", "0xeb", "0xec"] {
             assert!(line.contains(&format!("isa-debugcon,iobase={port}")), "{line}");
         }
+    }
+
+    #[test]
+    fn only_a_traced_machine_has_a_monitor() {
+        let traced = line(&Machine { trace: true, ..machine() });
+        assert!(traced.contains("socket,id=monitor,path=/run/monitor -mon chardev=monitor"), "{traced}");
+        assert!(!line(&machine()).contains("monitor"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod ipc;
 mod lines;
 mod linux;
 mod peer;
+mod phases;
 mod restart;
 
 use std::borrow::Cow;
@@ -36,6 +37,8 @@ pub(crate) struct BenchOptions {
     /// Do not boot Linux beside: its column stays empty
     #[arg(long)]
     without_linux: bool,
+    #[command(flatten)]
+    phases: phases::PhasesOptions,
     #[command(flatten)]
     inference: inference::InferenceOptions,
 }
@@ -125,6 +128,7 @@ pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> Result<()> {
     if let Some(path) = &options.json {
         fs::write(path, json(&figures)).map_err(Error::io("writing", path))?;
     }
+    phases::print(&bench, &options.phases, &figures)?;
     let missing = bench.missing.into_inner();
     if missing.is_empty() { Ok(()) } else { Err(Error::Refused(format!("bench: {}", missing.join("; ")))) }
 }

@@ -92,6 +92,8 @@ impl Boot {
 pub(crate) struct Built {
     /// The kernel's ELF file, with its symbols.
     pub(crate) kernel: PathBuf,
+    /// Name and ELF file of each server.
+    pub(crate) servers: Vec<(String, PathBuf)>,
     /// What set-up found, for whoever boots.
     pub(crate) ready: Ready,
 }
@@ -155,7 +157,7 @@ pub(crate) fn build(workspace: &Workspace, options: &ImageOptions, boots: &[Boot
     if !composed.status.success() {
         return Err(Error::Refused(String::from_utf8_lossy(&composed.stderr).trim_end().into()));
     }
-    Ok(Built { kernel: parts.kernel, ready })
+    Ok(Built { kernel: parts.kernel, servers: parts.servers, ready })
 }
 
 /// Copies the script, made executable, into `out`; the value of `--add` that puts it into the guest.

@@ -1,4 +1,4 @@
-//! Names for the raw addresses of a kernel panic.
+//! Names for addresses: those of a kernel panic, and of whatever a trace shows.
 //!
 //! The kernel prints each return address as a line `  at 0x1234`, relative to its file; here the symbol table of that file gives
 //! it the function's name. The kernel carries no names of its own.
@@ -15,7 +15,8 @@ const PANIC: &str = "kernel panic: ";
 const ADDRESS: &str = "at 0x";
 
 /// Functions by address: start, end, name.
-struct Symbols(Vec<(u64, u64, String)>);
+#[derive(Debug)]
+pub(crate) struct Symbols(Vec<(u64, u64, String)>);
 
 /// What the log says about the panic, with a name beside each address; empty when there is none.
 pub(crate) fn explain_panic(kernel: &Path, log: &Path) -> String {
@@ -36,7 +37,8 @@ fn explained(log: &str, symbols: &Symbols) -> String {
 }
 
 impl Symbols {
-    fn read(elf: &[u8]) -> Self {
+    /// The functions of a program; none of what is no ELF file.
+    pub(crate) fn read(elf: &[u8]) -> Self {
         let Ok(file) = object::File::parse(elf) else { return Self(Vec::new()) };
         let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.address() != 0);
         let function = |symbol: object::Symbol<'_, '_>| {
@@ -52,9 +54,14 @@ impl Symbols {
 
     /// The function that a *return* address lies in: the call ends right before it, so the address may be the next function's first.
     fn name(&self, return_address: u64) -> Option<&str> {
-        let before = self.0.partition_point(|(start, ..)| *start < return_address);
-        let (_, end, name) = self.0.get(before.checked_sub(1)?)?;
-        (return_address <= *end).then_some(name.as_str())
+        self.function(return_address.checked_sub(1)?).map(|(_, name)| name)
+    }
+
+    /// Where the function begins that an instruction belongs to, and its name.
+    pub(crate) fn function(&self, address: u64) -> Option<(u64, &str)> {
+        let behind = self.0.partition_point(|(start, ..)| *start <= address);
+        let (start, end, name) = self.0.get(behind.checked_sub(1)?)?;
+        (address < *end).then_some((*start, name.as_str()))
     }
 }
 
@@ -62,8 +69,14 @@ impl Symbols {
 mod tests {
     use super::*;
 
+    impl Symbols {
+        pub(crate) fn of(functions: &[(u64, u64, &str)]) -> Self {
+            Self(functions.iter().map(|(start, end, name)| (*start, *end, (*name).into())).collect())
+        }
+    }
+
     fn symbols() -> Symbols {
-        Symbols(vec![(0x1000, u64::MAX, "kernel::trap".into()), (0x2000, 0x2100, "kernel::main".into())])
+        Symbols::of(&[(0x1000, u64::MAX, "kernel::trap"), (0x2000, 0x2100, "kernel::main")])
     }
 
     #[test]

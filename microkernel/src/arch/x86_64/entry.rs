@@ -14,7 +14,7 @@ use x86_64::registers::rflags::RFlags;
 use super::descriptors::{self, USER_CODE, USER_DATA};
 use super::trap;
 use crate::fastpath;
-use crate::fastpath::pieces::{load, offset_asm, store};
+use crate::fastpath::pieces::{load, offset_asm, phase, store};
 use crate::fault::PAGE_FAULT;
 use crate::kernel::Cpu;
 
@@ -63,6 +63,7 @@ pub fn processor() -> usize {
 #[unsafe(naked)]
 extern "C" fn system_call_entry() {
     offset_asm!(
+        phase!(entry),
         "swapgs",
         "mov gs:[{user_rsp}], rsp",
         "mov rsp, gs:[{current}]",
@@ -105,6 +106,7 @@ pub struct Pushed {
 #[unsafe(naked)]
 extern "C" fn trap_entry() {
     offset_asm!(
+        phase!(entry),
         "test byte ptr [rsp + {cs}], 3",
         "jz 2f",
         "swapgs",
@@ -149,6 +151,7 @@ extern "C" fn trap_entry() {
 #[unsafe(naked)]
 pub unsafe extern "C" fn leave(frame: *const Frame, fast: u64) -> ! {
     offset_asm!(
+        phase!(exit),
         "mov rsp, rdi",
         load!("rsp": rbx rdx rbp r8 r9 r10 r12 r13 r14 r15 rdi rax),
         "test esi, esi",
@@ -196,14 +199,14 @@ pub extern "C" fn idle() -> ! {
 /// A page fault in ring 0: the fast path's entry saw it first.
 #[unsafe(naked)]
 pub extern "C" fn kernel_page_fault() {
-    naked_asm!("push {vector}", "jmp {entry}", vector = const PAGE_FAULT, entry = sym trap_entry)
+    naked_asm!(phase!(entry), "push {vector}", "jmp {entry}", vector = const PAGE_FAULT, entry = sym trap_entry)
 }
 
 macro_rules! vectors {
     ($(($name:ident, $number:literal, $code:literal)),* $(,)?) => {
         $(#[unsafe(naked)]
         extern "C" fn $name() {
-            naked_asm!($code, concat!("push ", $number), "jmp {entry}", entry = sym trap_entry)
+            naked_asm!(phase!(entry), $code, concat!("push ", $number), "jmp {entry}", entry = sym trap_entry)
         })*
         /// The entry of each vector, in order.
         pub static VECTORS: [extern "C" fn(); 73] = [$($name),*];

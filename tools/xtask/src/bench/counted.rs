@@ -10,7 +10,7 @@ use std::time::Duration;
 use qemu::{Collector, Machine, Outcome};
 
 use super::{Bench, Figure};
-use crate::build::{Boot, ImageOptions, build};
+use crate::build::{Boot, Built, ImageOptions, build};
 use crate::error::{Error, Result};
 use crate::process::Voice;
 use crate::workspace::Workspace;
@@ -30,13 +30,19 @@ pub(super) struct Seen {
     pub(super) log: String,
 }
 
-/// Boots an image with `options` and `script` in a folder of the bench `name`, and waits for its end.
-pub(super) fn boot(workspace: &Workspace, name: &str, script: &str, options: ImageOptions) -> Result<Seen> {
+/// An image with `options` and `script` in a folder of the bench `name`, and the machine that boots it.
+pub(super) fn machine(workspace: &Workspace, name: &str, script: &str, options: ImageOptions) -> Result<(Machine, Built)> {
     let folder = workspace.built("bench").join(name);
     fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
     let options = ImageOptions { script: Some(written(&folder, script)?), ..options };
-    build(workspace, &options, &[Boot::Bios], &folder, Voice::Plain)?;
+    let built = build(workspace, &options, &[Boot::Bios], &folder, Voice::Plain)?;
     let machine = Machine { script: true, icount: true, timeout: Some(LIMIT), ..Machine::new(Boot::Bios.image(&folder), folder) };
+    Ok((machine, built))
+}
+
+/// Boots an image with `options` and `script`, and waits for its end.
+pub(super) fn boot(workspace: &Workspace, name: &str, script: &str, options: ImageOptions) -> Result<Seen> {
+    let (machine, _) = machine(workspace, name, script, options)?;
     let refused = |why: String| Error::Refused(format!("bench {name}: {why}; see {}", machine.log().display()));
     let (stdout, stderr) = (Collector::default(), Collector::default());
     let (mut guest, output) = machine.start_with_output(stdout.clone(), stderr.clone()).map_err(|error| refused(error.to_string()))?;

@@ -33,8 +33,16 @@ pub(super) const ROWS: [Row; 15] = [
 ];
 
 pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
-    let workspace = bench.workspace;
-    let options = ImageOptions { services: Some(workspace.file(OVERLAY)), option: OPTIONS.map(String::from).to_vec(), ..ImageOptions::default() };
-    let seen = counted::boot(workspace, NAME, SCRIPT, options)?;
+    let seen = counted::boot(bench.workspace, NAME, SCRIPT, image(bench, OPTIONS.map(String::from).to_vec()))?;
     Ok(counted::figures(bench, &ROWS, "bench: ", &seen.log))
+}
+
+/// Script and image of a guest that repeats the row `row` for ever.
+pub(super) fn repeating(bench: &Bench<'_>, row: &str) -> (String, ImageOptions) {
+    let options = OPTIONS.map(String::from).into_iter().chain([format!("repeat={row}")]);
+    (SCRIPT.into(), image(bench, options.collect()))
+}
+
+fn image(bench: &Bench<'_>, option: Vec<String>) -> ImageOptions {
+    ImageOptions { services: Some(bench.workspace.file(OVERLAY)), option, ..ImageOptions::default() }
 }

@@ -34,9 +34,18 @@ pub(super) const ROWS: [Row; 13] = [
 ];
 
 pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
-    let added = programs(bench.workspace)?.map(|(name, path)| format!("{}:/run/programs/{name}", path.display()));
-    let seen = counted::boot(bench.workspace, NAME, SCRIPT, ImageOptions { add: added.to_vec(), ..ImageOptions::default() })?;
+    let seen = counted::boot(bench.workspace, NAME, SCRIPT, image(bench)?)?;
     Ok(counted::figures(bench, &ROWS, "", &seen.stdout))
+}
+
+/// Script and image of a guest that repeats the row `row` for ever.
+pub(super) fn repeating(bench: &Bench<'_>, row: &str) -> Result<(String, ImageOptions)> {
+    Ok((format!("{} repeat {row}\n", SCRIPT.trim_end()), image(bench)?))
+}
+
+fn image(bench: &Bench<'_>) -> Result<ImageOptions> {
+    let added = programs(bench.workspace)?.map(|(name, path)| format!("{}:/run/programs/{name}", path.display()));
+    Ok(ImageOptions { add: added.to_vec(), ..ImageOptions::default() })
 }
 
 /// The programs, compiled: name and file.
