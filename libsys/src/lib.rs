@@ -5,7 +5,7 @@
 //!   remembers, in the same transactions, which numbered requests were done.
 //! - [`serve::run`] receives messages, gives calls to the protocol's `serve`, everything else to methods of [`serve::Server`], and answers.
 //! - [`Peer`] calls other servers, through the typed clients of `protocols`; the retry after a death is in there.
-//! - [`fail`] marks the places where tests let a server die. [`log!`], [`clock`], [`heap`] and [`syscall`] are what they say.
+//! - [`fail`] marks the places where tests let a server die, [`mark`] those that a traced bench looks for. [`log!`], [`clock`], [`heap`] and [`syscall`] are what they say.
 //!
 //! A server's logic depends on none of these but `saved`, `lane` and `fail`, which behave on the host as they do in the machine; [`host`]
 //! has the tests' side of them. Everything else compiles on the host, and its kernel operations fail there.
