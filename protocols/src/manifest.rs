@@ -129,6 +129,8 @@ pub struct Entry {
     pub quota: Quota,
     /// The processor that its threads run on, counted around where there are fewer; or [`ANY_PROCESSOR`].
     pub processor: u8,
+    /// Its threads have vector registers, and its program is compiled for them. Then [`Entry::processor`] is one.
+    pub fpu: bool,
 }
 
 /// All services, in the order in which they start.

@@ -1,8 +1,11 @@
 //! Language models in the system: what `llm` prints is what the engine says on the host, whoever dies meanwhile.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use inference::sampling::Options;
+use tests::compare::expected::Expected;
+use tests::compare::staged::Staged;
 use tests::{AWAIT, Boot, model, root};
 
 /// The end of root's prompt.
@@ -25,7 +28,7 @@ fn answers_are_those_of_the_host() {
         "{} 2> /figures; echo; {} 2> /dev/null; echo; printf '{}' | llm run {} -n 12 2> /dev/null; echo\n\
          cp {} /tmp/own; before=$(stat -c %X /tmp/own); sleep 1; llm run /tmp/own -p x -n 1 > /dev/null 2>&1\n\
          [ $(stat -c %X /tmp/own) -gt $before ] && echo was read; rm /tmp/own\n\
-         grep -c 'tokens' /figures; llm list | grep {}; llm list | wc -l\n",
+         grep -c 'tokens' /figures; llm list | cut -d ' ' -f 1,2,4 | grep {}; llm list | wc -l\n",
         run("-n 12"),
         run(&format!("-n 40 {}", model::DRAWN)),
         model::PROMPT,
@@ -36,6 +39,37 @@ fn answers_are_those_of_the_host() {
     let listed = format!("{} 0 {}\n", fs::metadata(model::staged().join("small.gguf")).expect("it is there").len(), model::PATH);
     let expected = format!("{}\n{}\n{}\nwas read\n1\n{listed}2\n", model::said(12), model::drawn(40), model::said(12));
     boot("llm-answers").script(&script).expect_output(&expected);
+}
+
+/// Not how fast they come, but what computes them: the server looks for AVX2 itself, and says what it found where it lists its models.
+#[test]
+fn answers_are_the_same_with_and_without_vector_instructions() {
+    let script = format!("{} 2> /dev/null; echo; llm list | cut -d ' ' -f 3\n", run(&format!("-n 40 {}", model::DRAWN)));
+    for (cpu, kernels) in [("max", "avx2"), ("max,-avx2", "portable")] {
+        let outcome = boot("llm-kernels").with("--accel", "tcg").with("--cpu", cpu).script(&script);
+        outcome.expect_output(&format!("{}\n{kernels}\n", model::drawn(40)));
+    }
+}
+
+/// `tests/linux/fpu.c` counts its vector registers that change under it, on the processor that the server computes on, for as long as the server makes answers in
+/// as many registers.
+#[test]
+fn vector_registers_of_the_server_and_of_a_program_are_not_mixed_up() {
+    let staged = Staged::lay_out(&["fpu".into()]).expect("the program can be compiled");
+    let linux = fs::read_to_string(root().join("tests/expected/fpu.txt")).expect("it was made");
+    let linux = Expected::decode(&linux).expect("it is whole");
+    let answer = run(&format!("-n {LONG} {}", model::DRAWN));
+    let script = format!(
+        "(for time in 1 2 3; do {answer} 2> /dev/null; echo; done > /answers; touch /made) &\n\
+         until [ -e /made ]; do /run/programs/fpu >> /registers || exit 1; done; sort -u /registers; cat /answers\n"
+    );
+    let registers: BTreeSet<&str> = linux.output.stdout.lines().collect();
+    let registers: String = registers.iter().map(|line| format!("{line}\n")).collect();
+    let answers = format!("{}\n", model::drawn(LONG)).repeat(3);
+    for processors in ["1", "2"] {
+        let boot = boot("llm-registers").with("--smp", processors).with("--add", format!("{}:/run", staged.guest().display()));
+        boot.within_seconds(300).script(&script).expect_output(&format!("{registers}{answers}"));
+    }
 }
 
 #[test]
@@ -97,7 +131,7 @@ fn interrupt_ends_the_work() {
     session.expect(letters.expect("some letters in a row"));
     session.send("\x03");
     session.expect(PROMPT);
-    session.send("llm list\n");
+    session.send("llm list | cut -d ' ' -f 1,2,4\n");
     session.expect(&format!(" 0 {}", model::PATH));
     session.expect(PROMPT);
 }

@@ -58,7 +58,8 @@ fn second_run_fetches_and_compiles_nothing() {
         command.args(["run", "--timeout", "180", "--script"]).arg(&script).envs(nowhere).env("CARGO_NET_OFFLINE", "true");
         let output = command.stdin(Stdio::null()).output().expect("xtask can be run");
         assert!(output.status.success() && output.stdout == b"ran\n" && output.stderr.is_empty(), "{output:?}");
-        ["setup", "x86_64-unknown-none", "x86_64-unknown-linux-gnu", "release"].map(|folder| files_of(&root().join("target").join(folder)))
+        ["setup", "x86_64-unknown-none", "x86_64-none-fpu", "x86_64-unknown-linux-gnu", "release"]
+            .map(|folder| files_of(&root().join("target").join(folder)))
     };
     let (first, second) = (run(), run());
     let of_first: BTreeSet<_> = first.iter().flatten().collect();

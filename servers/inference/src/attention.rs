@@ -41,7 +41,6 @@ pub(crate) struct Seen<'s> {
 pub(crate) fn attend(processor: Processor, queries: &mut Queries<'_>, seen: &mut Seen<'_>) {
     match processor {
         Processor::Portable => attend_with(queries, seen, |from, to| from.iter().zip(to).for_each(|(from, to)| *to = from_f16(*from)), dot),
-        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
         Processor::Avx2(proof) => crate::kernel::avx2::attend(proof, queries, seen),
     }
 }

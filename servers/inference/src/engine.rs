@@ -121,6 +121,12 @@ impl<'a> Engine<'a> {
         &self.config
     }
 
+    /// The instructions that it uses.
+    #[must_use]
+    pub const fn processor(&self) -> Processor {
+        self.processor
+    }
+
     /// Tokens of the vocabulary: numbers of a row of logits.
     #[must_use]
     pub const fn tokens(&self) -> usize {

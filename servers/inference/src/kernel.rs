@@ -6,7 +6,6 @@
 //!
 //! [`portable`] is the same arithmetic for any processor and the oracle of [`avx2`]; without AVX2 it is what runs.
 
-#[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
 pub mod avx2;
 pub mod portable;
 
@@ -22,7 +21,6 @@ pub enum Processor {
     /// Any processor.
     Portable,
     /// AVX2, FMA and F16C.
-    #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     Avx2(avx2::Proof),
 }
 
@@ -30,11 +28,16 @@ impl Processor {
     /// The best that this machine has.
     #[must_use]
     pub fn detect() -> Self {
-        #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
-        if let Some(proof) = avx2::Proof::find() {
-            return Self::Avx2(proof);
+        avx2::Proof::find().map_or(Self::Portable, Self::Avx2)
+    }
+
+    /// What it is called where people read it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2(_) => "avx2",
         }
-        Self::Portable
     }
 
     /// Panel `panel` of `matrix` times columns `first..first + out.len()` of `inputs`, at most [`TILE`] of them.
@@ -42,7 +45,6 @@ impl Processor {
         assert!(matrix.columns == inputs.length && (1..=TILE).contains(&out.len()), "a product's shapes");
         match self {
             Self::Portable => portable::panel(matrix, panel, inputs, first, out),
-            #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
             Self::Avx2(proof) => avx2::panel(proof, matrix, panel, inputs, first, out),
         }
     }

@@ -138,6 +138,7 @@ fn spec<'a>(archive: &Archive<'a>, entry: &Entry) -> Result<Spec<'a>, ArchiveErr
         keeps: entry.keeps,
         quota: entry.quota,
         processor: entry.processor,
+        fpu: entry.fpu,
         rootfs: entry.rootfs,
         policy: entry.policy,
         ports: entry.ports.clone(),

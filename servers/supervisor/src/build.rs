@@ -3,7 +3,7 @@
 //! Pages are mapped writable, filled through the space with `CopyTo`, and then protected: so the supervisor needs no window of its own and never
 //! has a page of a server in its space. A step that fails leaves a half-built instance, which is reaped as any dead one.
 
-use abi::{Error, Frame, MapFlags, ObjectKind, PAGE_SIZE, Rights, ThreadSetting, boot, boot_slot};
+use abi::{Error, Frame, MapFlags, ObjectKind, PAGE_SIZE, Rights, ThreadSetting, boot, boot_slot, thread_flags};
 use libsys::layout;
 use protocols::service::{Badge, Service};
 use protocols::supervisor::StartInfo;
@@ -158,6 +158,9 @@ fn configure(kernel: &mut impl Kernel, site: &Site<'_, '_>, thread: u32) -> Resu
     let badge = Badge::new(site.spec.service, site.instance).to_word_of_thread(thread as u8);
     set(ThreadSetting::Badge, badge, 0)?;
     set(ThreadSetting::Processor, site.spec.place(site.processors), 0)?;
+    if site.spec.fpu {
+        set(ThreadSetting::Flags, thread_flags::FPU, 0)?;
+    }
     let rsp = layout::stack_top(u64::from(thread)) - 8;
     kernel.set_frame(handle, &Frame { rip: site.spec.image.entry, rsp, rdi: u64::from(thread), ..Frame::new() })
 }

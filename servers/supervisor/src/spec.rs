@@ -38,6 +38,8 @@ pub struct Spec<'a> {
     pub quota: Quota,
     /// The processor that its threads run on, counted around where there are fewer; or [`ANY_PROCESSOR`].
     pub processor: u8,
+    /// Its threads have vector registers: all of them, since its program may use some anywhere.
+    pub fpu: bool,
     /// It is given the root file system's archive.
     pub rootfs: bool,
     /// How its deaths are answered.

@@ -73,6 +73,7 @@ fn spec(service: Service, calls: &[Service]) -> Spec<'static> {
         saved_pages: 4,
         region_pages: 0,
         processor: 0,
+        fpu: false,
         keeps: 0,
         quota: Quota::default(),
         rootfs: false,
@@ -456,6 +457,23 @@ fn threads_run_where_the_manifest_says_as_far_as_there_are_processors() {
     let places = [Service::Memory, Service::Vfs, Service::Posix].map(&mut place);
     assert_eq!(places, [abi::ANY_PROCESSOR, 1, 1], "there are two");
     assert_eq!(start_info(&mut supervisor, Service::Vfs).processors, 2);
+}
+
+/// The whole program is compiled for vector registers, so it may use them in any thread.
+#[test]
+fn every_thread_of_a_service_with_vector_registers_has_them_and_no_other_has() {
+    let mut specs = specs();
+    (specs[1].fpu, specs[1].helpers, specs[1].helper_priority) = (true, 1, 3);
+    let mut supervisor = Supervisor::set_up(Fake::default(), &[100_000, 500], specs, facts(""), records()).expect("set up");
+    supervisor.start_due();
+    let mut flags = |service| {
+        up(&mut supervisor, service, 1);
+        let kernel = supervisor.kernel();
+        let flags = |thread: &u32| kernel.threads[thread].settings.get(&(ThreadSetting::Flags as u64)).map_or(0, |value| value.0);
+        kernel.running(service).iter().map(flags).collect::<Vec<_>>()
+    };
+    let all = [Service::Memory, Service::Vfs, Service::Posix].map(&mut flags);
+    assert_eq!(all, [vec![0], vec![abi::thread_flags::FPU; 2], vec![0; 2]]);
 }
 
 #[test]

@@ -78,6 +78,7 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
         calls: heapless::Vec::new(),
         quota: quota(entry, before)?,
         processor: processor(entry)?,
+        fpu: *written.fpu.get_ref(),
     };
     add_devices(entry, before, &mut checked)?;
     for peer in &written.calls {
@@ -87,9 +88,14 @@ fn checked(entry: &Entry<'_>, before: &[Entry<'_>], all: &[Entry<'_>]) -> Result
     Ok(checked)
 }
 
-/// A processor that some machine has, or none in particular.
+/// A processor that some machine has, or none in particular. Where a thread's vector registers are is not where its next caller is, so the kernel
+/// lets nobody who may have some follow callers: such a service says where it runs.
 fn processor(entry: &Entry<'_>) -> Result<u8, Error> {
-    let Some(written) = &entry.service.processor else { return Ok(manifest::ANY_PROCESSOR) };
+    let Some(written) = &entry.service.processor else {
+        let fpu = &entry.service.fpu;
+        let refused = || entry.error(fpu.span(), "fpu without processor: threads with vector registers do not go where their callers are".into());
+        return if *fpu.get_ref() { Err(refused()) } else { Ok(manifest::ANY_PROCESSOR) };
+    };
     match *written.get_ref() {
         processor if processor < MAX_PROCESSORS => Ok(processor),
         processor => Err(entry.error(written.span(), format!("processor {processor}: 0 to {} are possible", MAX_PROCESSORS - 1))),

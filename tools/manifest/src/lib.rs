@@ -44,9 +44,9 @@ impl Services {
         Ok(Self { manifest: check::manifest(&entries)? })
     }
 
-    /// Names of all servers to build, the supervisor included.
-    pub fn servers(&self) -> impl Iterator<Item = &str> {
-        std::iter::once("supervisor").chain(self.manifest.services.iter().map(|service| service.name.as_str()))
+    /// Names of all servers to build, the supervisor included, and whether they are compiled for vector registers.
+    pub fn servers(&self) -> impl Iterator<Item = (&str, bool)> {
+        std::iter::once(("supervisor", false)).chain(self.manifest.services.iter().map(|service| (service.name.as_str(), service.fpu)))
     }
 
     /// The encoded form.

@@ -80,6 +80,8 @@ pub(crate) struct Service {
     pub(crate) rootfs: bool,
     #[serde(default)]
     pub(crate) processor: Option<Spanned<u8>>,
+    #[serde(default = "no")]
+    pub(crate) fpu: Spanned<bool>,
     #[serde(default = "always")]
     pub(crate) restart: Spanned<Restart>,
     #[serde(default = "backoff_ms")]
@@ -129,6 +131,10 @@ fn one() -> Spanned<u8> {
 
 fn none() -> Spanned<u8> {
     unwritten(0)
+}
+
+fn no() -> Spanned<bool> {
+    unwritten(false)
 }
 
 // The defaults below are argued in initrd/services.toml, where people look for them.

@@ -26,7 +26,7 @@ fn shipped_manifest_is_valid_and_round_trips() {
     let services = Services::load(&path, None).expect("valid");
     let bytes = services.encode().expect("small");
     assert_eq!(protocols::manifest::Manifest::decode(&bytes).as_ref(), Ok(&services.manifest));
-    assert!(services.servers().any(|name| name == "supervisor"));
+    assert!(services.servers().any(|server| server == ("supervisor", false)));
 }
 
 #[test]
@@ -79,6 +79,15 @@ fn processor_is_one_that_some_machine_has_or_any() {
     let processor = |lines: &str| parse(&vfs(lines)).expect("valid").manifest.services[1].processor;
     assert_eq!([processor(""), processor("processor = 0"), processor("processor = 7")], [ANY_PROCESSOR, 0, 7]);
     assert_eq!(error(&vfs("processor = 8")), "services.toml:10: processor 8: 0 to 7 are possible");
+}
+
+#[test]
+fn vector_registers_are_for_those_that_ask_and_say_where_they_run() {
+    let servers = |lines: &str| parse(&vfs(lines)).map(|services| services.servers().map(|(_, fpu)| fpu).collect::<Vec<_>>());
+    assert_eq!(servers("").ok(), Some(vec![false, false, false]));
+    assert_eq!(servers("fpu = false").ok(), Some(vec![false, false, false]));
+    assert_eq!(servers("processor = 1\nfpu = true").ok(), Some(vec![false, false, true]));
+    assert!(error(&vfs("rootfs = true\nfpu = true")).starts_with("services.toml:11: fpu without processor"));
 }
 
 #[test]

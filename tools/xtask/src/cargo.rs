@@ -6,15 +6,48 @@
 //! inherits the variable and would wait for ever for the lock that its parent holds. Compiler flags go by the variable of one
 //! target, so that build scripts and host tools keep their own.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::workspace::Workspace;
 
-/// Target of the kernel and the servers.
-pub(crate) const BARE: &str = "x86_64-unknown-none";
 /// Target of guest programs.
 pub(crate) const LINUX: &str = "x86_64-unknown-linux-gnu";
+/// What describes [`Bare::Fpu`] to the compiler.
+const FPU_FILE: &str = "tools/xtask/x86_64-none-fpu.json";
+
+/// A target for bare metal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bare {
+    /// Of the kernel and the servers: no instruction touches a vector register, so switching between them switches none.
+    Soft,
+    /// Of servers that compute. The compiler has no such target, and one without vector registers can have no function with any (its calling convention does
+    /// not pass them), so this one is ours: all else is as in the other.
+    Fpu,
+}
+
+impl Bare {
+    /// Its name: of its folder, and in the variable of its compiler flags.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Soft => "x86_64-unknown-none",
+            Self::Fpu => "x86_64-none-fpu",
+        }
+    }
+
+    /// What cargo is told: a name that it knows, or the file that describes it.
+    fn option(self, workspace: &Workspace) -> OsString {
+        match self {
+            Self::Soft => self.name().into(),
+            Self::Fpu => workspace.file(FPU_FILE).into(),
+        }
+    }
+
+    fn flags_variable(self) -> String {
+        format!("CARGO_TARGET_{}_RUSTFLAGS", self.name().replace('-', "_").to_uppercase())
+    }
+}
 
 /// Variables of a caller that would change what is built. The last is our own, which a program that we start hands on to the next xtask.
 const FOREIGN: [&str; 6] = [
@@ -72,10 +105,10 @@ pub(crate) fn unlocked(workspace: &Workspace, verb: &str, profile: Profile) -> C
 }
 
 /// Cargo's `verb` for bare metal: the standard library's `core` and `alloc` are compiled along.
-pub(crate) fn bare(workspace: &Workspace, verb: &str, profile: Profile, flags: &[&str]) -> Command {
+pub(crate) fn bare(workspace: &Workspace, verb: &str, target: Bare, profile: Profile, flags: &[&str]) -> Command {
     let mut command = unlocked(workspace, verb, profile);
-    command.args(["--target", BARE, "-Zbuild-std=core,alloc,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"]);
-    command.env("CARGO_TARGET_X86_64_UNKNOWN_NONE_RUSTFLAGS", flags.join(" "));
+    command.args(["-Zjson-target-spec", "-Zbuild-std=core,alloc,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem", "--target"]);
+    command.arg(target.option(workspace)).env(target.flags_variable(), flags.join(" "));
     command
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cargo::{BARE, LINUX, Profile, bare, product, unlocked};
+use crate::cargo::{Bare, LINUX, Profile, bare, product, unlocked};
 use crate::error::{Error, Result};
 use crate::process::Voice;
 use crate::workspace::Workspace;
@@ -38,13 +38,16 @@ pub(crate) struct RootParts {
     pub(crate) image_builder: PathBuf,
 }
 
-/// Compiles everything for a guest with the servers `names`.
-pub(crate) fn everything(workspace: &Workspace, names: &[String], profile: Profile, voice: Voice) -> Result<Parts> {
+/// Compiles everything for a guest with these servers.
+pub(crate) fn everything(workspace: &Workspace, servers: &[(String, Bare)], profile: Profile, voice: Voice) -> Result<Parts> {
     compile_kernel(workspace, profile, voice)?;
-    compile_servers(workspace, names, profile, voice)?;
+    for target in [Bare::Soft, Bare::Fpu] {
+        let names = servers.iter().filter(|(_, of)| *of == target).map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        compile_servers(workspace, &names, target, profile, voice)?;
+    }
     Ok(Parts {
-        kernel: product(workspace, Some(BARE), profile, KERNEL),
-        servers: names.iter().map(|name| (name.clone(), product(workspace, Some(BARE), profile, name))).collect(),
+        kernel: product(workspace, Some(Bare::Soft.name()), profile, KERNEL),
+        servers: servers.iter().map(|(name, target)| (name.clone(), product(workspace, Some(target.name()), profile, name))).collect(),
         root: root_file_system(workspace, voice)?,
     })
 }
@@ -62,14 +65,14 @@ pub(crate) fn root_file_system(workspace: &Workspace, voice: Voice) -> Result<Ro
 
 /// The kernel is position independent, as the target has it: the boot loader chooses its address.
 fn compile_kernel(workspace: &Workspace, profile: Profile, voice: Voice) -> Result<()> {
-    voice.run(bare(workspace, "build", profile, &[FRAMES]).args(["-p", KERNEL, "--bin", KERNEL]))
+    voice.run(bare(workspace, "build", Bare::Soft, profile, &[FRAMES]).args(["-p", KERNEL, "--bin", KERNEL]))
 }
 
-fn compile_servers(workspace: &Workspace, names: &[String], profile: Profile, voice: Voice) -> Result<()> {
+fn compile_servers(workspace: &Workspace, names: &[&str], target: Bare, profile: Profile, voice: Voice) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    let mut command = bare(workspace, "build", profile, &SERVER_FLAGS);
+    let mut command = bare(workspace, "build", target, profile, &SERVER_FLAGS);
     for name in names {
         command.args(["-p", name, "--bin", name]);
     }

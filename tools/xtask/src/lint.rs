@@ -7,10 +7,11 @@
 use std::process::Command;
 use std::time::Instant;
 
-use crate::cargo::{Profile, bare, cargo, unlocked};
+use crate::cargo::{Bare, Profile, bare, cargo, unlocked};
 use crate::compile::folders;
 use crate::error::{Error, Result};
 use crate::process::{Voice, show};
+use crate::services;
 use crate::setup;
 use crate::workspace::Workspace;
 
@@ -45,15 +46,23 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 
 fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
     let mut steps = vec![format(workspace), host(workspace), image(workspace)];
-    let servers = folders(&workspace.file("servers"))?;
-    for name in BARE_CRATES.into_iter().map(str::to_owned).chain(servers) {
-        let mut command = bare(workspace, "clippy", Profile::Release, &[]);
-        command.args(["-p", &name]).args(DENY);
-        steps.push(Step { name: format!("{name} on bare metal"), command });
+    for name in BARE_CRATES {
+        steps.push(on_bare_metal(workspace, name, Bare::Soft));
+    }
+    let shipped = services::load(workspace, None)?.servers;
+    for name in folders(&workspace.file("servers"))? {
+        let target = shipped.iter().find(|(shipped, _)| *shipped == name).map_or(Bare::Soft, |(_, target)| *target);
+        steps.push(on_bare_metal(workspace, &name, target));
     }
     steps.push(documentation(workspace));
     steps.push(tidy(workspace));
     Ok(steps)
+}
+
+fn on_bare_metal(workspace: &Workspace, name: &str, target: Bare) -> Step {
+    let mut command = bare(workspace, "clippy", target, Profile::Release, &[]);
+    command.args(["-p", name]).args(DENY);
+    Step { name: format!("{name} on bare metal ({})", target.name()), command }
 }
 
 fn format(workspace: &Workspace) -> Step {

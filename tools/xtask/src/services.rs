@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use crate::cargo::Bare;
 use crate::error::{Error, Result};
 use crate::workspace::Workspace;
 
 /// A checked manifest.
 #[derive(Debug)]
 pub(crate) struct Services {
-    /// The servers to compile.
-    pub(crate) servers: Vec<String>,
+    /// The servers to compile, each for its target.
+    pub(crate) servers: Vec<(String, Bare)>,
     /// The form that the supervisor reads.
     pub(crate) encoded: Vec<u8>,
 }
@@ -17,7 +18,8 @@ pub(crate) struct Services {
 /// Reads `initrd/services.toml`, with the services of `overlay` changed or added.
 pub(crate) fn load(workspace: &Workspace, overlay: Option<&Path>) -> Result<Services> {
     let services = manifest::Services::load(&workspace.file("initrd/services.toml"), overlay).map_err(refused)?;
-    Ok(Services { servers: services.servers().map(str::to_owned).collect(), encoded: services.encode().map_err(refused)? })
+    let servers = services.servers().map(|(name, fpu)| (name.to_owned(), if fpu { Bare::Fpu } else { Bare::Soft }));
+    Ok(Services { servers: servers.collect(), encoded: services.encode().map_err(refused)? })
 }
 
 fn refused(error: manifest::Error) -> Error {

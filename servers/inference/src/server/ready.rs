@@ -235,10 +235,14 @@ impl Models {
         Ok(())
     }
 
-    /// A line for each: bytes of the file, pieces of work that use it, and what it was called.
+    /// A line for each: bytes of the file, pieces of work that use it, the kernels that compute it, and what it was called.
     #[must_use]
     pub fn list(&self) -> String {
-        self.all.iter().map(|ready| format!("{} {} {}\n", ready.version.bytes, ready.users, ready.path)).collect()
+        let line = |ready: &Ready| {
+            let kernels = ready.with(|parts| parts.engine.processor().name());
+            format!("{} {} {kernels} {}\n", ready.version.bytes, ready.users, ready.path)
+        };
+        self.all.iter().map(line).collect()
     }
 }
 

@@ -51,6 +51,7 @@ fn entry(name: &str) -> Entry {
         saved_pages: 0,
         region_pages: 0,
         processor: 0,
+        fpu: false,
         keeps: 0,
         rootfs: false,
         helpers: 0,
@@ -92,10 +93,11 @@ fn refused(bytes: &[u8]) -> ArchiveError {
 
 #[test]
 fn whole_archive_is_read() {
-    let bytes = with(&[entry("memory"), Entry { calls: Bounded::from_slice(&[2]).expect("one"), ..entry("vfs") }]);
+    let bytes = with(&[entry("memory"), Entry { calls: Bounded::from_slice(&[2]).expect("one"), fpu: true, ..entry("vfs") }]);
     let contents = read(&bytes).expect("whole");
     assert_eq!(contents.specs.iter().map(|spec| spec.service).collect::<Vec<_>>(), [Service::Memory, Service::Vfs]);
     assert_eq!(contents.specs[1].calls, [Service::Memory]);
+    assert_eq!((contents.specs[0].fpu, contents.specs[1].fpu), (false, true));
     assert_eq!((contents.options, contents.rootfs.page, contents.rootfs.bytes), ("script=/s\n", 3, 6));
 }
 
