@@ -152,7 +152,7 @@ fn figure(name: String, value: f64, unit: &'static str, goal: f64) -> Figure {
 
 /// The folder that has the model, as an image takes it.
 fn models() -> String {
-    format!("{}:/models", tests::model::staged().display())
+    format!("{}:/models", ::tests::model::staged().display())
 }
 
 /// An overlay of services by which every server has this policy, and those with helpers one for these.
