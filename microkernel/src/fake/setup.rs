@@ -55,6 +55,14 @@ impl World {
         core::mem::replace(&mut self.memory, rest)
     }
 
+    /// Memory that can be mapped as one page of 2 MiB: it begins where one does.
+    pub fn huge_pages(&mut self) -> u32 {
+        let (root, next) = (self.root, self.pages(1));
+        let after = self.slot(&root, next).first + 1;
+        self.pages(u64::from(after.next_multiple_of(512) - after));
+        self.pages(512)
+    }
+
     /// An object in pages of its own.
     pub fn make(&mut self, kind: ObjectKind, pages: u64) -> Made {
         let (memory, handle) = (self.pages(pages), self.free_slot());

@@ -3,7 +3,6 @@
 use abi::{Error, MapFlags, Operation, Rights};
 use microkernel::fake::{Process, World};
 
-use super::memory::huge_memory;
 use super::refused;
 use super::space::list;
 
@@ -169,7 +168,7 @@ fn pinned_page_is_not_handed_over() {
 fn page_under_a_two_mebibyte_mapping_is_shared() {
     let mut world = World::new();
     let (parent, child) = (world.spawn(), world.spawn());
-    let huge = u64::from(huge_memory(&mut world));
+    let huge = u64::from(world.huge_pages());
     world.must(parent.space, Operation::Map, &[0x20_0000, huge, 0, 512, MapFlags::HUGE | WRITE]);
     // The same page 3 once more, copy-on-write and with no other 4 KiB mapping.
     let region = world.spawn();
@@ -216,7 +215,7 @@ fn unshare_refuses_bad_arguments() {
             (&[BASE, u64::from(child.table), 0], Error::WrongKind),
         ],
     );
-    let huge = u64::from(huge_memory(&mut world));
+    let huge = u64::from(world.huge_pages());
     world.must(child.space, Operation::Map, &[0x20_0000, huge, 0, 512, MapFlags::HUGE]);
     assert_eq!(world.ask(child.space, Operation::Unshare, &[0x20_0000, f, 0]), Err(Error::InvalidArgument));
     assert_eq!(world.ask(parent.space, Operation::Clone, &[0x20_0000, u64::from(child.space), 0x20_0000, 1, 0]), Err(Error::InvalidArgument));
@@ -227,7 +226,7 @@ fn two_mebibyte_page_is_shared_whole_or_in_parts() {
     const HUGE_AT: u64 = 0x40_0000;
     let mut world = World::new();
     let (source, whole, part) = (world.spawn(), world.spawn(), world.spawn());
-    let huge = huge_memory(&mut world);
+    let huge = world.huge_pages();
     world.must(source.space, Operation::Map, &[HUGE_AT, u64::from(huge), 0, 512, MapFlags::HUGE | WRITE]);
     world.memory(source.thread, HUGE_AT + 0x5000)[0] = 7;
     let from = u64::from(source.space);
@@ -264,7 +263,7 @@ fn share_stops_before_a_two_mebibyte_page_and_goes_on_with_it() {
     let mut world = World::new();
     let (source, to) = (world.spawn(), world.spawn());
     let _before = world.map(&source, 0x3f_e000, 2, 0);
-    let huge = huge_memory(&mut world);
+    let huge = world.huge_pages();
     world.must(source.space, Operation::Map, &[0x40_0000, u64::from(huge), 0, 512, MapFlags::HUGE]);
     let from = u64::from(source.space);
     assert_eq!(world.must(to.space, Operation::Share, &[0x3f_e000, from, 0x3f_e000, 514, 0]), 2);

@@ -3,8 +3,6 @@
 use abi::{Error, MapFlags, ObjectKind, Operation, ThreadSetting};
 use microkernel::fake::{Made, World};
 
-use super::memory::huge_memory;
-
 const BASE: u64 = 0x10_0000;
 
 fn region(world: &mut World, tables: u64) -> (Made, u32) {
@@ -49,7 +47,7 @@ fn it_ends_at_each_preemption_point_and_the_invariants_hold_between_steps() {
 fn two_mebibyte_mappings_go_too() {
     let mut world = World::new();
     let (space, _) = region(&mut world, 4);
-    let huge = huge_memory(&mut world);
+    let huge = world.huge_pages();
     world.must(space.handle, Operation::Map, &[0x4000_0000, u64::from(huge), 0, 512, MapFlags::HUGE]);
     dismantle(&mut world, space.handle);
     assert_eq!(world.must(huge, Operation::FreePages, &[0]), u64::MAX);

@@ -5,8 +5,6 @@
 use abi::{Error, MapFlags, ObjectKind, Operation, Rights};
 use microkernel::fake::World;
 
-use super::memory::huge_memory;
-
 /// Where nothing has a table yet.
 const ADDRESS: u64 = 0x4000_0000;
 const HUGE: u64 = 0x20_0000;
@@ -63,7 +61,7 @@ fn operation_without_enough_pages_for_tables_takes_none() {
     assert_eq!(tables_wanted(&world, Operation::Map, &[ADDRESS, memory, 0, 4, bits]), 4);
     assert_eq!(tables_wanted(&world, Operation::Share, &[ADDRESS, from, 0x10_0000, 3, bits]), 4);
     assert_eq!(tables_wanted(&world, Operation::Clone, &[ADDRESS, from, 0x10_0000, 3, bits]), 4);
-    let huge = u64::from(huge_memory(&mut world));
+    let huge = u64::from(world.huge_pages());
     assert_eq!(tables_wanted(&world, Operation::Map, &[ADDRESS, huge, 0, 512, bits | MapFlags::HUGE]), 3);
     assert_eq!(ADDRESS % HUGE, 0);
 }

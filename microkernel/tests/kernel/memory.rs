@@ -82,7 +82,7 @@ fn page_in_use_does_not_become_an_object() {
 #[test]
 fn two_mebibyte_mapping_protects_all_its_pages() {
     let mut world = World::new();
-    let huge = huge_memory(&mut world);
+    let huge = world.huge_pages();
     let process = world.spawn();
     let mapped = world.ask(process.space, Operation::Map, &[0x20_0000, u64::from(huge), 0, 512, MapFlags::HUGE | MapFlags::WRITE]);
     assert_eq!(mapped.unwrap()[0], 512);
@@ -96,13 +96,6 @@ fn two_mebibyte_mapping_protects_all_its_pages() {
 }
 
 /// Owned Memory of 512 pages that begin at a multiple of 512.
-pub(super) fn huge_memory(world: &mut World) -> u32 {
-    let next = world.pages(1);
-    let after = first_page(world, next) + 1;
-    world.pages(u64::from(after.next_multiple_of(512) - after));
-    world.pages(512)
-}
-
 #[test]
 fn split_and_merge_are_inverse() {
     let mut world = World::new();
@@ -184,7 +177,7 @@ fn reclaim_stops_at_what_is_in_use() {
 #[test]
 fn reclaim_and_revoke_do_a_budget_at_a_time() {
     let mut world = World::new();
-    let huge = huge_memory(&mut world);
+    let huge = world.huge_pages();
     assert_eq!(world.must(huge, Operation::Reclaim, &[0, 512]), 512);
     world.kernel.machine.meter.interrupt_at = 3;
     assert_eq!(world.must(huge, Operation::Reclaim, &[0, 512]), 3, "up to where an interrupt waits");

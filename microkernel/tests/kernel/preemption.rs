@@ -4,8 +4,6 @@ use abi::{Control, EndpointState, Error, Label, MapFlags, ObjectKind, Operation,
 use microkernel::fake::{Message, Process, World};
 use microkernel::thread::State;
 
-use super::memory::huge_memory;
-
 const BASE: u64 = 0x10_0000;
 
 /// Root stands at a `syscall` with these registers.
@@ -246,7 +244,7 @@ fn largest_operations_stay_within_the_bound() {
     // The bound itself is the meter's to check, after every trap of every test; here is what comes near it.
     let mut world = World::new();
     let (process, other) = (world.spawn(), world.spawn());
-    let memory = u64::from(huge_memory(&mut world));
+    let memory = u64::from(world.huge_pages());
     assert_eq!(world.must(process.space, Operation::Map, &[0x20_0000, memory, 0, 512, MapFlags::WRITE | MapFlags::ZERO]), 512);
     assert_eq!(world.must(other.space, Operation::Clone, &[0x20_0000, u64::from(process.space), 0x20_0000, 512, 0]), 512);
     assert_eq!(world.must(process.space, Operation::List, &[0x20_0000, 512]), 448);

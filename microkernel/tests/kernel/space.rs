@@ -3,7 +3,6 @@
 use abi::{Error, MapFlags, ObjectKind, Operation, Rights, USER_END};
 use microkernel::fake::{Process, World};
 
-use super::memory::huge_memory;
 use super::refused;
 
 const BASE: u64 = 0x10_0000;
@@ -166,7 +165,7 @@ fn map_with_zero_clears_pages_that_nothing_else_maps() {
 fn map_does_a_budget_and_says_how_far_it_came() {
     let mut world = World::new();
     let process = world.spawn();
-    let huge = huge_memory(&mut world);
+    let huge = world.huge_pages();
     let more = world.pages(8);
     world.must(huge, Operation::Merge, &[u64::from(more)]);
     assert_eq!(world.must(process.space, Operation::Map, &[BASE, u64::from(huge), 0, 520, 0]), 512);
@@ -252,7 +251,7 @@ fn protect_does_not_give_more_than_the_capability_had() {
 fn two_mebibyte_page_is_changed_only_as_a_whole() {
     let mut world = World::new();
     let process = world.spawn();
-    let huge = u64::from(huge_memory(&mut world));
+    let huge = u64::from(world.huge_pages());
     refused(
         &mut world,
         process.space,
@@ -286,7 +285,7 @@ fn two_mebibyte_page_is_changed_only_as_a_whole() {
 fn two_mebibyte_page_needs_every_one_of_its_pages() {
     let mut world = World::new();
     let process = world.spawn();
-    let huge = huge_memory(&mut world);
+    let huge = world.huge_pages();
     world.must(huge, Operation::Retype, &[300, ObjectKind::Endpoint as u64, 1, 100, 0]);
     let map = [0x20_0000, u64::from(huge), 0, 512, MapFlags::HUGE];
     assert_eq!(world.ask(process.space, Operation::Map, &map), Err(Error::InvalidHandle));
@@ -296,7 +295,7 @@ fn two_mebibyte_page_needs_every_one_of_its_pages() {
 fn two_mebibyte_page_has_a_limit_of_mappings() {
     let mut world = World::new();
     let process = world.spawn();
-    let huge = u64::from(huge_memory(&mut world));
+    let huge = u64::from(world.huge_pages());
     let map = |index: u64| [0x4000_0000 + index * 0x20_0000, huge, 0, 512, MapFlags::HUGE];
     for index in 0..255 {
         assert_eq!(world.must(process.space, Operation::Map, &map(index)), 512);

@@ -14,6 +14,13 @@ use crate::dice::Dice;
 /// Memory of the machine: small, so that limits are met.
 const PAGES: u32 = 512;
 
+/// The same with several pages of 2 MiB in it.
+const ROOMY_PAGES: u32 = 2560;
+/// Where one is mapped: where addresses are made up, too.
+const HUGE_AT: u64 = 0x4000_0000;
+/// A slot that the opening leaves free.
+const SPARE: u64 = 62;
+
 /// What the programs did, to see that they do enough.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -60,7 +67,22 @@ pub(crate) fn spread_opening(processors: usize) -> World {
 
 /// Three processes with two threads each that hold each other's objects, two Linux programs, a region, and root, who always comes back.
 pub(crate) fn opening() -> World {
-    let mut world = World::with_pages(PAGES);
+    opening_with(PAGES).0
+}
+
+/// The same where there is room for pages of 2 MiB: one is mapped in the region, and the first process has memory for another.
+#[allow(dead_code, reason = "only the fuzzer plays it: most programs would meet no limit")]
+pub(crate) fn roomy_opening() -> World {
+    let (mut world, first, region) = opening_with(ROOMY_PAGES);
+    let [mapped, free] = [0; 2].map(|_| u64::from(world.huge_pages()));
+    world.must(region, Operation::Map, &[HUGE_AT, mapped, 0, 512, MapFlags::HUGE | MapFlags::READ | MapFlags::WRITE]);
+    world.must(first.table, Operation::Copy, &[SPARE, free, 0, 0, 2, 0]);
+    world
+}
+
+/// The opening in a machine with so many pages, its first process, and the region.
+fn opening_with(pages: u32) -> (World, Process, u32) {
+    let mut world = World::with_pages(pages);
     let endpoints = [0; 3].map(|_| world.endpoint());
     let notifications = [0; 3].map(|_| world.notification());
     let processes = [0; 3].map(|_| world.spawn());
@@ -88,7 +110,7 @@ pub(crate) fn opening() -> World {
     }
     world.must(abi::boot_slot::IRQS, Operation::IrqBind, &[0, u64::from(notifications[0]), 1]);
     world.must(0, Operation::Copy, &[u64::from(WAKE), u64::from(notifications[0]), 0xff, 0, 0, 0]);
-    world
+    (world, processes[0], region)
 }
 
 /// Root's handle of the notification that line 0 signals.

@@ -3,6 +3,7 @@
 //! `mutate` and `matrix` stand here, because they are about building and starting other things; `fuzz`, `models` and `chaos` are programs
 //! over the system's own crates (`tests/soak`), which this compiles as each needs it and starts.
 
+mod branches;
 pub(crate) mod matrix;
 pub(crate) mod mutate;
 mod mutation;
@@ -24,6 +25,9 @@ use program::Program;
 const FAULTS: usize = 2000;
 /// Seconds of each boot of random calls where nobody says how many.
 const STRESS_SECONDS: u64 = 60;
+
+/// Seconds of fuzzing whose ways are counted where nobody says how many.
+const BRANCHES_SECONDS: u64 = 300;
 
 /// Options of the command `soak`.
 #[derive(Args, Debug)]
@@ -58,6 +62,8 @@ enum Kind {
     Mutate,
     /// Foreign bytes to everything that reads them
     Fuzz,
+    /// Which ways of the kernel's slow path fuzzing takes, and which it never does
+    Branches,
     /// Kill servers in a running system, at failpoints and from outside, and compare all output
     Chaos,
     /// The suite's core on every kind of machine
@@ -71,7 +77,7 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [Self::Mutate, Self::Fuzz, Self::Chaos, Self::Matrix, Self::Models, Self::Crashes, Self::Stress];
+    const ALL: [Self; 8] = [Self::Mutate, Self::Fuzz, Self::Branches, Self::Chaos, Self::Matrix, Self::Models, Self::Crashes, Self::Stress];
 }
 
 /// The command `soak`.
@@ -82,7 +88,7 @@ pub(crate) fn run(workspace: &Workspace, options: &SoakOptions) -> Result<ExitCo
     let has_names = |kind: Kind| match kind {
         Kind::Mutate | Kind::Fuzz | Kind::Matrix | Kind::Crashes => true,
         Kind::Chaos => options.faults.is_some(),
-        Kind::Models | Kind::Stress => false,
+        Kind::Models | Kind::Stress | Kind::Branches => false,
     };
     if options.name.is_some() && !options.kind.is_some_and(has_names) {
         let names =
@@ -103,6 +109,7 @@ fn soak(workspace: &Workspace, options: &SoakOptions, kind: Kind, seed: u64) -> 
         Kind::Mutate => mutate::run(workspace, name, time, seed),
         Kind::Matrix => matrix::run(workspace, name, time, seed),
         Kind::Fuzz => Program::Fuzz.run(workspace, name, options.input.as_deref(), options.seconds, seed),
+        Kind::Branches => branches::run(workspace, options.seconds.unwrap_or(BRANCHES_SECONDS), seed),
         Kind::Crashes => crashes(workspace, options),
         Kind::Stress => stress(workspace, options.seconds.unwrap_or(STRESS_SECONDS), seed),
         Kind::Models => Program::Models.run(workspace, None, None, options.seconds, seed),

@@ -4,7 +4,7 @@
 //! compiler's coverage pass, which every crate must be compiled with. The pass is named by ordinary options of the compiler; nothing is
 //! fetched. The other programs are the same one: counting costs them little, and a second build would cost a minute.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::build;
@@ -34,7 +34,7 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Fuzz => "fuzz",
             Self::Models => "models",
@@ -47,7 +47,7 @@ impl Program {
         if self == Self::Chaos {
             build::warm(workspace)?;
         }
-        let mut command = command(workspace);
+        let mut command = command(&workspace.with_target(FOLDER), "");
         command.arg(self.word()).args(name).args(["--seed", &seed.to_string()]);
         if let Some(seconds) = seconds {
             command.args(["--seconds", &seconds.to_string()]);
@@ -62,7 +62,7 @@ impl Program {
     /// Strikes servers by faults from outside: `what` says whom by what, everybody by everything when absent. Whether it found nothing wrong.
     pub(crate) fn faults(workspace: &Workspace, what: Option<&str>, count: usize, seed: u64) -> Result<bool> {
         build::warm(workspace)?;
-        let mut command = command(workspace);
+        let mut command = command(&workspace.with_target(FOLDER), "");
         command.arg(Self::Chaos.word()).args(what).args(["--faults", &count.to_string(), "--seed", &seed.to_string()]);
         found_nothing(&mut command)
     }
@@ -78,12 +78,17 @@ pub(super) fn found_nothing(command: &mut Command) -> Result<bool> {
     }
 }
 
-/// Compiles the program if need be, and starts it with the arguments that are still to come.
-fn command(workspace: &Workspace) -> Command {
-    let mut command = cargo(&workspace.with_target(FOLDER), "run");
+/// Compiles the program if need be, with more of the compiler's options, and starts it with the arguments that are still to come.
+pub(super) fn command(workspace: &Workspace, options: &str) -> Command {
+    let mut command = cargo(workspace, "run");
     command.args(["--quiet", "-p", PACKAGE, "--profile", PROFILE, "--target", LINUX]);
-    command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", COVERAGE);
+    command.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", format!("{COVERAGE} {options}").trim_end());
     workspace.introduce(&mut command);
     command.arg("--");
     command
+}
+
+/// Where the program lies when it is compiled.
+pub(super) fn product(workspace: &Workspace) -> PathBuf {
+    workspace.built(LINUX).join(PROFILE).join(PACKAGE)
 }
