@@ -10,14 +10,18 @@ const HAS_HELPERS: &str = "inference";
 /// One to any number of rounds (`rounds=N` before it; -1 never ends), whose steps are counted from 1 each time that it is begun, and begin with a stamp.
 pub const LOAD: &str = include_str!("../soak/src/chaos/block.sh");
 
-/// A boot with the model that the load asks, in which these servers die on purpose, which is no loop, and one that stands still for so long hangs.
+/// A policy for a server that dies on purpose, which is no loop. If it stands still for so long, it hangs.
+#[must_use]
+pub fn policy(server: &str, watchdog_ms: u32) -> String {
+    let helpers = if server == HAS_HELPERS { format!("helper_watchdog_ms = {watchdog_ms}\n") } else { String::new() };
+    format!("burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = {watchdog_ms}\n{helpers}")
+}
+
+/// A boot with the model that the load asks, and that policy for these servers.
 #[must_use]
 pub fn boot(name: &str, servers: &[&str], watchdog_ms: u32) -> Boot {
-    let boot = Boot::new(name).with("--add", format!("{}:/models", model::staged().display()));
-    servers.iter().fold(boot, |boot, server| {
-        let helpers = if *server == HAS_HELPERS { format!("helper_watchdog_ms = {watchdog_ms}\n") } else { String::new() };
-        boot.policy(server, &format!("burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = {watchdog_ms}\n{helpers}"))
-    })
+    let boot = Boot::new(name).with("--add", model::added());
+    servers.iter().fold(boot, |boot, server| boot.policy(server, &policy(server, watchdog_ms)))
 }
 
 /// What each time that the load was begun wrote, without the time in its stamps.

@@ -51,6 +51,12 @@ pub fn staged() -> &'static Path {
     })
 }
 
+/// That folder, as an image is told to add it.
+#[must_use]
+pub fn added() -> String {
+    format!("{}:/models", staged().display())
+}
+
 fn plan() -> generator::Plan {
     generator::Plan::small(Kind::Q8_0, 5)
 }

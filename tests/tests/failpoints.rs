@@ -151,7 +151,7 @@ fn kill_victim(order: &Plan) -> Vec<(String, String)> {
 
 /// Questions to a model, each of which has the same answer.
 fn kill_inference(order: &Plan) -> Vec<(String, String)> {
-    let boot = armed(Boot::new("failpoints-inference"), "inference", order).with("--add", format!("{}:/models", model::staged().display()));
+    let boot = armed(Boot::new("failpoints-inference"), "inference", order).with("--add", model::added());
     let ask = format!("for i in $(seq {MODEL_RUNS}); do llm run {} -p '{}' -n 8 2> /dev/null; echo; done\n", model::PATH, model::PROMPT);
     let outcome = boot.script(&ask);
     outcome.expect_output(&(model::said(8) + "\n").repeat(MODEL_RUNS));

@@ -14,7 +14,7 @@ const PROMPT: &str = "# ";
 const LONG: usize = 200;
 
 fn boot(name: &str) -> Boot {
-    Boot::new(name).with("--add", format!("{}:/models", model::staged().display()))
+    Boot::new(name).with("--add", model::added())
 }
 
 /// A command that asks the model.

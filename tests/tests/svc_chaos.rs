@@ -3,26 +3,24 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use tests::load::{SERVERS as ALL, policy};
 use tests::{Boot, Outcome};
 
 /// Whom it strikes.
 const VICTIMS: [&str; 3] = ["vfs", "console", "posix"];
-/// Everybody, whom `all` means.
-const ALL: [&str; 5] = ["memory", "vfs", "console", "inference", "posix"];
-/// In this seed's order each of them is among the first five: on a busy host a death may take seconds.
-const SEED_OF_ALL: u64 = 7;
 /// And whom it does not.
 const SPARED: &str = "memory";
+/// In this seed's order each server is among the first five: on a busy host a death may take seconds.
+const SEED_OF_ALL: u64 = 7;
 /// How they die.
 const WAYS: [&str; 4] = ["panic", "wild", "overflow", "hang"];
-/// It is asked for more deaths than a policy that takes them for a loop. A hang is to be found soon, but nobody may be accused of one because a busy
-/// host left one processor of the machine without time for a while.
-const POLICY: &str = "burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = 700";
+/// A hang is to be found soon, but nobody may be accused of one because a busy host left one processor of the machine without time for a while.
+const WATCHDOG_MS: u32 = 700;
 /// Likewise, for work beside it: the programs and the servers of the lowest priority get little of a busy host's time.
-const PATIENT: &str = "burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = 2000";
+const PATIENT_MS: u32 = 2000;
 
 fn run(name: &str, script: &str) -> Outcome {
-    let boot = VICTIMS.into_iter().fold(Boot::new(name), |boot, victim| boot.policy(victim, POLICY));
+    let boot = VICTIMS.into_iter().fold(Boot::new(name), |boot, victim| boot.policy(victim, &policy(victim, WATCHDOG_MS)));
     let outcome = boot.script(&format!("chaos() {{ /usr/bin/svc chaos --rate 8 --servers vfs,console,posix --seconds 10 \"$@\"; }}\n{script}"));
     assert!(outcome.status == 0 && outcome.stderr.is_empty(), "{outcome}");
     outcome
@@ -143,7 +141,7 @@ fn chaos_of_all_servers_is_a_command_of_its_own_and_work_goes_on_meanwhile() {
         chaos --servers all --rate 4 --seconds 20 --seed {SEED_OF_ALL} --json; echo $?\n\
         touch /tmp/over; wait; seq 1 $(wc -l < /tmp/lines) | cmp - /tmp/lines && echo whole\n"
     );
-    let outcome = ALL.into_iter().fold(Boot::new("chaos-all"), |boot, server| boot.policy(server, PATIENT)).script(&work);
+    let outcome = ALL.into_iter().fold(Boot::new("chaos-all"), |boot, server| boot.policy(server, &policy(server, PATIENT_MS))).script(&work);
     let lines: Vec<&str> = outcome.stdout.lines().collect();
     assert!(outcome.status == 0 && outcome.stderr.is_empty() && lines.get(1..) == Some(&["0", "whole"]), "{outcome}");
     let report: Value = serde_json::from_str(lines[0]).expect("JSON");
@@ -159,7 +157,7 @@ fn chaos_of_all_servers_is_a_command_of_its_own_and_work_goes_on_meanwhile() {
 
 #[test]
 fn chaos_is_typed_at_the_prompt() {
-    let mut session = Boot::new("chaos-typed").policy("console", PATIENT).session();
+    let mut session = Boot::new("chaos-typed").policy("console", &policy("console", PATIENT_MS)).session();
     session.expect("# ");
     session.send("chaos --servers console --rate 1000 --seconds 1; chaos help; echo status $?\n");
     let shown = session.expect("status 0");

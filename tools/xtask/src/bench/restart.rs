@@ -3,10 +3,13 @@
 //! All under `--icount`, where an instruction is a nanosecond of guest time. The times are the supervisor's own, of deaths at instructions that its
 //! injector chose: from the death, which for a hang is when the watchdog found it, to the successor's first answered request. `restart_p50_*` and `restart_p99_*` end
 //! with the successor's word that it is up. How long the watchdog took to find a hang is a row of its own, from the strike on. The loss is that of a shell
-//! that works with files or with pipes, or asks a model, for a while, with a server killed once a second, against the same while without deaths. Linux has no such figures. The goals are
-//! promises: the command fails when one is missed.
+//! that works with files or with pipes, or asks a model, for a while, with a server killed once a second, against the same while without deaths. Linux has no such
+//! figures. The goals are promises: the command fails when one is missed.
 
 use std::fs;
+
+use ::tests::load::{SERVERS, policy};
+use ::tests::model;
 
 use super::counted;
 use super::{Bench, Figure};
@@ -18,7 +21,6 @@ pub(super) const NAME: &str = "restart";
 const DEATHS: usize = 100;
 /// So many faults are injected for them: the last successor goes down with the machine, and not every fault is possible when its turn comes.
 const FAULTS: usize = 120;
-const SERVERS: [&str; 5] = ["console", "inference", "memory", "posix", "vfs"];
 const KINDS: [&str; 2] = ["panic", "hang"];
 /// The functions of [`LOSS`].
 const WORKLOADS: [&str; 3] = ["file", "pipe", "answer"];
@@ -26,11 +28,9 @@ const P50_GOAL_US: f64 = 10_000.0;
 const P99_GOAL_US: f64 = 100_000.0;
 const DETECTION_GOAL_US: f64 = 500_000.0;
 const LOSS_GOAL_PERCENT: f64 = 10.0;
-/// Whoever is killed on purpose is not in a loop. Guest time counts instructions, so that the watchdog need not allow for a busy host.
-const POLICY: &str = "burst = 255\nbackoff_ms = [1, 1]\nwatchdog_ms = 100\n";
-/// The same for those that have helpers.
-const HELPERS: &str = "helper_watchdog_ms = 100\n";
-/// The same, with the pauses that ship: whether they cost programs anything is the question.
+/// Guest time counts instructions, so that the watchdog need not allow for a busy host.
+const WATCHDOG_MS: u32 = 100;
+/// Whoever is killed on purpose is not in a loop, with the pauses that ship: whether they cost programs anything is the question.
 const SHIPPED_PAUSES: &str = "burst = 255\n";
 /// Work until the injector turns the power off, by which a server is asked for something all the time: memory only when pages are wanted.
 const PAGES: &str = "while :; do dd if=/dev/zero of=/tmp/big bs=64k count=64 2>/dev/null; rm /tmp/big; done\n";
@@ -79,8 +79,9 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Vec<Figure>> {
             "inference" => ANSWERS,
             _ => FILES,
         };
-        let services = Some(overlay(bench, POLICY, HELPERS)?);
-        let seen = counted::boot(bench.workspace, NAME, load, ImageOptions { option, services, add: vec![models()], ..ImageOptions::default() })?;
+        let services = Some(overlay(bench, |server| policy(server, WATCHDOG_MS))?);
+        let seen =
+            counted::boot(bench.workspace, NAME, load, ImageOptions { option, services, add: vec![model::added()], ..ImageOptions::default() })?;
         figures.extend(restarts(&seen.log, server, kind)?);
     }
     for workload in WORKLOADS {
@@ -108,8 +109,8 @@ fn losses(bench: &Bench<'_>, workload: &str) -> Result<Vec<Figure>> {
         return Ok(Vec::new());
     }
     let script = format!("{LOSS}losses {workload} \"{}\"\n", servers.join(" "));
-    let services = Some(overlay(bench, SHIPPED_PAUSES, "")?);
-    let seen = counted::boot(bench.workspace, NAME, &script, ImageOptions { services, add: vec![models()], ..ImageOptions::default() })?;
+    let services = Some(overlay(bench, |_| SHIPPED_PAUSES.into())?);
+    let seen = counted::boot(bench.workspace, NAME, &script, ImageOptions { services, add: vec![model::added()], ..ImageOptions::default() })?;
     let mut figures = Vec::new();
     for server in servers {
         let deaths = seen.log.lines().filter_map(timed).filter(|(_, text)| text.starts_with(&format!("{server} died, "))).count();
@@ -150,18 +151,12 @@ fn figure(name: String, value: f64, unit: &'static str, goal: f64) -> Figure {
     Figure { name: name.into(), value, unit, goal: Some(goal), linux: None }
 }
 
-/// The folder that has the model, as an image takes it.
-fn models() -> String {
-    format!("{}:/models", ::tests::model::staged().display())
-}
-
-/// An overlay of services by which every server has this policy, and those with helpers one for these.
-fn overlay(bench: &Bench<'_>, policy: &str, helpers: &str) -> Result<std::path::PathBuf> {
+/// An overlay of services by which every server has its policy.
+fn overlay(bench: &Bench<'_>, policy: impl Fn(&str) -> String) -> Result<std::path::PathBuf> {
     let folder = bench.workspace.built("bench").join(NAME);
     fs::create_dir_all(&folder).map_err(Error::io("creating", &folder))?;
     let path = folder.join("overlay.toml");
-    let helpers_of = |server: &str| if server == "inference" { helpers } else { "" };
-    let text: String = SERVERS.iter().map(|server| format!("[[policy]]\nname = \"{server}\"\n{policy}{}", helpers_of(server))).collect();
+    let text: String = SERVERS.iter().map(|server| format!("[[policy]]\nname = \"{server}\"\n{}", policy(server))).collect();
     fs::write(&path, text).map_err(Error::io("writing", &path))?;
     Ok(path)
 }
