@@ -24,7 +24,7 @@ pub const LOG: u64 = 0x7000_0008_0000;
 /// Bytes of that page that are the log's.
 pub const LOG_BYTES: u64 = PAGE_SIZE - (MAX_THREADS + 1) * WORD;
 /// Behind it a word for each thread: how often it said that it gets on. The supervisor reads those of helpers.
-pub const BEATS: u64 = LOG + LOG_BYTES;
+const BEATS: u64 = LOG + LOG_BYTES;
 /// The page's last word: how many allocations are left until the one that is to fail; 0 for none. The supervisor alone sets it, in a run with faults.
 pub const REFUSAL: u64 = BEATS + MAX_THREADS * WORD;
 /// Message page of thread 0; the others follow.

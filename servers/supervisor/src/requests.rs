@@ -2,6 +2,7 @@
 
 use abi::RequestNumber;
 use heapless::Vec;
+use libsys::layout;
 use protocols::crash::{Cause, Crash};
 use protocols::manifest::{MAX_SERVICES, MAX_THREADS};
 use protocols::service::{Badge, Service};
@@ -13,7 +14,6 @@ use crate::kernel::Kernel;
 use crate::life::{Life, Supervisor};
 use crate::slot;
 use crate::watchdog::{Hung, Limits, SAMPLES, STARTING_FACTOR};
-use libsys::layout;
 
 /// Who may end and revive others: the one who knows who is root.
 pub(crate) const MAY_CONTROL: Service = Service::Posix;

@@ -24,8 +24,8 @@ pub(crate) fn report(rounds: &[Status]) -> String {
     }
     text.push_str(&row("prompt", rounds.iter().map(|status| (status.prompt_tokens, status.prompt_rate()))));
     text.push_str(&row("answer", rounds.iter().map(|status| (status.tokens, status.rate()))));
-    if let Some(last) = rounds.iter().max_by_key(|status| status.p99_ns) {
-        text.push_str(&format!("worst  {}\nmemory {:>6} MiB\n", last.percentiles(), mebibytes(last.memory)));
+    if let Some(worst) = rounds.iter().max_by_key(|status| status.p99_ns) {
+        text.push_str(&format!("worst  {}\nmemory {:>6} MiB\n", worst.percentiles(), mebibytes(worst.memory)));
     }
     text
 }
